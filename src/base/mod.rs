@@ -1,0 +1,10 @@
+//! What the standard library could have had. Knows no word of agentlog.
+
+pub mod clock;
+pub mod frame;
+pub mod fs;
+pub mod limits;
+pub mod lines;
+pub mod lock;
+pub mod random;
+pub mod text;

@@ -1,0 +1,216 @@
+//! Bytes of one line ⇄ one event.
+//!
+//! Decoding never fails: what cannot be an event is a value that says why, and the caller counts it. The order of fields
+//! that [`encode`] writes is a performance contract (lookups succeed at the first try); any other order is read as well.
+
+use crate::base::clock::Timestamp;
+use crate::base::frame::{self, FrameError, Integrity};
+use crate::event::body::{Body, Fields};
+use crate::event::envelope::{Event, Provenance, VERSION};
+use crate::event::field::{Field, Text, write_key, write_text};
+use crate::event::ids::EventId;
+use crate::event::scan::{self, Entry, ScanError};
+use crate::event::upcast;
+
+/// What a line turned out to be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decoded<'a> {
+    /// An event of a known type.
+    Known(Line<'a>),
+    /// A good line of a type this program does not know: kept and counted.
+    Unknown(UnknownType<'a>),
+    /// No event. It costs itself only.
+    Malformed(Malformed),
+}
+
+/// A known event and what is to be said about its line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line<'a> {
+    /// The event.
+    pub event: Event<'a>,
+    /// Whether the line carried a checksum.
+    pub integrity: Integrity,
+    /// The line had no `ts`: that of the good line before is used.
+    pub ts_inferred: bool,
+    /// How many fields this program does not know.
+    pub unknown_field_count: usize,
+}
+
+/// A good line of an unknown type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnknownType<'a> {
+    /// The type.
+    pub type_name: Text<'a>,
+    /// When, if the line says so.
+    pub ts: Option<Timestamp>,
+    /// About which task, if the line says so.
+    pub task: Option<Text<'a>>,
+    /// Whether the line carried a checksum.
+    pub integrity: Integrity,
+}
+
+/// Why a line is no event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Not UTF-8.
+    #[error("invalid UTF-8 at byte {at} of the line")]
+    Utf8 {
+        /// Bytes from the start of the line.
+        at: usize,
+    },
+    /// The frame does not fit.
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    /// Not one JSON object.
+    #[error("not a JSON object: expected {} at byte {} of the line", .0.expected, .0.at)]
+    Json(ScanError),
+    /// A field is missing or has another JSON type.
+    #[error("field `{field}` is missing or has the wrong type")]
+    Field {
+        /// The field.
+        field: &'static str,
+    },
+}
+
+impl Malformed {
+    /// One word for counters.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Utf8 { .. } => "utf8",
+            Self::Frame(FrameError::Mismatch) => "crc_mismatch",
+            Self::Frame(FrameError::Missing) => "crc_missing",
+            Self::Json(_) => "json",
+            Self::Field { .. } => "field",
+        }
+    }
+}
+
+/// Decodes the lines of one segment, in order. It remembers the instant of the last good line, and a buffer.
+#[derive(Debug)]
+pub struct Decoder {
+    segment: String,
+    ts_before: Option<Timestamp>,
+    entries: Vec<Entry<'static>>,
+}
+
+impl Decoder {
+    /// A decoder for the segment with this identity; the identity makes ids for lines that have none.
+    #[must_use]
+    pub fn new(segment: &str) -> Self {
+        Self { segment: segment.to_owned(), ts_before: None, entries: Vec::with_capacity(32) }
+    }
+
+    /// Decodes the line (without its newline) at byte `offset` of the segment.
+    pub fn decode<'a>(&mut self, line: &'a [u8], offset: u64) -> Decoded<'a> {
+        let mut entries = recycle(std::mem::take(&mut self.entries));
+        let decoded = self.decode_into(line, offset, &mut entries).unwrap_or_else(Decoded::Malformed);
+        self.entries = recycle(entries);
+        if let Decoded::Known(Line { event, .. }) = &decoded {
+            self.ts_before = Some(event.ts);
+        }
+        decoded
+    }
+
+    fn decode_into<'a>(
+        &self,
+        line: &'a [u8],
+        offset: u64,
+        entries: &mut Vec<Entry<'a>>,
+    ) -> Result<Decoded<'a>, Malformed> {
+        let text = simdutf8::basic::from_utf8(line).map_err(|_| invalid_utf8(line))?;
+        let integrity = frame::check(line)?;
+        scan::object(text, entries).map_err(Malformed::Json)?;
+        let fields = &mut Fields::new(entries);
+        let v = field::<Option<u64>>(fields, "v")?.unwrap_or(VERSION);
+        if v < VERSION {
+            // No line of an older version exists yet, so there is nothing to lift: see `upcast`.
+            return Err(Malformed::Field { field: "v" });
+        }
+        let id = field::<Option<Text<'a>>>(fields, "id")?;
+        let ts = field::<Option<Timestamp>>(fields, "ts")?;
+        let observed_at = field(fields, "observed_at")?;
+        let type_name = field::<Text<'a>>(fields, "type")?;
+        let task = field(fields, "task")?;
+        let agent = field(fields, "agent")?;
+        let source = field(fields, "source")?;
+        let Some(body) = Body::read(&type_name, fields) else {
+            return Ok(Decoded::Unknown(UnknownType { type_name, ts, task, integrity }));
+        };
+        let body = body.map_err(|field| Malformed::Field { field })?;
+        let from = field(fields, "from")?;
+        let writer = field::<Option<Text<'a>>>(fields, "w")?;
+        let number = field::<Option<u64>>(fields, "n")?;
+        let _crc = field::<Option<Text<'a>>>(fields, "crc")?;
+        let event = Event {
+            v,
+            id: id.map_or_else(|| self.inferred_id(offset), |text| given_id(&text)),
+            ts: ts.or(self.ts_before).ok_or(Malformed::Field { field: "ts" })?,
+            observed_at,
+            task,
+            agent,
+            source,
+            body,
+            from,
+            written: writer.zip(number),
+        };
+        let unknown_field_count = fields.unused();
+        Ok(Decoded::Known(Line { event, integrity, ts_inferred: ts.is_none(), unknown_field_count }))
+    }
+
+    fn inferred_id(&self, offset: u64) -> EventId {
+        EventId::of(&[b"line", self.segment.as_bytes(), &offset.to_le_bytes()])
+    }
+}
+
+/// Appends the event as one JSON object, without frame and newline: the journal adds both.
+pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
+    out.push(b'{');
+    event.v.write("v", out);
+    write_key("id", out);
+    write_text(&event.id.to_string(), out);
+    event.ts.write("ts", out);
+    event.observed_at.write("observed_at", out);
+    write_key("type", out);
+    write_text(event.body.type_name(), out);
+    event.task.write("task", out);
+    event.agent.write("agent", out);
+    event.source.write("source", out);
+    event.body.write(out);
+    event.from.write("from", out);
+    out.push(b'}');
+}
+
+/// Whether `line` is a whole, undamaged event line, of whatever type.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn validate(line: &[u8]) -> Result<Integrity, Malformed> {
+    // A line without `ts` is good wherever a good line stands before it; the epoch stands in for that one here.
+    let mut decoder = Decoder::new("");
+    decoder.ts_before = Some(Timestamp::default());
+    match decoder.decode(line, 0) {
+        Decoded::Known(line) => Ok(line.integrity),
+        Decoded::Unknown(line) => Ok(line.integrity),
+        Decoded::Malformed(malformed) => Err(malformed),
+    }
+}
+
+fn field<'a, T: Field<'a>>(fields: &mut Fields<'_, 'a>, name: &'static str) -> Result<T, Malformed> {
+    fields.read(name).map_err(|field| Malformed::Field { field })
+}
+
+fn given_id(text: &str) -> EventId {
+    EventId::parse(text).unwrap_or_else(|| EventId::of(&[b"foreign", text.as_bytes()]))
+}
+
+fn invalid_utf8(line: &[u8]) -> Malformed {
+    Malformed::Utf8 { at: std::str::from_utf8(line).map_or_else(|error| error.valid_up_to(), str::len) }
+}
+
+/// An empty vector with the same allocation, for entries that borrow from another line. (The standard library collects
+/// in place where source and target have the same layout.)
+fn recycle<'b>(mut entries: Vec<Entry<'_>>) -> Vec<Entry<'b>> {
+    entries.clear();
+    entries.into_iter().filter_map(|_| None).collect()
+}

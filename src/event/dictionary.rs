@@ -1,0 +1,1 @@
+//! One name, one meaning, one JSON type.

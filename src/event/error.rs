@@ -1,0 +1,137 @@
+//! How a failure failed (`kind`) and what it was about (`category`).
+//!
+//! The kinds decide whether a failure counts for the streak of its thread; the categories are for people and reviews.
+//! Both are words of the wire: an unknown one is kept and treated as a counted, uncategorised failure.
+
+use crate::event::field::{Field, Shape, Text, read_member, read_object};
+use crate::event::scan::Raw;
+
+/// The kinds an error may have.
+pub const KINDS: [&str; 8] = [
+    "exit_code",
+    "validation",
+    "environment",
+    "tool_error",
+    "user_rejected",
+    "sibling_cancelled",
+    "interrupted",
+    "rate_limited",
+];
+
+/// The kinds that neither count as a failure of the agent nor reset its streak.
+pub const NEUTRAL_KINDS: [&str; 4] = ["user_rejected", "sibling_cancelled", "interrupted", "rate_limited"];
+
+/// The categories an error may have.
+pub const CATEGORIES: [&str; 6] =
+    ["file_not_found", "permission_error", "timeout", "network_error", "out_of_memory", "unknown_error"];
+
+/// The `error` object of a line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ErrorDetail<'a> {
+    /// One of [`KINDS`].
+    pub kind: Text<'a>,
+    /// One of [`CATEGORIES`].
+    pub category: Option<Text<'a>>,
+    /// First line of the error, at most 300 characters, redacted.
+    pub message: Option<Text<'a>>,
+    /// The exit status, where the failure was one.
+    pub exit_code: Option<i64>,
+}
+
+impl ErrorDetail<'_> {
+    /// Whether the failure neither counts nor resets a streak.
+    #[must_use]
+    pub fn is_neutral(&self) -> bool {
+        is_neutral(&self.kind)
+    }
+}
+
+/// Whether errors of this kind neither count nor reset a streak.
+#[must_use]
+pub fn is_neutral(kind: &str) -> bool {
+    NEUTRAL_KINDS.contains(&kind)
+}
+
+/// The category of an error message, by the words every platform uses; `unknown_error` when none fits.
+#[must_use]
+pub fn categorise(message: &str) -> &'static str {
+    const WORDS: [(&str, &[&str]); 5] = [
+        ("out_of_memory", &["out of memory", "enomem", "oom-kill", "oom killed", "cannot allocate memory", "heap limit"]),
+        ("permission_error", &["permission denied", "eacces", "eperm", "operation not permitted", "access denied"]),
+        (
+            "file_not_found",
+            &["no such file", "enoent", "file not found", "does not exist", "file does not exist", "not found: "],
+        ),
+        ("timeout", &["timed out", "timeout", "etimedout", "deadline exceeded"]),
+        (
+            "network_error",
+            &[
+                "econnrefused",
+                "econnreset",
+                "enotfound",
+                "connection refused",
+                "connection reset",
+                "network is unreachable",
+                "could not resolve host",
+                "name resolution",
+                "status code",
+                "socket hang up",
+                "fetch failed",
+            ],
+        ),
+    ];
+    let lower = message.to_lowercase();
+    WORDS
+        .iter()
+        .find(|(_, words)| words.iter().any(|word| lower.contains(word)))
+        .map_or("unknown_error", |(category, _)| category)
+}
+
+impl<'a> Field<'a> for ErrorDetail<'a> {
+    const SHAPE: Shape = Shape::Error;
+
+    fn read(raw: Raw<'a>) -> Option<Self> {
+        let entries = read_object(raw)?;
+        Some(Self {
+            kind: read_member(&entries, "kind")?,
+            category: read_member(&entries, "category")?,
+            message: read_member(&entries, "message")?,
+            exit_code: read_member(&entries, "exit_code")?,
+        })
+    }
+
+    fn write_value(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        self.kind.write("kind", out);
+        self.category.write("category", out);
+        self.message.write("message", out);
+        self.exit_code.write("exit_code", out);
+        out.push(b'}');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_fall_into_the_categories_of_their_words() {
+        for (message, category) in [
+            ("cat: x: No such file or directory", "file_not_found"),
+            ("ENOENT: no such file or directory, posix_spawn '/bin/x'", "file_not_found"),
+            ("bash: ./run: Permission denied", "permission_error"),
+            ("Command timed out after 2m", "timeout"),
+            ("curl: (7) Failed to connect: Connection refused", "network_error"),
+            ("fatal error: Cannot allocate memory", "out_of_memory"),
+            ("make: *** [all] Error 2", "unknown_error"),
+        ] {
+            assert_eq!(categorise(message), category, "{message}");
+        }
+    }
+
+    #[test]
+    fn neutral_kinds_are_kinds() {
+        assert!(NEUTRAL_KINDS.iter().all(|kind| KINDS.contains(kind)));
+        assert!(is_neutral("user_rejected") && !is_neutral("exit_code") && !is_neutral("something new"));
+    }
+}

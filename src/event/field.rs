@@ -1,0 +1,321 @@
+//! How a field's value is read from and written to JSON, one rule per Rust type.
+//!
+//! Reading is strict about the JSON type ("one name, one JSON type") and borrows where it can. Writing is canonical: no
+//! spaces, non-finite numbers as `null`.
+
+use crate::base::clock::Timestamp;
+use crate::event::scan::{self, Entry, Raw, RawKind};
+use std::borrow::Cow;
+
+/// Text that borrows from the line where the line has no escapes.
+pub type Text<'a> = Cow<'a, str>;
+
+/// The JSON shape of a field, as the dictionary and the schemas name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A string.
+    Text,
+    /// A string with an RFC 3339 instant.
+    Instant,
+    /// A number ≥ 0 without fraction.
+    Count,
+    /// A number without fraction.
+    Integer,
+    /// Any number.
+    Number,
+    /// `true` or `false`.
+    Flag,
+    /// An array of strings.
+    Texts,
+    /// An object with the keys of [`crate::event::error::ErrorDetail`].
+    Error,
+    /// An array of [`crate::event::body::Criterion`].
+    Criteria,
+    /// An object from text to count.
+    Counts,
+    /// The provenance object of the envelope.
+    Provenance,
+}
+
+/// A Rust type that a field may have.
+pub trait Field<'a>: Sized {
+    /// The JSON shape of the type.
+    const SHAPE: Shape;
+    /// Whether a line may lack the field.
+    const OPTIONAL: bool = false;
+
+    /// The value, or `None` if the JSON has another type.
+    fn read(raw: Raw<'a>) -> Option<Self>;
+
+    /// The value of a field that is not there: only optional fields have one.
+    #[must_use]
+    fn absent() -> Option<Self> {
+        None
+    }
+
+    /// Appends `,"name":value`; nothing when the value is absent.
+    fn write(&self, name: &str, out: &mut Vec<u8>) {
+        write_key(name, out);
+        self.write_value(out);
+    }
+
+    /// Appends the JSON value.
+    fn write_value(&self, out: &mut Vec<u8>);
+}
+
+impl<'a, T: Field<'a>> Field<'a> for Option<T> {
+    const SHAPE: Shape = T::SHAPE;
+    const OPTIONAL: bool = true;
+
+    fn read(raw: Raw<'a>) -> Option<Self> {
+        if raw.kind == RawKind::Null { Some(None) } else { T::read(raw).map(Some) }
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+
+    fn write(&self, name: &str, out: &mut Vec<u8>) {
+        if let Some(value) = self {
+            value.write(name, out);
+        }
+    }
+
+    fn write_value(&self, out: &mut Vec<u8>) {
+        match self {
+            Some(value) => value.write_value(out),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+}
+
+impl<'a> Field<'a> for Text<'a> {
+    const SHAPE: Shape = Shape::Text;
+
+    fn read(raw: Raw<'a>) -> Option<Self> {
+        match raw.kind {
+            RawKind::Text { escaped } => scan::unescape(raw.text, escaped),
+            _ => None,
+        }
+    }
+
+    fn write_value(&self, out: &mut Vec<u8>) {
+        write_text(self, out);
+    }
+}
+
+impl<'a> Field<'a> for Timestamp {
+    const SHAPE: Shape = Shape::Instant;
+
+    fn read(raw: Raw<'a>) -> Option<Self> {
+        matches!(raw.kind, RawKind::Text { escaped: false }).then(|| Self::parse(raw.text))?
+    }
+
+    fn write_value(&self, out: &mut Vec<u8>) {
+        write_text(&self.to_string(), out);
+    }
+}
+
+impl<'a> Field<'a> for u64 {
+    const SHAPE: Shape = Shape::Count;
+
+    fn read(raw: Raw<'a>) -> Option<Self> {
+        (raw.kind == RawKind::Number).then(|| raw.text.parse().ok())?
+    }
+
+    fn write_value(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.to_string().as_bytes());
+    }
+}
+
+impl<'a> Field<'a> for i64 {
+    const SHAPE: Shape = Shape::Integer;
+
+    fn read(raw: Raw<'a>) -> Option<Self> {
+        (raw.kind == RawKind::Number).then(|| raw.text.parse().ok())?
+    }
+
+    fn write_value(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.to_string().as_bytes());
+    }
+}
+
+impl<'a> Field<'a> for f64 {
+    const SHAPE: Shape = Shape::Number;
+
+    fn read(raw: Raw<'a>) -> Option<Self> {
+        let value: Self = (raw.kind == RawKind::Number).then(|| raw.text.parse().ok())??;
+        value.is_finite().then_some(value)
+    }
+
+    fn write_value(&self, out: &mut Vec<u8>) {
+        if self.is_finite() {
+            out.extend_from_slice(serde_json::json!(self).to_string().as_bytes());
+        } else {
+            out.extend_from_slice(b"null");
+        }
+    }
+}
+
+impl<'a> Field<'a> for bool {
+    const SHAPE: Shape = Shape::Flag;
+
+    fn read(raw: Raw<'a>) -> Option<Self> {
+        (raw.kind == RawKind::Flag).then_some(raw.text == "true")
+    }
+
+    fn write_value(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if *self { b"true" } else { b"false" });
+    }
+}
+
+impl<'a> Field<'a> for Vec<Text<'a>> {
+    const SHAPE: Shape = Shape::Texts;
+
+    fn read(raw: Raw<'a>) -> Option<Self> {
+        read_array(raw, Text::read)
+    }
+
+    fn write_value(&self, out: &mut Vec<u8>) {
+        write_array(self, out, |text, out| write_text(text, out));
+    }
+}
+
+impl<'a> Field<'a> for Vec<(Text<'a>, u64)> {
+    const SHAPE: Shape = Shape::Counts;
+
+    fn read(raw: Raw<'a>) -> Option<Self> {
+        let entries = read_object(raw)?;
+        entries
+            .iter()
+            .map(|entry| Some((scan::unescape(entry.key, entry.key.contains('\\'))?, u64::read(entry.value)?)))
+            .collect()
+    }
+
+    fn write_value(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (idx, (name, count)) in self.iter().enumerate() {
+            if idx > 0 {
+                out.push(b',');
+            }
+            write_text(name, out);
+            out.push(b':');
+            count.write_value(out);
+        }
+        out.push(b'}');
+    }
+}
+
+/// The entries of a nested object; `None` if `raw` is something else.
+#[must_use]
+pub fn read_object(raw: Raw<'_>) -> Option<Vec<Entry<'_>>> {
+    let mut entries = Vec::new();
+    (raw.kind == RawKind::Object).then(|| scan::object(raw.text, &mut entries).ok())??;
+    Some(entries)
+}
+
+/// The value of `name` in a nested object: an absent optional field reads as `None`.
+#[must_use]
+pub fn read_member<'a, T: Field<'a>>(entries: &[Entry<'a>], name: &str) -> Option<T> {
+    match entries.iter().find(|entry| entry.key == name) {
+        Some(entry) => T::read(entry.value),
+        None => T::absent(),
+    }
+}
+
+/// Every element of a nested array through `read`; `None` if `raw` is no array or one element is refused.
+#[must_use]
+pub fn read_array<'a, T>(raw: Raw<'a>, read: impl Fn(Raw<'a>) -> Option<T>) -> Option<Vec<T>> {
+    if raw.kind != RawKind::Array {
+        return None;
+    }
+    let mut values = Some(Vec::new());
+    scan::array(raw.text, |element| {
+        values = values.take().zip(read(element)).map(|(mut all, value)| {
+            all.push(value);
+            all
+        });
+    })
+    .ok()?;
+    values
+}
+
+/// Appends `[…]` with every value through `write`.
+pub fn write_array<T>(values: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
+    out.push(b'[');
+    for (idx, value) in values.iter().enumerate() {
+        if idx > 0 {
+            out.push(b',');
+        }
+        write(value, out);
+    }
+    out.push(b']');
+}
+
+/// Appends `,"name":`, without the comma at the start of an object. Field names need no escaping.
+pub fn write_key(name: &str, out: &mut Vec<u8>) {
+    if out.last() != Some(&b'{') {
+        out.push(b',');
+    }
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// Appends a JSON string with the escapes it needs.
+pub fn write_text(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut rest = text;
+    while let Some(place) = rest.find(|c: char| c == '"' || c == '\\' || c < ' ' || c == '\u{7f}') {
+        let (plain, special) = rest.split_at(place);
+        out.extend_from_slice(plain.as_bytes());
+        let mut chars = special.chars();
+        match chars.next() {
+            Some('"') => out.extend_from_slice(b"\\\""),
+            Some('\\') => out.extend_from_slice(b"\\\\"),
+            Some('\n') => out.extend_from_slice(b"\\n"),
+            Some('\t') => out.extend_from_slice(b"\\t"),
+            Some('\r') => out.extend_from_slice(b"\\r"),
+            Some(other) => out.extend_from_slice(format!("\\u{:04x}", u32::from(other)).as_bytes()),
+            None => {}
+        }
+        rest = chars.as_str();
+    }
+    out.extend_from_slice(rest.as_bytes());
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn written_text_is_json_and_reads_back(text in ".*") {
+            let mut out = Vec::new();
+            write_text(&text, &mut out);
+            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+            prop_assert!(out.iter().all(|byte| *byte >= 0x20 && *byte != 0x7f));
+        }
+
+        #[test]
+        fn a_written_number_reads_back(value in any::<f64>().prop_filter("finite", |value| value.is_finite())) {
+            let mut out = Vec::new();
+            value.write_value(&mut out);
+            let text = String::from_utf8(out).unwrap();
+            prop_assert_eq!(f64::read(Raw { text: &text, kind: RawKind::Number }), Some(value));
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_json_type_is_refused() {
+        let text = Raw { text: "1", kind: RawKind::Text { escaped: false } };
+        let number = Raw { text: "-1", kind: RawKind::Number };
+        assert_eq!(u64::read(text), None);
+        assert_eq!(u64::read(number), None);
+        assert_eq!(i64::read(number), Some(-1));
+        assert_eq!(Text::read(number), None);
+        assert_eq!(Option::<u64>::read(Raw { text: "null", kind: RawKind::Null }), Some(None));
+    }
+}

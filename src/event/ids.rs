@@ -1,0 +1,95 @@
+//! Event ids: UUID version 7 for events born here, version 8 for facts read from elsewhere.
+//!
+//! A version 8 id is a hash of what identifies the fact, so the same fact has the same id on every machine and in every
+//! run; that is what makes a repeated import harmless. Layouts: RFC 9562 §5.7 and §5.8.
+
+use crate::base::clock::Timestamp;
+use std::fmt;
+use uuid::Uuid;
+
+/// The id of one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(Uuid);
+
+impl EventId {
+    /// The deterministic id (version 8) of the fact named by `parts`. Parts are length-prefixed before hashing, so
+    /// `["ab", "c"]` and `["a", "bc"]` differ.
+    #[must_use]
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"agentlog/1");
+        for part in parts {
+            hasher.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+            hasher.update(part);
+        }
+        let mut bytes = [0_u8; 16];
+        hasher.finalize_xof().fill(&mut bytes);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
+    /// A time-ordered id (version 7) for an event that happened at `ts`; the randomness is the caller's.
+    #[must_use]
+    pub fn at(ts: Timestamp, random: [u8; 10]) -> Self {
+        let millis = u64::try_from(ts.millis()).unwrap_or(0);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    /// Reads the hyphenated form; `None` if `text` is not a UUID.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
+
+    /// The 128 bits as a number, for sets and sorting.
+    #[must_use]
+    pub const fn as_u128(self) -> u128 {
+        self.0.as_u128()
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(out)
+    }
+}
+
+/// The `file` of a provenance: 80 bits of a hash of what identifies a source file, in hexadecimal.
+#[must_use]
+pub fn file_id(parts: &[&str]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"agentlog/file/1");
+    for part in parts {
+        hasher.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    let mut bytes = [0_u8; 10];
+    hasher.finalize_xof().fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_fact_has_the_same_id_and_another_fact_another() {
+        assert_eq!(EventId::of(&[b"ab", b"c"]), EventId::of(&[b"ab", b"c"]));
+        assert_ne!(EventId::of(&[b"ab", b"c"]), EventId::of(&[b"a", b"bc"]));
+    }
+
+    #[test]
+    fn versions_and_variant_are_those_of_rfc_9562() {
+        let eight = EventId::of(&[b"fact"]).to_string();
+        assert_eq!(eight.get(14..15), Some("8"));
+        let seven = EventId::at(Timestamp::from_millis(0x0123_4567_89ab), [0xff; 10]).to_string();
+        assert_eq!(seven, "01234567-89ab-7fff-bfff-ffffffffffff");
+    }
+
+    #[test]
+    fn a_file_id_has_eighty_bits_in_hexadecimal() {
+        let id = file_id(&["claude-code", "session"]);
+        assert_eq!(id.len(), 20);
+        assert_eq!(id, file_id(&["claude-code", "session"]));
+        assert_ne!(id, file_id(&["claude-code", "other"]));
+    }
+}

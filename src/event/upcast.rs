@@ -1,0 +1,1 @@
+//! Lifting lines of older versions to today's, on JSON and before typing.

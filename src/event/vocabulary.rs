@@ -1,0 +1,64 @@
+//! The macro behind the table in [`crate::event::body`]: one row per event type becomes a variant, its wire name, its
+//! stream, its reading and its writing. Nothing here knows a single event type.
+
+/// Turns rows `Variant = "wire.name" in [Stream] { field: Type }` into `Body` and [`TYPES`](crate::event::body::TYPES).
+macro_rules! vocabulary {
+    (<$lt:lifetime> $(
+        $(#[doc = $doc:literal])+
+        $variant:ident = $name:literal in $streams:expr => { $( $field:ident : $kind:ty ),* $(,)? }
+    )+) => {
+        /// What an event says, one variant per type. The meaning of each field is in [`crate::event::dictionary`].
+        #[derive(Clone, Debug, PartialEq)]
+        #[expect(missing_docs, reason = "a field's meaning is its dictionary entry, the same in every variant")]
+        pub enum Body<$lt> {
+            $( $(#[doc = $doc])+ $variant { $( $field: $kind ),* }, )+
+        }
+
+        /// All event types, in the order of the table.
+        pub const TYPES: &[EventType] = Body::<'static>::TYPES;
+
+        impl<$lt> Body<$lt> {
+            const TYPES: &'static [EventType] = &[
+                $( EventType {
+                    name: $name,
+                    summary: concat!($($doc),+),
+                    streams: &$streams,
+                    fields: &[ $( FieldUse {
+                        name: stringify!($field),
+                        optional: <$kind as Field<$lt>>::OPTIONAL,
+                        shape: <$kind as Field<$lt>>::SHAPE,
+                    } ),* ],
+                } ),+
+            ];
+
+            /// The wire name of the type.
+            #[must_use]
+            pub const fn type_name(&self) -> &'static str {
+                match self { $( Self::$variant { .. } => $name, )+ }
+            }
+
+            /// Reads the fields of the type `name`; `None` if there is no such type.
+            ///
+            /// # Errors
+            /// The name of the first field that is missing or has another JSON type.
+            pub fn read(name: &str, fields: &mut Fields<'_, $lt>) -> Option<Result<Self, &'static str>> {
+                match name {
+                    $( $name => Some((|| Ok(Self::$variant {
+                        $( $field: fields.read(stringify!($field))? ),*
+                    }))()), )+
+                    _ => None,
+                }
+            }
+
+            /// Appends the fields in the order of the table.
+            pub fn write(&self, out: &mut Vec<u8>) {
+                match self {
+                    $( #[allow(unused_variables, reason = "types without fields write nothing")]
+                    Self::$variant { $( $field ),* } => { $( $field.write(stringify!($field), out); )* } )+
+                }
+            }
+        }
+    };
+}
+
+pub(super) use vocabulary;

@@ -1,0 +1,2 @@
+//! agentlog
+fn main() {}

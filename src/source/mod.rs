@@ -1,0 +1,155 @@
+//! The world → events. One file or folder per kind of thing watched; no source knows another.
+//!
+//! A source is pulled at our pace, told the time and told where to put things. It never writes to what it watches, and it
+//! knows nothing of the journal: [`Emit`] takes events and drops those the log already holds. The events of a line are a
+//! pure function of the file's bytes up to that line, so reading again from the start emits the same events with the same
+//! ids. A third source is one new file and one line in [`all`].
+
+pub mod claude_code;
+pub mod follower;
+pub mod worktree;
+
+use crate::base::clock::Timestamp;
+use crate::event::envelope::Event;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// What a source may know of the machine. Filled by the caller: a source reads no environment variable.
+#[derive(Clone, Debug, Default)]
+pub struct Env {
+    /// The user's home directory.
+    pub home: PathBuf,
+    /// `$CLAUDE_CONFIG_DIR`, where it is set.
+    pub claude_config_dir: Option<PathBuf>,
+    /// The name of this machine.
+    pub host: String,
+    /// Which work to take.
+    pub scope: Scope,
+    /// Inputs last modified before this instant are left to `import`; none: take all.
+    pub modified_since: Option<Timestamp>,
+    /// The key of keyed hashes, one per installation.
+    pub hash_key: [u8; 32],
+}
+
+/// Which work a monitor takes.
+#[derive(Clone, Debug, Default)]
+pub enum Scope {
+    /// Everything found.
+    #[default]
+    Global,
+    /// Work whose directory is one of these (the project's root and its worktrees, canonical) or below.
+    Project(Vec<PathBuf>),
+    /// Exactly these files and folders, wherever their work was done.
+    Paths(Vec<PathBuf>),
+}
+
+impl Scope {
+    /// Whether work done in `cwd` belongs to the scope. Work without a known directory belongs to all scopes but
+    /// `Project`.
+    #[must_use]
+    pub fn takes(&self, cwd: Option<&Path>) -> bool {
+        match self {
+            Self::Global | Self::Paths(_) => true,
+            Self::Project(roots) => cwd.is_some_and(|cwd| roots.iter().any(|root| cwd.starts_with(root))),
+        }
+    }
+}
+
+/// Where events go.
+pub trait Emit {
+    /// Takes one event. An event that the log already holds (its position does not exceed the cursor of its stream for
+    /// this file, or its id belongs to a file that [`Emit::exclude`] named) is dropped silently.
+    fn emit(&mut self, event: Event<'_>);
+
+    /// What the log knows of a source file, by its id; `None` before its first `source.opened`.
+    fn known(&self, file: &str) -> Option<KnownFile>;
+
+    /// Files other than `file` that begin with the same native record: the parents of a fork, the copies.
+    fn with_first_record(&self, first_record: &str, file: &str) -> Vec<KnownFile>;
+
+    /// From now on, drops events of `file` whose ids already stand in the log with the provenance `other`.
+    fn exclude(&mut self, file: &str, other: &str);
+
+    /// The last `key` recorded for a file that is not append-only.
+    fn last_key(&self, file: &str) -> Option<String>;
+}
+
+/// A source file as the log knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownFile {
+    /// Its id.
+    pub file: String,
+    /// Where it was when it was opened.
+    pub path: Option<String>,
+    /// The native session or agent in it.
+    pub session: Option<String>,
+    /// How often it was replaced or rewritten before.
+    pub generation: u64,
+    /// The greatest offset of an event of it, over all streams.
+    pub at: Option<u64>,
+}
+
+/// How far a file was read, with what an adapter remembers there. A cache: without it reading starts at 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// The file's id.
+    pub file: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Everything before this byte was read and is in the log.
+    pub offset_bytes: u64,
+    /// Hash of the bytes just before `offset_bytes`; detects a rewritten prefix.
+    pub tail_hash: String,
+    /// Device and inode when last read.
+    pub identity: (u64, u64),
+    /// The adapter's memory at `offset_bytes`.
+    pub state: serde_json::Value,
+}
+
+/// What a poll found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// There is more to read at once.
+    More,
+    /// Nothing until something changes.
+    Idle,
+}
+
+/// Something that could not be read. It costs itself only.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}", path = .path.display())]
+pub struct Problem {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What happened and, where it is known, at which byte.
+    pub message: String,
+}
+
+/// What a look around found.
+#[derive(Clone, Debug, Default)]
+pub struct Discovery {
+    /// Folders to watch for new and growing files.
+    pub roots: Vec<PathBuf>,
+    /// Inputs that belong to the scope.
+    pub inputs: Vec<PathBuf>,
+    /// What could not be read.
+    pub problems: Vec<Problem>,
+}
+
+/// A monitor of one kind of thing.
+pub trait Source: Send {
+    /// The name in `source` fields.
+    fn name(&self) -> &'static str;
+
+    /// Looks around for inputs. Cheap enough to be called every few seconds.
+    fn discover(&mut self, env: &Env) -> Discovery;
+
+    /// Reads what has come since the last poll, at most about one megabyte, and emits it.
+    fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>);
+
+    /// How far each file was read, for the cache. Called only after what was emitted is in the log.
+    fn positions(&self) -> Vec<Position>;
+
+    /// Takes positions of an earlier run, before the first poll. Those that do not fit the files are ignored.
+    fn resume(&mut self, positions: Vec<Position>);
+}

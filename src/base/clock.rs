@@ -129,7 +129,13 @@ fn parse_utc(text: &[u8]) -> Option<Timestamp> {
     let year = number(&[y0, y1, y2, y3])?;
     let (month, day) = (number(&[m0, m1])?, number(&[d0, d1])?);
     let (hour, minute, second) = (number(&[h0, h1])?, number(&[n0, n1])?, number(&[s0, s1])?);
-    if !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) || hour > 23 || minute > 59 || second > 59 {
+    if !(1..=12).contains(&month)
+        || day < 1
+        || day > days_in(year, month)
+        || hour > 23
+        || minute > 59
+        || second > 59
+    {
         return None;
     }
     let micros = match rest {
@@ -145,9 +151,9 @@ fn parse_utc(text: &[u8]) -> Option<Timestamp> {
 }
 
 fn number(digits: &[u8]) -> Option<i64> {
-    digits.iter().try_fold(0_i64, |value, digit| {
-        digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0'))
-    })
+    digits
+        .iter()
+        .try_fold(0_i64, |value, digit| digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0')))
 }
 
 fn days_in(year: i64, month: i64) -> i64 {
@@ -186,7 +192,9 @@ mod tests {
 
     #[test]
     fn what_is_no_instant_is_none() {
-        for text in ["", "now", "2026-11-16", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-16T25:00:00Z"] {
+        for text in
+            ["", "now", "2026-11-16", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-16T25:00:00Z"]
+        {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }
     }

@@ -302,9 +302,21 @@ pub fn event_type(name: &str) -> Option<&'static EventType> {
 /// Whether events of this type are the agent's or the job's own doing, so that they count as activity of their task.
 #[must_use]
 pub fn is_activity(type_name: &str) -> bool {
-    !["health.", "alignment.", "monitor.", "source.", "log.", "process.", "resource.", "segment.", "host.", "clock.", "summary."]
-        .iter()
-        .any(|prefix| type_name.starts_with(prefix))
+    ![
+        "health.",
+        "alignment.",
+        "monitor.",
+        "source.",
+        "log.",
+        "process.",
+        "resource.",
+        "segment.",
+        "host.",
+        "clock.",
+        "summary.",
+    ]
+    .iter()
+    .any(|prefix| type_name.starts_with(prefix))
         && type_name != "task.acknowledged"
         && type_name != "completion.checked"
 }

@@ -56,11 +56,24 @@ pub fn is_neutral(kind: &str) -> bool {
 #[must_use]
 pub fn categorise(message: &str) -> &'static str {
     const WORDS: [(&str, &[&str]); 5] = [
-        ("out_of_memory", &["out of memory", "enomem", "oom-kill", "oom killed", "cannot allocate memory", "heap limit"]),
-        ("permission_error", &["permission denied", "eacces", "eperm", "operation not permitted", "access denied"]),
+        (
+            "out_of_memory",
+            &["out of memory", "enomem", "oom-kill", "oom killed", "cannot allocate memory", "heap limit"],
+        ),
+        (
+            "permission_error",
+            &["permission denied", "eacces", "eperm", "operation not permitted", "access denied"],
+        ),
         (
             "file_not_found",
-            &["no such file", "enoent", "file not found", "does not exist", "file does not exist", "not found: "],
+            &[
+                "no such file",
+                "enoent",
+                "file not found",
+                "does not exist",
+                "file does not exist",
+                "not found: ",
+            ],
         ),
         ("timeout", &["timed out", "timeout", "etimedout", "deadline exceeded"]),
         (

@@ -188,7 +188,9 @@ impl<'a> Field<'a> for Vec<(Text<'a>, u64)> {
         let entries = read_object(raw)?;
         entries
             .iter()
-            .map(|entry| Some((scan::unescape(entry.key, entry.key.contains('\\'))?, u64::read(entry.value)?)))
+            .map(|entry| {
+                Some((scan::unescape(entry.key, entry.key.contains('\\'))?, u64::read(entry.value)?))
+            })
             .collect()
     }
 

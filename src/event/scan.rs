@@ -329,7 +329,10 @@ mod tests {
 
     #[test]
     fn an_error_says_where_and_what() {
-        assert_eq!(scanned("{\"a\":01}"), Err(ScanError { at: 6, expected: "a comma or the end of the object" }));
+        assert_eq!(
+            scanned("{\"a\":01}"),
+            Err(ScanError { at: 6, expected: "a comma or the end of the object" })
+        );
         assert_eq!(scanned("{\"a\":\"b"), Err(ScanError { at: 7, expected: "the end of the string" }));
         assert_eq!(scanned("[]"), Err(ScanError { at: 0, expected: "an object" }));
         assert_eq!(scanned("{} x"), Err(ScanError { at: 3, expected: "nothing after the object" }));

@@ -57,7 +57,9 @@ impl Worktree {
         }
         let text = std::fs::read(path).map_err(|error| problem(error.to_string()))?;
         let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let modified = modified.and_then(|age| i64::try_from(age.as_micros()).ok()).map_or_else(Timestamp::default, Timestamp::from_micros);
+        let modified = modified
+            .and_then(|age| i64::try_from(age.as_micros()).ok())
+            .map_or_else(Timestamp::default, Timestamp::from_micros);
         match Document::parse(&text, modified) {
             // The file may have been caught half written: the stamp is kept, so that only another write is looked at again.
             Err(message) => {
@@ -78,7 +80,9 @@ impl Worktree {
     /// Emits everything that follows from the document as it stands; what the log holds already is dropped there.
     fn emit(&self, path: &Path, document: &Document, out: &mut dyn Emit) {
         let directory = path.parent().unwrap_or(path);
-        let name = directory.file_name().map_or_else(|| "worktree".to_owned(), |name| name.to_string_lossy().into_owned());
+        let name = directory
+            .file_name()
+            .map_or_else(|| "worktree".to_owned(), |name| name.to_string_lossy().into_owned());
         let file = file_id(&[NAME, &self.host, &path.to_string_lossy()]);
         let attempt = attempt(document.phase, &file, out);
         let record = Record { file: &file, task: &format!("worktree-{name}"), ts: document.updated_at };
@@ -101,7 +105,9 @@ impl Worktree {
             parent: None,
             model: None,
             host: (!self.host.is_empty()).then_some(Cow::Borrowed(self.host.as_str())),
-            project: main_tree(directory).and_then(|main| main.file_name().map(|name| Cow::Owned(name.to_string_lossy().into_owned()))),
+            project: main_tree(directory).and_then(|main| {
+                main.file_name().map(|name| Cow::Owned(name.to_string_lossy().into_owned()))
+            }),
             cwd: Some(directory.to_string_lossy()),
             worktree: Some(Cow::Borrowed(&name)),
             steps_total: document.total,
@@ -256,7 +262,12 @@ struct Record<'a> {
 
 impl Record<'_> {
     fn emit(&self, key: &str, i: u64, body: Body<'_>, out: &mut dyn Emit) {
-        let id = EventId::of(&[NAME.as_bytes(), self.file.as_bytes(), body.type_name().as_bytes(), key.as_bytes()]);
+        let id = EventId::of(&[
+            NAME.as_bytes(),
+            self.file.as_bytes(),
+            body.type_name().as_bytes(),
+            key.as_bytes(),
+        ]);
         out.emit(Event {
             v: crate::event::envelope::VERSION,
             id,
@@ -266,7 +277,12 @@ impl Record<'_> {
             agent: Some(Cow::Borrowed(NAME)),
             source: Some(Cow::Borrowed(NAME)),
             body,
-            from: Some(Provenance { file: Cow::Borrowed(self.file), at: None, key: Some(Cow::Borrowed(key)), i }),
+            from: Some(Provenance {
+                file: Cow::Borrowed(self.file),
+                at: None,
+                key: Some(Cow::Borrowed(key)),
+                i,
+            }),
             written: None,
         });
     }

@@ -28,7 +28,8 @@ impl Phase {
     pub fn of_word(word: &str) -> Self {
         match word {
             "created" | "pending" | "queued" | "ready" | "todo" => Self::Created,
-            "running" | "active" | "spawning" | "waiting" | "in_progress" | "inprogress" | "working" | "started" => Self::Running,
+            "running" | "active" | "spawning" | "waiting" | "in_progress" | "inprogress" | "working"
+            | "started" => Self::Running,
             "completed" | "complete" | "done" | "success" | "succeeded" | "finished" => Self::Completed,
             "failed" | "error" | "errored" | "lost" | "crashed" => Self::Failed,
             "timeout" | "timed_out" | "timedout" => Self::TimedOut,
@@ -74,13 +75,16 @@ impl Document {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err("empty, waiting for its writer to finish".to_owned());
         }
-        let value: Value = serde_json::from_slice(bytes).map_err(|error| format!("not a status file: {error}"))?;
+        let value: Value =
+            serde_json::from_slice(bytes).map_err(|error| format!("not a status file: {error}"))?;
         let object = value.as_object().ok_or("not a status file: expected a JSON object")?;
-        let status = text(object, &["status", "state"]).ok_or("not a status file: no `status`")?.trim().to_lowercase();
+        let status =
+            text(object, &["status", "state"]).ok_or("not a status file: no `status`")?.trim().to_lowercase();
         let started_at = instant(object, &["startedAt", "started_at", "createdAt", "created_at"]);
-        let updated_at = instant(object, &["updatedAt", "updated_at", "completedAt", "completed_at", "timestamp", "ts"])
-            .or(started_at)
-            .unwrap_or(modified);
+        let updated_at =
+            instant(object, &["updatedAt", "updated_at", "completedAt", "completed_at", "timestamp", "ts"])
+                .or(started_at)
+                .unwrap_or(modified);
         Ok(Self {
             phase: Phase::of_word(&status),
             status,
@@ -134,7 +138,8 @@ mod tests {
 
     #[test]
     fn the_simple_form_of_the_field_is_read() {
-        let document = parsed(r#"{"status":"Running","timestamp":1763712000,"updatedAt":"2026-11-16T09:00:00Z"}"#);
+        let document =
+            parsed(r#"{"status":"Running","timestamp":1763712000,"updatedAt":"2026-11-16T09:00:00Z"}"#);
         assert_eq!(
             document,
             Document {

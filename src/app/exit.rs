@@ -31,6 +31,8 @@ pub enum Exit {
     Damaged,
     /// The log is not readable.
     Unreadable,
+    /// A source cannot be read or is not understood.
+    SourceUnavailable,
     /// Stopped by Ctrl-C.
     Interrupted,
 }
@@ -53,6 +55,7 @@ impl Exit {
             Self::Waiting => 14,
             Self::Damaged => 30,
             Self::Unreadable => 31,
+            Self::SourceUnavailable => 40,
             Self::Interrupted => 130,
         }
     }

@@ -33,8 +33,9 @@ Exit codes:
   2    usage                          12   a task failed
   3    configuration is invalid       13   a task timed out
   4    nothing matched                14   a task waits for a person
-  5    input, output or permission    30   log damaged, every good line readable (verify)
-  130  interrupted                    31   log not readable (verify)";
+  5    input, output or permission    30   log damaged, every good line readable
+  40   a source is not understood     31   log not readable
+  130  interrupted";
 
 /// Flags that all commands share.
 #[derive(Clone, Debug, Args)]

@@ -7,7 +7,8 @@ use crate::base::clock::Timestamp;
 use crate::event::envelope::Stream;
 use crate::event::error::ErrorDetail;
 use crate::event::field::{Field, Shape, Text, read_array, read_member, read_object, write_array};
-use crate::event::scan::{Entry, Raw};
+use crate::event::fields::Fields;
+use crate::event::scan::Raw;
 use crate::event::vocabulary::vocabulary;
 
 /// One row of the table.
@@ -214,48 +215,6 @@ vocabulary! { <'a>
     LogScrubbed = "log.scrubbed" in [Stream::BackgroundMonitoring] => { stream: Text<'a>, scrubbed_count: u64 }
     /// The first line of a segment of any stream.
     SegmentOpened = "segment.opened" in Stream::ALL => { seg: Text<'a>, stream: Text<'a>, previous: Option<Text<'a>> }
-}
-
-/// The fields of a line, looked up in the order they were most likely written.
-pub struct Fields<'b, 'a> {
-    entries: &'b [Entry<'a>],
-    next: usize,
-    used: usize,
-}
-
-impl<'b, 'a> Fields<'b, 'a> {
-    /// All entries of a line.
-    #[must_use]
-    pub const fn new(entries: &'b [Entry<'a>]) -> Self {
-        Self { entries, next: 0, used: 0 }
-    }
-
-    /// The value of `name`.
-    ///
-    /// # Errors
-    /// `name` itself, when the field is missing though required, or has another JSON type.
-    pub fn read<T: Field<'a>>(&mut self, name: &'static str) -> Result<T, &'static str> {
-        match self.find(name) {
-            Some(raw) => T::read(raw).ok_or(name),
-            None => T::absent().ok_or(name),
-        }
-    }
-
-    /// How many entries nobody has asked for.
-    #[must_use]
-    pub const fn unused(&self) -> usize {
-        self.entries.len().saturating_sub(self.used)
-    }
-
-    fn find(&mut self, name: &str) -> Option<Raw<'a>> {
-        let idx = match self.entries.get(self.next) {
-            Some(entry) if entry.key == name => self.next,
-            _ => self.entries.iter().position(|entry| entry.key == name)?,
-        };
-        self.next = idx + 1;
-        self.used += 1;
-        self.entries.get(idx).map(|entry| entry.value)
-    }
 }
 
 impl<'a> Field<'a> for Vec<Criterion<'a>> {

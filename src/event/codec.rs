@@ -5,9 +5,10 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::frame::{self, FrameError, Integrity};
-use crate::event::body::{Body, Fields};
-use crate::event::envelope::{Event, Provenance, VERSION};
+use crate::event::body::Body;
+use crate::event::envelope::{Event, VERSION};
 use crate::event::field::{Field, Text, write_key, write_text};
+use crate::event::fields::Fields;
 use crate::event::ids::EventId;
 use crate::event::scan::{self, Entry, ScanError};
 use crate::event::upcast;
@@ -120,8 +121,22 @@ impl Decoder {
     ) -> Result<Decoded<'a>, Malformed> {
         let text = simdutf8::basic::from_utf8(line).map_err(|_| invalid_utf8(line))?;
         let integrity = frame::check(line)?;
+        if let Some(mut fields) = Fields::canonical(text)
+            && let Ok(known @ Decoded::Known(Line { unknown_field_count: 0, .. })) =
+                self.read(&mut fields, integrity, offset)
+        {
+            return Ok(known);
+        }
         scan::object(text, entries).map_err(Malformed::Json)?;
-        let fields = &mut Fields::new(entries);
+        self.read(&mut Fields::scanned(entries), integrity, offset)
+    }
+
+    fn read<'a>(
+        &self,
+        fields: &mut Fields<'_, 'a>,
+        integrity: Integrity,
+        offset: u64,
+    ) -> Result<Decoded<'a>, Malformed> {
         let v = field::<Option<u64>>(fields, "v")?.unwrap_or(VERSION);
         if v < VERSION {
             // No line of an older version exists yet, so there is nothing to lift: see `upcast`.

@@ -3,7 +3,7 @@
 //! The kinds decide whether a failure counts for the streak of its thread; the categories are for people and reviews.
 //! Both are words of the wire: an unknown one is kept and treated as a counted, uncategorised failure.
 
-use crate::event::field::{Field, Shape, Text, read_member, read_object};
+use crate::event::field::{Field, Shape, Text, read_members};
 use crate::event::scan::Raw;
 
 /// The kinds an error may have.
@@ -104,13 +104,19 @@ impl<'a> Field<'a> for ErrorDetail<'a> {
     const SHAPE: Shape = Shape::Error;
 
     fn read(raw: Raw<'a>) -> Option<Self> {
-        let entries = read_object(raw)?;
-        Some(Self {
-            kind: read_member(&entries, "kind")?,
-            category: read_member(&entries, "category")?,
-            message: read_member(&entries, "message")?,
-            exit_code: read_member(&entries, "exit_code")?,
-        })
+        let mut kind = None;
+        let mut detail = Self::default();
+        read_members(raw, |name, value| {
+            match name {
+                "kind" => kind = Field::read(value)?,
+                "category" => detail.category = Field::read(value)?,
+                "message" => detail.message = Field::read(value)?,
+                "exit_code" => detail.exit_code = Field::read(value)?,
+                _ => {}
+            }
+            Some(())
+        })?;
+        Some(Self { kind: kind?, ..detail })
     }
 
     fn write_value(&self, out: &mut Vec<u8>) {

@@ -216,6 +216,12 @@ pub fn read_object(raw: Raw<'_>) -> Option<Vec<Entry<'_>>> {
     Some(entries)
 }
 
+/// The members of a nested object, one by one; `None` if `raw` is something else or `take` refuses one.
+#[must_use]
+pub fn read_members<'a>(raw: Raw<'a>, take: impl FnMut(&'a str, Raw<'a>) -> Option<()>) -> Option<()> {
+    if raw.kind == RawKind::Object { scan::members(raw.text, take) } else { None }
+}
+
 /// The value of `name` in a nested object: an absent optional field reads as `None`.
 #[must_use]
 pub fn read_member<'a, T: Field<'a>>(entries: &[Entry<'a>], name: &str) -> Option<T> {

@@ -83,6 +83,66 @@ pub fn array<'a>(text: &'a str, mut take: impl FnMut(Raw<'a>)) -> Result<(), Sca
     scanner.elements(DEPTH_MAX, &mut take)
 }
 
+/// The members of a nested object, one by one, without storing them. Stops when `take` gives `None`, and then gives `None`.
+#[must_use]
+pub fn members<'a>(text: &'a str, mut take: impl FnMut(&'a str, Raw<'a>) -> Option<()>) -> Option<()> {
+    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0 };
+    scanner.members(DEPTH_MAX, &mut |entry| take(entry.key, entry.value).is_some()).ok()
+}
+
+/// A walk through an object without spaces, key by expected key.
+pub struct Cursor<'a> {
+    scanner: Scanner<'a>,
+}
+
+impl<'a> Cursor<'a> {
+    /// A walk through the object `text`; `None` if it does not begin with a brace or holds a control character, which our
+    /// own lines never do. (One pass over all bytes that the compiler vectorises, so that strings need not look again.)
+    #[must_use]
+    pub fn new(text: &'a str) -> Option<Self> {
+        let least = text.bytes().fold(u8::MAX, u8::min);
+        (text.starts_with('{') && least >= 0x20)
+            .then(|| Self { scanner: Scanner { text, bytes: text.as_bytes(), at: 1 } })
+    }
+
+    /// The value of the next member if its key is `name`; `None` if it is another one or the object ends.
+    ///
+    /// # Errors
+    /// Where the value is no JSON.
+    pub fn member(&mut self, name: &str) -> Result<Option<Raw<'a>>, ScanError> {
+        let rest = self.scanner.bytes.get(self.scanner.at..).unwrap_or_default();
+        let (comma, rest) =
+            if self.scanner.at == 1 { (0, rest) } else { (1, rest.strip_prefix(b",").unwrap_or_default()) };
+        let value = rest
+            .strip_prefix(b"\"")
+            .and_then(|rest| rest.strip_prefix(name.as_bytes()))
+            .and_then(|rest| rest.strip_prefix(b"\":"));
+        if value.is_none() {
+            return Ok(None);
+        }
+        self.scanner.at += comma + name.len() + 3;
+        match self.plain_string() {
+            Some(raw) => Ok(Some(raw)),
+            None => self.scanner.value(DEPTH_MAX).map(Some),
+        }
+    }
+
+    /// The string that starts here, if it is one without escapes.
+    fn plain_string(&mut self) -> Option<Raw<'a>> {
+        let start = self.scanner.at + 1;
+        let rest = self.scanner.bytes.get(self.scanner.at..)?.strip_prefix(b"\"")?;
+        let length = memchr::memchr2(b'"', b'\\', rest).filter(|place| rest.get(*place) == Some(&b'"'))?;
+        self.scanner.at = start + length + 1;
+        Some(Raw { text: self.scanner.slice(start, start + length), kind: RawKind::Text { escaped: false } })
+    }
+
+    /// Whether nothing but the closing brace is left.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        self.scanner.bytes.get(self.scanner.at..) == Some(b"}")
+    }
+}
+
 /// The characters of a JSON string, given what stands between its quotes; `None` if an escape is wrong (a lone surrogate).
 #[must_use]
 pub fn unescape<'a>(raw: &'a str, escaped: bool) -> Option<Cow<'a, str>> {

@@ -92,7 +92,7 @@ fn modules_import_only_from_above(files: &[RepositoryFile]) -> Vec<String> {
             (None, ..) => violations.push(format!("{at}: `{module}` is in no row of the order")),
             (_, None, _) => violations.push(format!("{at}, which is in no row of the order")),
             (Some(own), Some(other), _) if other > own => {
-                violations.push(format!("{at}, which stands below it"))
+                violations.push(format!("{at}, which stands below it"));
             }
             (_, _, Some((_, allowed, reason))) if !allowed.contains(&target.as_str()) => {
                 violations.push(format!("{at}, but {reason}"));

@@ -4,12 +4,12 @@
 //! the partial results are merged in order. This is right because every fold here is a monoid per stream:
 //! fold(a ++ b) = merge(fold(a), fold(b)), which property tests of each fold assert.
 
-use crate::app::log::{Counts, Location, Place, read_lines};
+use crate::app::log::{Counts, Location, Place};
 use crate::base::lines::Piece;
 use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::Stream;
-use crate::journal::read;
-use crate::journal::segment::{self, Segment};
+use crate::journal::read::SegmentReader;
+use crate::journal::segment;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -39,12 +39,12 @@ pub struct Folded<F> {
 }
 
 /// One stretch of a segment.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Part {
     stream: Stream,
-    segment: Segment,
-    from: u64,
-    to: u64,
+    seg: String,
+    bytes: u64,
+    reader: SegmentReader,
 }
 
 /// Folds all streams of `logs` from these places on (from the beginning, where a stream has none), on `threads` threads.
@@ -57,20 +57,20 @@ pub fn fold<F: Fold>(
     threads: usize,
     new: impl Fn() -> F + Sync,
 ) -> io::Result<Folded<F>> {
-    let parts = parts(logs, starts)?;
-    let bytes: u64 = parts.iter().map(|part| part.to - part.from).sum();
+    let parts = parts(logs, starts, threads)?;
+    let bytes: u64 = parts.iter().map(|part| part.bytes).sum();
     let threads = if bytes < PARALLEL_BYTES_MIN { 1 } else { threads.max(1) };
-    let shares = shares(&parts, threads)?;
+    let shares = shares(parts, threads);
     let new = &new;
     let results: Vec<io::Result<Folded<F>>> = thread::scope(|scope| {
-        let handles: Vec<_> = shares.iter().map(|share| scope.spawn(move || fold_parts(share, new()))).collect();
+        let handles: Vec<_> = shares.into_iter().map(|share| scope.spawn(move || fold_parts(share, new()))).collect();
         handles
             .into_iter()
             .map(|handle| handle.join().unwrap_or_else(|_| Err(io::Error::other("a reader of the log panicked"))))
             .collect()
     });
     let mut results = results.into_iter();
-    let mut all = results.next().unwrap_or_else(|| fold_parts(&[], new()))?;
+    let mut all = results.next().unwrap_or_else(|| fold_parts(Vec::new(), new()))?;
     for result in results {
         let later = result?;
         all.fold.merge(later.fold);
@@ -83,8 +83,8 @@ pub fn fold<F: Fold>(
     Ok(all)
 }
 
-/// What is to be read, stream by stream and oldest first.
-fn parts(logs: &Path, starts: &BTreeMap<Stream, Place>) -> io::Result<Vec<Part>> {
+/// What is to be read, stream by stream and oldest first, each segment in pieces.
+fn parts(logs: &Path, starts: &BTreeMap<Stream, Place>, pieces: usize) -> io::Result<Vec<Part>> {
     let mut parts = Vec::new();
     for stream in Stream::ALL {
         let segments = segment::segments(logs, stream.name())?;
@@ -92,62 +92,64 @@ fn parts(logs: &Path, starts: &BTreeMap<Stream, Place>) -> io::Result<Vec<Part>>
         let first = start.and_then(|place| segments.iter().position(|segment| segment.seg == place.seg));
         for (idx, segment) in segments.into_iter().enumerate().skip(first.unwrap_or(0)) {
             let from = start.filter(|_| Some(idx) == first).map_or(0, |place| place.offset);
-            let to = segment.bytes;
-            if from < to {
-                parts.push(Part { stream, segment, from, to });
+            if from >= segment.bytes {
+                continue;
+            }
+            let whole = SegmentReader::open(&segment.path, from)?;
+            for range in whole.split(segment.bytes, pieces as u64)? {
+                let bytes = range.end - range.start;
+                parts.push(Part { stream, seg: segment.seg.clone(), bytes, reader: whole.part(range) });
             }
         }
     }
     Ok(parts)
 }
 
-/// Cuts the parts of each stream into `count` shares of about the same size.
-fn shares(parts: &[Part], count: usize) -> io::Result<Vec<Vec<Part>>> {
-    let mut shares = vec![Vec::new(); count];
-    for stream in Stream::ALL {
-        let own: Vec<&Part> = parts.iter().filter(|part| part.stream == stream).collect();
-        let total: u64 = own.iter().map(|part| part.to - part.from).sum();
-        let share_bytes = total.div_ceil(count as u64).max(1);
-        let mut before = 0;
-        for part in own {
-            let mut from = part.from;
-            while from < part.to {
-                let position = before + (from - part.from);
-                let idx = usize::try_from(position / share_bytes).unwrap_or(usize::MAX).min(count - 1);
-                let wanted = part.from + ((idx as u64 + 1) * share_bytes).saturating_sub(before);
-                let to = if idx + 1 == count || wanted >= part.to {
-                    part.to
-                } else {
-                    read::line_start(&part.segment.path, wanted)?.min(part.to)
-                };
-                if let Some(share) = shares.get_mut(idx) {
-                    share.push(Part { from, to, ..part.clone() });
-                }
-                from = to;
-            }
-            before += part.to - part.from;
+/// Gives every thread a run of consecutive parts of each stream, all of about the same size.
+fn shares(parts: Vec<Part>, count: usize) -> Vec<Vec<Part>> {
+    let mut totals: BTreeMap<Stream, u64> = BTreeMap::new();
+    for part in &parts {
+        *totals.entry(part.stream).or_default() += part.bytes;
+    }
+    let mut shares: Vec<Vec<Part>> = (0..count).map(|_| Vec::new()).collect();
+    let mut before: BTreeMap<Stream, u64> = BTreeMap::new();
+    for part in parts {
+        let total = totals.get(&part.stream).copied().unwrap_or(1).max(1);
+        let position = before.entry(part.stream).or_default();
+        let middle = *position + part.bytes / 2;
+        *position += part.bytes;
+        let idx = usize::try_from(u128::from(middle) * count as u128 / u128::from(total)).unwrap_or(0);
+        if let Some(share) = shares.get_mut(idx.min(count - 1)) {
+            share.push(part);
         }
     }
-    Ok(shares)
+    shares
 }
 
-fn fold_parts<F: Fold>(parts: &[Part], mut fold: F) -> io::Result<Folded<F>> {
+fn fold_parts<F: Fold>(parts: Vec<Part>, mut fold: F) -> io::Result<Folded<F>> {
     let mut counts = Counts::default();
     let mut places = BTreeMap::new();
-    for part in parts {
-        let mut decoder = Decoder::new(&part.segment.seg);
-        let end = read_lines(&part.segment.path, part.from, Some(part.to), |piece| {
-            take(part, &mut decoder, piece, &mut fold, &mut counts);
-        })?;
-        places.insert(part.stream, Place { seg: part.segment.seg.clone(), offset: end });
+    for mut part in parts {
+        let (stream, seg) = (part.stream, part.seg.as_str());
+        let mut decoder = Decoder::new(seg);
+        while let Some(piece) = part.reader.next()? {
+            take(stream, seg, &mut decoder, piece, &mut fold, &mut counts);
+        }
+        places.insert(stream, Place { seg: part.seg, offset: part.reader.offset() });
     }
     Ok(Folded { fold, counts, places })
 }
 
-fn take<F: Fold>(part: &Part, decoder: &mut Decoder, piece: Piece<'_>, fold: &mut F, counts: &mut Counts) {
-    let (stream, seg) = (part.stream, part.segment.seg.as_str());
+fn take<F: Fold>(
+    stream: Stream,
+    seg: &str,
+    decoder: &mut Decoder,
+    piece: Piece<'_>,
+    fold: &mut F,
+    counts: &mut Counts,
+) {
     match piece {
-        Piece::Line { offset, bytes } if !bytes.iter().all(u8::is_ascii_whitespace) => {
+        Piece::Line { offset, bytes } if !bytes.trim_ascii().is_empty() => {
             let location = Location { stream, seg, offset };
             let decoded = decoder.decode(bytes, offset);
             counts.add(&decoded, &location);

@@ -149,42 +149,23 @@ impl Reader {
         if place.offset >= segment.bytes {
             return Ok(());
         }
-        place.offset = read_lines(&segment.path, place.offset, None, |piece| {
-            let offset = match piece {
-                Piece::Line { offset, .. } | Piece::TooLong { offset, .. } | Piece::Torn { offset, .. } => offset,
-            };
-            let location = Location { stream, seg: &segment.seg, offset };
+        let mut reader = SegmentReader::open(&segment.path, place.offset)?;
+        while let Some(piece) = reader.next()? {
+            let at = |offset| Location { stream, seg: &segment.seg, offset };
             match piece {
-                Piece::Line { bytes, .. } if bytes.iter().all(u8::is_ascii_whitespace) => {}
-                Piece::Line { bytes, .. } => {
+                Piece::Line { bytes, .. } if bytes.trim_ascii().is_empty() => {}
+                Piece::Line { bytes, offset } => {
                     let decoded = decoder.decode(bytes, offset);
-                    self.counts.add(&decoded, &location);
-                    take(&location, &decoded, bytes);
+                    self.counts.add(&decoded, &at(offset));
+                    take(&at(offset), &decoded, bytes);
                 }
-                Piece::TooLong { length, .. } => {
-                    self.counts.damage(&location, &format!("line of {length} bytes is too long"));
+                Piece::TooLong { length, offset } => {
+                    self.counts.damage(&at(offset), &format!("line of {length} bytes is too long"));
                 }
                 Piece::Torn { .. } => {}
             }
-        })?;
+        }
+        place.offset = reader.offset();
         Ok(())
     }
-}
-
-/// Gives every piece of a segment from byte `from` (to byte `to`, where it is given) to `take`, and tells where the first
-/// unread byte is: an unfinished last line is not consumed.
-///
-/// # Errors
-/// When the file cannot be read.
-pub fn read_lines(
-    path: &Path,
-    from: u64,
-    to: Option<u64>,
-    mut take: impl FnMut(Piece<'_>),
-) -> io::Result<u64> {
-    let mut reader = SegmentReader::open(path, from, to)?;
-    while let Some(piece) = reader.next()? {
-        take(piece);
-    }
-    Ok(reader.offset())
 }

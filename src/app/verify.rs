@@ -7,6 +7,7 @@ use crate::cli::command::{TextOutput, Verify};
 use crate::event::codec;
 use crate::journal::segment;
 use crate::journal::verify::{self, SegmentReport};
+use crate::view::table::{self, Cell, Column};
 use serde_json::json;
 use std::io::Write as _;
 
@@ -52,21 +53,20 @@ fn print_text(context: &Context, reports: &[SegmentReport], unreadable: &[String
     };
     let segments = text::plural(u64::try_from(reports.len())?, "segment");
     writeln!(out, "{verdict}: {} in {segments}", text::plural(lines, "good line"))?;
-    let rows = reports.iter().map(|report| {
-        [
-            report.file.display().to_string(),
-            report.bytes.to_string(),
-            report.ok.to_string(),
-            report.unchecked.to_string(),
-            report.damaged.to_string(),
-            report.blank.to_string(),
-            report.pending_bytes.to_string(),
-            report.holes.to_string(),
-            report.repeats.to_string(),
-        ]
-    });
-    let header = ["segment", "bytes", "ok", "unchecked", "damaged", "blank", "pending", "holes", "repeats"];
-    writeln!(out, "{}", crate::view::table::render(&header, rows))?;
+    let number = |title| Column::new(title).right();
+    let columns = [
+        Column::new("SEGMENT").shrink_to(20),
+        number("BYTES"),
+        number("OK"),
+        number("UNCHECKED").drop_rank(3),
+        number("DAMAGED"),
+        number("BLANK").drop_rank(4),
+        number("PENDING").drop_rank(2),
+        number("HOLES"),
+        number("REPEATS").drop_rank(1),
+    ];
+    let rows: Vec<Vec<Cell>> = reports.iter().map(row).collect();
+    write!(out, "{}", table::render(&columns, &rows, true, &context.style))?;
     for report in reports {
         for damage in &report.damages {
             let file = report.file.display();
@@ -74,6 +74,23 @@ fn print_text(context: &Context, reports: &[SegmentReport], unreadable: &[String
         }
     }
     Ok(())
+}
+
+fn row(report: &SegmentReport) -> Vec<Cell> {
+    let name = report.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let numbers = [
+        report.bytes,
+        report.ok,
+        report.unchecked,
+        report.damaged,
+        report.blank,
+        report.pending_bytes,
+        report.holes,
+        report.repeats,
+    ];
+    let mut cells = vec![Cell::plain(text::sanitize(&name))];
+    cells.extend(numbers.iter().map(|number| Cell::plain(number.to_string())));
+    cells
 }
 
 fn print_json(context: &Context, reports: &[SegmentReport], unreadable: &[String]) -> anyhow::Result<()> {

@@ -104,9 +104,9 @@ pub struct Tail {
     /// Go on with new events as they come.
     #[arg(short, long)]
     pub follow: bool,
-    /// How many events from the end: a number or `all`.
-    #[arg(short = 'n', long = "tail", value_name = "N", default_value = "10", value_parser = count)]
-    pub count: usize,
+    /// How many events from the end: a number or `all` [default: 10, with --since all].
+    #[arg(short = 'n', long = "tail", value_name = "N", value_parser = count)]
+    pub count: Option<usize>,
     /// Only events from this time on.
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,

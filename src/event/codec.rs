@@ -102,6 +102,12 @@ impl Decoder {
         Self { segment: segment.to_owned(), ts_before: None, entries: Vec::with_capacity(32) }
     }
 
+    /// A decoder that stands behind a line of this instant.
+    #[must_use]
+    pub fn after(segment: &str, ts: Timestamp) -> Self {
+        Self { ts_before: Some(ts), ..Self::new(segment) }
+    }
+
     /// Decodes the line (without its newline) at byte `offset` of the segment.
     pub fn decode<'a>(&mut self, line: &'a [u8], offset: u64) -> Decoded<'a> {
         let mut entries = recycle(std::mem::take(&mut self.entries));
@@ -202,9 +208,7 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
 /// What is wrong with it.
 pub fn validate(line: &[u8]) -> Result<Integrity, Malformed> {
     // A line without `ts` is good wherever a good line stands before it; the epoch stands in for that one here.
-    let mut decoder = Decoder::new("");
-    decoder.ts_before = Some(Timestamp::default());
-    match decoder.decode(line, 0) {
+    match Decoder::after("", Timestamp::default()).decode(line, 0) {
         Decoded::Known(line) => Ok(line.integrity),
         Decoded::Unknown(line) => Ok(line.integrity),
         Decoded::Malformed(malformed) => Err(malformed),

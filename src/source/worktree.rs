@@ -292,3 +292,6 @@ fn stamp(metadata: &std::fs::Metadata) -> (u64, u64, i64, i64) {
     use std::os::unix::fs::MetadataExt;
     (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! `agentlog tail`: the last events of all streams as one, then new ones as they come.
+//!
+//! The end is read backwards, so the cost does not depend on the size of the log. The followed part begins exactly where
+//! the first part ended: no line is shown twice, none is left out.
+
+use crate::app::exit::{Exit, Failure};
+use crate::app::log::Reader;
+use crate::app::{Context, load};
+use crate::base::clock::Timestamp;
+use crate::base::limits;
+use crate::cli::command::Tail;
+use crate::event::codec::{Decoded, Decoder};
+use crate::event::envelope::Stream;
+use crate::journal::follow::Follower;
+use crate::journal::reverse::ReverseLines;
+use crate::journal::segment::{self, Segment};
+use crate::query::filter::Filter;
+use crate::view::empty;
+use crate::view::tail as view;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const COUNT_DEFAULT: usize = 10;
+
+/// One line chosen for showing.
+struct Shown {
+    ts: Timestamp,
+    line: Vec<u8>,
+}
+
+/// Shows the end of the log, and follows it with `-f`.
+///
+/// # Errors
+/// When a condition makes no sense, the log cannot be read, or nothing matches.
+pub fn run(context: &Context, arguments: &Tail) -> anyhow::Result<Exit> {
+    let filter = filter(context, arguments)?;
+    let follower = if arguments.follow { Some(Follower::at_end(&context.project.logs)?) } else { None };
+    let count = arguments.count.unwrap_or(if arguments.since.is_some() { usize::MAX } else { COUNT_DEFAULT });
+    let mut shown = if arguments.since.is_some() || count == usize::MAX {
+        forward(context, &filter)?
+    } else {
+        backward(context, &filter, count)?
+    };
+    shown.sort_by_key(|shown| shown.ts);
+    shown.drain(..shown.len().saturating_sub(count));
+    let mut out = context.out();
+    for shown in &shown {
+        print(context, arguments.raw, &shown.line, shown.ts, &mut out)?;
+    }
+    out.flush()?;
+    drop(out);
+    match follower {
+        Some(follower) => follow(context, arguments.raw, &filter, follower),
+        None if shown.is_empty() => Err(Failure::new(Exit::NothingMatched, empty::no_events(&context.project.logs))
+            .hint("`agentlog watch` records what agents do; `agentlog import PATH` reads history")
+            .into()),
+        None => Ok(Exit::Done),
+    }
+}
+
+fn filter(context: &Context, arguments: &Tail) -> Result<Filter, Failure> {
+    let instant = |text: &Option<String>| text.as_ref().map(|text| context.instant(text)).transpose();
+    Filter::new(&arguments.conditions)
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+        .and_then(|filter| {
+            Ok(Filter {
+                tasks: arguments.task.clone(),
+                agents: arguments.agent.clone(),
+                tools: arguments.tool.clone(),
+                types: arguments.types.clone(),
+                since: instant(&arguments.since)?,
+                until: instant(&arguments.until)?,
+                ..filter
+            })
+        })
+}
+
+/// All matching lines, oldest first per stream.
+fn forward(context: &Context, filter: &Filter) -> anyhow::Result<Vec<Shown>> {
+    let mut shown = Vec::new();
+    let mut reader = Reader::new(&context.project.logs);
+    reader.advance(&mut |_, decoded, line| {
+        if let Some(ts) = matching(decoded, filter) {
+            shown.push(Shown { ts, line: line.to_vec() });
+        }
+    })?;
+    load::mention_damage(context, &reader.counts);
+    Ok(shown)
+}
+
+/// The last `count` matching lines of each stream.
+fn backward(context: &Context, filter: &Filter, count: usize) -> anyhow::Result<Vec<Shown>> {
+    let mut shown = Vec::new();
+    for stream in Stream::ALL {
+        let mut own = Vec::new();
+        for segment in segment::segments(&context.project.logs, stream.name())?.iter().rev() {
+            backward_segment(segment, filter, count, &mut own)?;
+            if own.len() >= count {
+                break;
+            }
+        }
+        own.reverse();
+        shown.append(&mut own);
+    }
+    Ok(shown)
+}
+
+fn backward_segment(segment: &Segment, filter: &Filter, count: usize, shown: &mut Vec<Shown>) -> io::Result<()> {
+    let file = Arc::new(crate::base::fs::open_read_regular(&segment.path)?);
+    // Lines without a time of their own wait for the nearest earlier line that has one.
+    let mut waiting: Vec<(u64, Vec<u8>)> = Vec::new();
+    for line in ReverseLines::new(file, segment.bytes, limits::LINE_BYTES_MAX) {
+        let (offset, line) = line?;
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let mut decoder = Decoder::new(&segment.seg);
+        let decoded = decoder.decode(&line, offset);
+        if let Decoded::Malformed(crate::event::codec::Malformed::Field { field: "ts" }) = decoded {
+            waiting.push((offset, line));
+            continue;
+        }
+        // `decoder` now knows the time of this line, and so can read those that waited for it.
+        for (offset, line) in waiting.drain(..) {
+            if let Some(ts) = matching(&decoder.decode(&line, offset), filter) {
+                shown.push(Shown { ts, line });
+            }
+        }
+        if let Some(ts) = matching(&Decoder::new(&segment.seg).decode(&line, offset), filter) {
+            shown.push(Shown { ts, line });
+        }
+        if shown.len() >= count {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn follow(context: &Context, raw: bool, filter: &Filter, mut follower: Follower) -> anyhow::Result<Exit> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let mut decoders = load::Decoders::default();
+    let mut shown_count = 0_u64;
+    while !stop.load(Ordering::Relaxed) {
+        let mut out = context.out();
+        for line in follower.next(Duration::from_millis(500))? {
+            let decoded = decoders.decode(&line.stream, &line.seg, &line.bytes, line.offset);
+            if let Some(ts) = matching(&decoded, filter) {
+                print(context, raw, &line.bytes, ts, &mut out)?;
+                shown_count += 1;
+            }
+        }
+        out.flush()?;
+    }
+    context.note(&crate::base::text::plural(shown_count, "event"));
+    Ok(Exit::Interrupted)
+}
+
+/// The instant of a line that the filter lets through.
+fn matching(decoded: &Decoded<'_>, filter: &Filter) -> Option<Timestamp> {
+    match decoded {
+        Decoded::Known(line) => filter.matches(&line.event).then_some(line.event.ts),
+        Decoded::Unknown(unknown) => filter.is_empty().then_some(unknown.ts).flatten(),
+        Decoded::Malformed(_) => None,
+    }
+}
+
+fn print(context: &Context, raw: bool, line: &[u8], ts: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+    if raw {
+        out.write_all(line)?;
+        return out.write_all(b"\n");
+    }
+    match Decoder::after("", ts).decode(line, 0) {
+        Decoded::Known(line) => view::event(&line.event, &context.style, out),
+        Decoded::Unknown(unknown) => view::unknown(&unknown, &context.style, out),
+        Decoded::Malformed(_) => Ok(()),
+    }
+}

@@ -8,6 +8,7 @@ use crate::event::envelope::Stream;
 use crate::event::error::ErrorDetail;
 use crate::event::field::{Field, Shape, Text, read_array, read_member, read_object, write_array};
 use crate::event::fields::Fields;
+use crate::event::owned::IntoStatic;
 use crate::event::scan::Raw;
 use crate::event::vocabulary::vocabulary;
 

@@ -13,6 +13,7 @@ pub mod error;
 pub mod field;
 pub mod fields;
 pub mod ids;
+pub mod owned;
 pub mod redact;
 pub mod scan;
 pub mod schema;

@@ -7,6 +7,8 @@
 use crate::base::limits::READ_BUFFER_BYTES;
 use std::io::{self, Read};
 
+const FIRST_BUFFER_BYTES: usize = 64 * 1024;
+
 /// What stands next in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
@@ -136,18 +138,23 @@ impl<R: Read> LineReader<R> {
     }
 
     fn make_room(&mut self) {
+        let filled = self.end == self.buffer.len();
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.searched -= self.start;
             self.start = 0;
         }
-        if self.end == 0 && self.buffer.len() > READ_BUFFER_BYTES {
+        let size = self.buffer.len();
+        if self.end == 0 && size > READ_BUFFER_BYTES {
             // A rare long line made the buffer grow; the memory is given back.
             self.buffer.truncate(READ_BUFFER_BYTES);
             self.buffer.shrink_to_fit();
-        } else if self.end == self.buffer.len() {
-            self.buffer.resize((self.end * 2).max(READ_BUFFER_BYTES), 0);
+        } else if filled && size < READ_BUFFER_BYTES {
+            // Most files are small; only one that keeps filling the buffer is worth a big one.
+            self.buffer.resize((size * 4).clamp(FIRST_BUFFER_BYTES, READ_BUFFER_BYTES), 0);
+        } else if self.end == size {
+            self.buffer.resize(size * 2, 0);
         }
     }
 

@@ -1,7 +1,9 @@
 //! A window of events → rates one can believe. Pure.
 
+pub mod coverage;
 pub mod metric;
 pub mod outcome;
 pub mod rate;
+pub mod template;
 pub mod weekly;
 pub mod window;

@@ -151,8 +151,11 @@ fn no_statement_opens_a_file() {
         format!("'{}'", path.display()),
     ] {
         for sql in [format!("SELECT * FROM {table}"), format!("SELECT u.* FROM usage u CROSS JOIN {table}")] {
-            let refused = ask(&sql);
-            assert!(matches!(refused, Err(SqlError::UnknownTable { .. })), "{sql}: {refused:?}");
+            let refused = ask(&sql).unwrap_err().to_string();
+            assert!(
+                refused.starts_with("unknown table") || refused.ends_with("is not a supported table function"),
+                "{sql}: {refused}"
+            );
         }
     }
 }

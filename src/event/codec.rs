@@ -137,8 +137,11 @@ impl Decoder {
         let text = simdutf8::basic::from_utf8(line).map_err(|_| invalid_utf8(line))?;
         let integrity = frame::check(line)?;
         if let Some(mut fields) = Fields::canonical(text)
-            && let Ok(known @ Decoded::Known(Line { event: Event { v: VERSION.., .. }, unknown_field_count: 0, .. })) =
-                self.typed(&mut fields, offset, integrity)
+            && let Ok(
+                known @ Decoded::Known(Line {
+                    event: Event { v: VERSION.., .. }, unknown_field_count: 0, ..
+                }),
+            ) = self.typed(&mut fields, offset, integrity)
         {
             return Ok(known);
         }
@@ -254,10 +257,12 @@ pub fn validate(line: &[u8]) -> Result<Integrity, Malformed> {
     }
 }
 
+#[inline]
 fn field<'a, T: Field<'a>>(fields: &mut Fields<'_, 'a>, name: &'static str) -> Result<T, Malformed> {
     fields.read(name).map_err(|field| Malformed::Field { field })
 }
 
+#[inline]
 fn given_id(text: &str) -> EventId {
     EventId::parse(text).unwrap_or_else(|| EventId::of(&[b"foreign", text.as_bytes()]))
 }

@@ -20,12 +20,14 @@ enum Way<'b, 'a> {
 impl<'b, 'a> Fields<'b, 'a> {
     /// The fields of a line believed to have our own order; `None` if it does not begin like an object.
     #[must_use]
+    #[inline]
     pub fn canonical(text: &'a str) -> Option<Self> {
         Some(Self { way: Way::Canonical(Cursor::new(text)?) })
     }
 
     /// The fields of a scanned line, in whatever order.
     #[must_use]
+    #[inline]
     pub const fn scanned(entries: &'b [Entry<'a>]) -> Self {
         Self { way: Way::Scanned { entries, next: 0, used: 0 } }
     }
@@ -34,6 +36,7 @@ impl<'b, 'a> Fields<'b, 'a> {
     ///
     /// # Errors
     /// `name` itself, when the field is missing though required, or has another JSON type.
+    #[inline]
     pub fn read<T: Field<'a>>(&mut self, name: &'static str) -> Result<T, &'static str> {
         match self.find(name)? {
             Some(raw) => T::read(raw).ok_or(name),
@@ -43,6 +46,7 @@ impl<'b, 'a> Fields<'b, 'a> {
 
     /// How many fields nobody has asked for. For the canonical way: 0 at the end of the object, else 1.
     #[must_use]
+    #[inline]
     pub fn unused(&self) -> usize {
         match &self.way {
             Way::Canonical(cursor) => usize::from(!cursor.is_at_end()),
@@ -50,6 +54,7 @@ impl<'b, 'a> Fields<'b, 'a> {
         }
     }
 
+    #[inline]
     fn find(&mut self, name: &'static str) -> Result<Option<Raw<'a>>, &'static str> {
         match &mut self.way {
             Way::Canonical(cursor) => cursor.member(name).map_err(|_| name),

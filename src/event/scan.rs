@@ -85,6 +85,7 @@ pub fn array<'a>(text: &'a str, mut take: impl FnMut(Raw<'a>)) -> Result<(), Sca
 
 /// The members of a nested object, one by one, without storing them. Stops when `take` gives `None`, and then gives `None`.
 #[must_use]
+#[inline]
 pub fn members<'a>(text: &'a str, mut take: impl FnMut(&'a str, Raw<'a>) -> Option<()>) -> Option<()> {
     let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0 };
     scanner.members(DEPTH_MAX, &mut |entry| take(entry.key, entry.value).is_some()).ok()
@@ -109,6 +110,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// Where the value is no JSON.
+    #[inline]
     pub fn member(&mut self, name: &str) -> Result<Option<Raw<'a>>, ScanError> {
         let rest = self.scanner.bytes.get(self.scanner.at..).unwrap_or_default();
         let (comma, rest) =
@@ -128,6 +130,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The string that starts here, if it is one without escapes.
+    #[inline]
     fn plain_string(&mut self) -> Option<Raw<'a>> {
         let start = self.scanner.at + 1;
         let rest = self.scanner.bytes.get(self.scanner.at..)?.strip_prefix(b"\"")?;
@@ -138,6 +141,7 @@ impl<'a> Cursor<'a> {
 
     /// Whether nothing but the closing brace is left.
     #[must_use]
+    #[inline]
     pub fn is_at_end(&self) -> bool {
         self.scanner.bytes.get(self.scanner.at..) == Some(b"}")
     }
@@ -145,6 +149,7 @@ impl<'a> Cursor<'a> {
 
 /// The characters of a JSON string, given what stands between its quotes; `None` if an escape is wrong (a lone surrogate).
 #[must_use]
+#[inline]
 pub fn unescape<'a>(raw: &'a str, escaped: bool) -> Option<Cow<'a, str>> {
     if !escaped {
         return Some(Cow::Borrowed(raw));
@@ -164,6 +169,7 @@ impl<'a> Scanner<'a> {
         ScanError { at: self.at, expected }
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -183,10 +189,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn slice(&self, from: usize, to: usize) -> &'a str {
         self.text.get(from..to).unwrap_or_default()
     }
 
+    #[inline]
     fn members(&mut self, depth: usize, take: &mut dyn FnMut(Entry<'a>) -> bool) -> Result<(), ScanError> {
         self.take(b'{', "an object")?;
         self.space();
@@ -239,6 +247,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn value(&mut self, depth: usize) -> Result<Raw<'a>, ScanError> {
         let start = self.at;
         let kind = match self.peek() {
@@ -274,6 +283,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn number(&mut self) -> Result<RawKind, ScanError> {
         if self.peek() == Some(b'-') {
             self.at += 1;
@@ -297,6 +307,7 @@ impl<'a> Scanner<'a> {
         Ok(RawKind::Number)
     }
 
+    #[inline]
     fn digits(&mut self) -> Result<(), ScanError> {
         let start = self.at;
         while let Some(b'0'..=b'9') = self.peek() {
@@ -306,6 +317,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads a string and gives what is between its quotes, and whether it holds an escape.
+    #[inline]
     fn string(&mut self, expected: &'static str) -> Result<(&'a str, bool), ScanError> {
         self.take(b'"', expected)?;
         let start = self.at;
@@ -347,6 +359,7 @@ impl<'a> Scanner<'a> {
 
 /// How many bytes from the start are neither a quote, a backslash nor a control character. Eight bytes are looked at
 /// together: a byte with its high bit set after one of the subtractions is one of the three (the classic zero-byte test).
+#[inline]
 fn plain_prefix(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;

@@ -145,11 +145,16 @@ fn work_trees_of_git_are_found_from_its_own_files() {
     let (main, tree) = (root.path().join("main"), root.path().join("tree"));
     fs::create_dir_all(main.join(".git/worktrees/tree")).unwrap();
     fs::create_dir_all(&tree).unwrap();
-    fs::write(tree.join(".git"), format!("gitdir: {}\n", main.join(".git/worktrees/tree").display())).unwrap();
+    fs::write(tree.join(".git"), format!("gitdir: {}\n", main.join(".git/worktrees/tree").display()))
+        .unwrap();
     fs::write(main.join(".git/worktrees/tree/gitdir"), format!("{}\n", tree.join(".git").display())).unwrap();
     fs::write(main.join(".git/worktrees/tree/commondir"), "../..\n").unwrap();
     let (main, tree) = (main.canonicalize().unwrap(), tree.canonicalize().unwrap());
     assert_eq!(git_worktrees(&main), [tree.clone()]);
-    assert_eq!(git_worktrees(&tree), [""; 0].map(PathBuf::from), "the tree itself is not listed, the main tree is no linked one");
+    assert_eq!(
+        git_worktrees(&tree),
+        [""; 0].map(PathBuf::from),
+        "the tree itself is not listed, the main tree is no linked one"
+    );
     assert_eq!(main_tree(&tree.join("below")), Some(main));
 }

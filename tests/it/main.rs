@@ -9,6 +9,10 @@
 )]
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
+mod bad_input;
 mod docs;
 mod layers;
+mod real_claude;
+mod schemas;
 mod support;
+mod watch;

@@ -58,9 +58,14 @@ impl Sandbox {
 
     /// As [`Sandbox::with_file`], later.
     pub(crate) fn write(&self, path: &str, text: &str) {
+        self.write_bytes(path, text.as_bytes());
+    }
+
+    /// As [`Sandbox::write`], for what is no text.
+    pub(crate) fn write_bytes(&self, path: &str, bytes: &[u8]) {
         let path = self.dir.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        replace(&path, text.as_bytes());
+        replace(&path, bytes);
     }
 
     /// Copies a folder of the repository or of real data to `to` below the sandbox. For chaining.

@@ -108,16 +108,20 @@ impl Tally {
         }
     }
 
+    /// Adds the outcomes of another tally.
+    pub const fn merge(&mut self, other: &Self) {
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.excluded.open += other.excluded.open;
+        self.excluded.cancelled += other.excluded.cancelled;
+        self.excluded.neutral += other.excluded.neutral;
+        self.excluded.unknown += other.excluded.unknown;
+    }
+
     /// The rate.
     #[must_use]
     pub const fn rate(&self) -> Rate {
         Rate { succeeded: self.succeeded, counted: self.succeeded + self.failed }
-    }
-
-    /// Whether there is nothing at all, not even something excluded.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.succeeded + self.failed + self.excluded.total() == 0
     }
 }
 

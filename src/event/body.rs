@@ -7,6 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::event::envelope::Stream;
 use crate::event::error::ErrorDetail;
 use crate::event::field::{Field, Shape, Text, read_array, read_member, read_object, write_array};
+use crate::event::owned::IntoStatic;
 use crate::event::scan::{Entry, Raw};
 use crate::event::vocabulary::vocabulary;
 

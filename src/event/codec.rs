@@ -6,11 +6,12 @@
 use crate::base::clock::Timestamp;
 use crate::base::frame::{self, FrameError, Integrity};
 use crate::event::body::{Body, Fields};
-use crate::event::envelope::{Event, Provenance, VERSION};
+use crate::event::envelope::{Event, VERSION};
 use crate::event::field::{Field, Text, write_key, write_text};
 use crate::event::ids::EventId;
+use crate::event::owned::IntoStatic;
 use crate::event::scan::{self, Entry, ScanError};
-use crate::event::upcast;
+use crate::event::upcast::{self, UPCASTERS, Upcaster};
 
 /// What a line turned out to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,13 +93,19 @@ pub struct Decoder {
     segment: String,
     ts_before: Option<Timestamp>,
     entries: Vec<Entry<'static>>,
+    upcasters: &'static [Upcaster],
 }
 
 impl Decoder {
     /// A decoder for the segment with this identity; the identity makes ids for lines that have none.
     #[must_use]
     pub fn new(segment: &str) -> Self {
-        Self { segment: segment.to_owned(), ts_before: None, entries: Vec::with_capacity(32) }
+        Self {
+            segment: segment.to_owned(),
+            ts_before: None,
+            entries: Vec::with_capacity(32),
+            upcasters: UPCASTERS,
+        }
     }
 
     /// Decodes the line (without its newline) at byte `offset` of the segment.
@@ -106,9 +113,11 @@ impl Decoder {
         let mut entries = recycle(std::mem::take(&mut self.entries));
         let decoded = self.decode_into(line, offset, &mut entries).unwrap_or_else(Decoded::Malformed);
         self.entries = recycle(entries);
-        if let Decoded::Known(Line { event, .. }) = &decoded {
-            self.ts_before = Some(event.ts);
-        }
+        self.ts_before = match &decoded {
+            Decoded::Known(line) => Some(line.event.ts),
+            Decoded::Unknown(line) => line.ts.or(self.ts_before),
+            Decoded::Malformed(_) => self.ts_before,
+        };
         decoded
     }
 
@@ -121,12 +130,51 @@ impl Decoder {
         let text = simdutf8::basic::from_utf8(line).map_err(|_| invalid_utf8(line))?;
         let integrity = frame::check(line)?;
         scan::object(text, entries).map_err(Malformed::Json)?;
+        let v = field::<Option<u64>>(&mut Fields::new(entries), "v")?.unwrap_or(VERSION);
+        if v < VERSION {
+            self.lift(text, v, offset, integrity)
+        } else {
+            self.typed(entries, offset, integrity)
+        }
+    }
+
+    /// A line of an older version: lifted on JSON, then read like one of ours. It borrows from the lifted text, which
+    /// nobody keeps, so its texts are copied.
+    fn lift(
+        &self,
+        text: &str,
+        v: u64,
+        offset: u64,
+        integrity: Integrity,
+    ) -> Result<Decoded<'static>, Malformed> {
+        let lifted = upcast::lift(text, v, self.upcasters).ok_or(Malformed::Field { field: "v" })?;
+        let mut entries = Vec::new();
+        scan::object(&lifted, &mut entries).map_err(Malformed::Json)?;
+        Ok(match self.typed(&entries, offset, integrity)? {
+            Decoded::Known(line) => Decoded::Known(Line {
+                event: line.event.into_static(),
+                integrity,
+                ts_inferred: line.ts_inferred,
+                unknown_field_count: line.unknown_field_count,
+            }),
+            Decoded::Unknown(line) => Decoded::Unknown(UnknownType {
+                type_name: line.type_name.into_static(),
+                ts: line.ts,
+                task: line.task.into_static(),
+                integrity,
+            }),
+            Decoded::Malformed(malformed) => Decoded::Malformed(malformed),
+        })
+    }
+
+    fn typed<'a>(
+        &self,
+        entries: &[Entry<'a>],
+        offset: u64,
+        integrity: Integrity,
+    ) -> Result<Decoded<'a>, Malformed> {
         let fields = &mut Fields::new(entries);
         let v = field::<Option<u64>>(fields, "v")?.unwrap_or(VERSION);
-        if v < VERSION {
-            // No line of an older version exists yet, so there is nothing to lift: see `upcast`.
-            return Err(Malformed::Field { field: "v" });
-        }
         let id = field::<Option<Text<'a>>>(fields, "id")?;
         let ts = field::<Option<Timestamp>>(fields, "ts")?;
         let observed_at = field(fields, "observed_at")?;
@@ -214,3 +262,6 @@ fn recycle<'b>(mut entries: Vec<Entry<'_>>) -> Vec<Entry<'b>> {
     entries.clear();
     entries.into_iter().filter_map(|_| None).collect()
 }
+
+#[cfg(test)]
+mod tests;

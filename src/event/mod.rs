@@ -12,6 +12,7 @@ pub mod envelope;
 pub mod error;
 pub mod field;
 pub mod ids;
+pub mod owned;
 pub mod redact;
 pub mod scan;
 pub mod schema;

@@ -58,6 +58,16 @@ macro_rules! vocabulary {
                 }
             }
         }
+
+        impl IntoStatic for Body<'_> {
+            type Static = Body<'static>;
+
+            fn into_static(self) -> Body<'static> {
+                match self {
+                    $( Self::$variant { $( $field ),* } => Body::$variant { $( $field: $field.into_static() ),* }, )+
+                }
+            }
+        }
     };
 }
 

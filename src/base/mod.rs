@@ -8,3 +8,4 @@ pub mod lines;
 pub mod lock;
 pub mod random;
 pub mod text;
+pub mod zone;

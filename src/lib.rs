@@ -11,8 +11,8 @@
 pub mod base;
 pub mod event;
 pub mod journal;
+pub mod source;
 pub mod projection;
 pub mod query;
 pub mod report;
-pub mod source;
 pub mod view;

@@ -45,7 +45,6 @@ pub trait Field<'a>: Sized {
     const OPTIONAL: bool = false;
 
     /// The value, or `None` if the JSON has another type.
-    #[inline]
     fn read(raw: Raw<'a>) -> Option<Self>;
 
     /// The value of a field that is not there: only optional fields have one.

@@ -112,7 +112,7 @@ fn pure_modules_touch_nothing(files: &[RepositoryFile], exceptions: &[Exception]
             );
         }
     }
-    for file in files.iter().filter(|file| PURE.contains(&module_of(&file.path))) {
+    for file in production(files).filter(|file| PURE.contains(&module_of(&file.path))) {
         for (idx, line) in rust_text::production_code(&file.text).lines().enumerate() {
             touched.extend(
                 WORLD_METHODS
@@ -154,7 +154,7 @@ fn paths_start_at_the_crate_root(files: &[RepositoryFile]) -> Vec<String> {
         .filter(|(_, _, path)| path.segments.iter().any(|segment| segment == "super"))
         .map(|(file, _, path)| format!("{}:{}: `super::` outside tests", file.path, path.line));
     let mut violations: Vec<String> = relative.collect();
-    for file in files.iter().filter(|file| !is_test(&file.path)) {
+    for file in production(files) {
         let code = rust_text::production_code(&file.text);
         let children: Vec<&str> = code.lines().filter_map(declared_module).collect();
         for (idx, line) in code.lines().enumerate() {
@@ -169,8 +169,7 @@ fn paths_start_at_the_crate_root(files: &[RepositoryFile]) -> Vec<String> {
 }
 
 fn files_fit_in_the_head(files: &[RepositoryFile]) -> Vec<String> {
-    let sizes = files.iter().filter(|file| !is_test(&file.path));
-    let sizes = sizes.map(|file| (&file.path, rust_text::line_count_without_tests(&file.text)));
+    let sizes = production(files).map(|file| (&file.path, rust_text::line_count_without_tests(&file.text)));
     sizes
         .filter(|(_, lines)| *lines > FILE_LINES_MAX)
         .map(|(path, lines)| format!("{path}: {lines} lines without tests, more than {FILE_LINES_MAX}"))
@@ -206,15 +205,39 @@ fn lib_declares_modules_in_the_order(files: &[RepositoryFile]) -> Vec<String> {
 
 /// Every path named in production code, with its file and its top module.
 fn named(files: &[RepositoryFile]) -> impl Iterator<Item = (&RepositoryFile, &str, NamedPath)> {
-    files.iter().filter(|file| !is_test(&file.path)).flat_map(|file| {
+    production(files).flat_map(|file| {
         let module = module_of(&file.path);
         let paths = rust_text::named_paths(&rust_text::production_code(&file.text));
         paths.into_iter().map(move |path| (file, module, path))
     })
 }
 
-fn is_test(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.contains("/tests/")
+/// The files that are compiled into the program: without those that a parent declares under `#[cfg(test)]`.
+fn production(files: &[RepositoryFile]) -> impl Iterator<Item = &RepositoryFile> {
+    let tests: Vec<String> = files
+        .iter()
+        .flat_map(|file| {
+            let folder = child_folder(&file.path);
+            rust_text::test_items(&file.text).into_iter().flat_map(move |item| {
+                item.lines()
+                    .filter_map(declared_module)
+                    .map(|name| format!("{folder}/{name}"))
+                    .collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    files.iter().filter(move |file| {
+        let is_below = |test: &String| {
+            file.path.strip_prefix(test.as_str()).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        };
+        !tests.iter().any(is_below)
+    })
+}
+
+/// Where the modules lie that a file declares.
+fn child_folder(path: &str) -> &str {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    if ["mod.rs", "lib.rs", "main.rs"].contains(&name) { folder } else { path.trim_end_matches(".rs") }
 }
 
 /// `src/journal/append.rs` → `journal`, `src/lib.rs` → `lib`.
@@ -384,9 +407,15 @@ mod each_rule_sees_its_violation {
             complained("src/projection/mod.rs", &lines, paths_start_at_the_crate_root),
             [lines[0], lines[1], lines[3]]
         );
+        let files = [
+            file("src/projection/mod.rs", "#[cfg(test)]\nmod tests;\nmod state;"),
+            file("src/projection/tests.rs", "use super::*;"),
+            file("src/projection/tests/more.rs", "use super::*;"),
+            file("src/projection/state.rs", "use super::*;"),
+        ];
         assert_eq!(
-            complained("src/projection/tests.rs", &lines, paths_start_at_the_crate_root),
-            Vec::<&str>::new()
+            paths_start_at_the_crate_root(&files),
+            ["src/projection/state.rs:1: `super::` outside tests"]
         );
     }
 

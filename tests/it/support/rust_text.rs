@@ -28,6 +28,12 @@ pub(crate) fn production_code(text: &str) -> String {
     without_test_items(&without_comments_and_literals(text))
 }
 
+/// The items under `#[cfg(test)]`, comments and literals blanked.
+pub(crate) fn test_items(text: &str) -> Vec<String> {
+    let code = without_comments_and_literals(text);
+    parts(&code).map(|(_, item)| item.to_owned()).filter(|item| !item.is_empty()).collect()
+}
+
 /// How many lines of the file are no test.
 pub(crate) fn line_count_without_tests(text: &str) -> usize {
     let code = without_comments_and_literals(text);

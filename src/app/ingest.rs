@@ -16,7 +16,7 @@ use crate::event::codec::Decoded;
 use crate::event::envelope::{Event, Stream};
 use crate::event::error::ErrorDetail;
 use crate::projection::cursor::Cursors;
-use crate::source::{Emit, Env, KnownFile, Next, Problem, Source};
+use crate::source::{Emit, Env, KnownFile, Next, Problem, Scope, Source};
 use anyhow::Context as _;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -82,6 +82,11 @@ impl<'a> Ingest<'a> {
             reported: BTreeSet::new(),
             unsaved: false,
         })
+    }
+
+    /// Takes another scope from the next round on.
+    pub fn set_scope(&mut self, scope: Scope) {
+        self.env.scope = scope;
     }
 
     /// The writer, for events of the caller's own.

@@ -11,13 +11,15 @@ use crate::base::limits;
 use crate::cli::command::Tail;
 use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::Stream;
-use crate::journal::follow::Follower;
+use crate::journal::follow::{Follower, Start};
 use crate::journal::reverse::ReverseLines;
 use crate::journal::segment::{self, Segment};
 use crate::query::filter::Filter;
 use crate::view::empty;
 use crate::view::tail as view;
+use std::collections::HashMap;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -30,18 +32,45 @@ struct Shown {
     line: Vec<u8>,
 }
 
+/// Where the part that is followed begins, by segment: the first part ends there.
+struct Ends(Option<HashMap<String, u64>>);
+
+impl Ends {
+    fn of(logs: &Path, follower: Option<&Follower>) -> Self {
+        let Some(follower) = follower else { return Self(None) };
+        let mut ends: HashMap<String, u64> =
+            follower.positions().into_iter().map(|position| (position.seg, position.offset)).collect();
+        // An active file that the follower does not know was born after it began: all of it is followed.
+        for stream in Stream::ALL {
+            let active = segment::active_path(logs, stream.name());
+            for segment in segment::segments(logs, stream.name()).unwrap_or_default() {
+                if segment.path == active {
+                    ends.entry(segment.seg).or_insert(0);
+                }
+            }
+        }
+        Self(Some(ends))
+    }
+
+    fn end(&self, seg: &str, otherwise: u64) -> u64 {
+        self.0.as_ref().and_then(|ends| ends.get(seg)).copied().unwrap_or(otherwise)
+    }
+}
+
 /// Shows the end of the log, and follows it with `-f`.
 ///
 /// # Errors
 /// When a condition makes no sense, the log cannot be read, or nothing matches.
 pub fn run(context: &Context, arguments: &Tail) -> anyhow::Result<Exit> {
     let filter = filter(context, arguments)?;
-    let follower = if arguments.follow { Some(Follower::at_end(&context.project.logs)?) } else { None };
+    let logs = &context.project.logs;
+    let follower = arguments.follow.then(|| Follower::new(logs, None, &Start::End));
+    let ends = Ends::of(logs, follower.as_ref());
     let count = arguments.count.unwrap_or(if arguments.since.is_some() { usize::MAX } else { COUNT_DEFAULT });
     let mut shown = if arguments.since.is_some() || count == usize::MAX {
-        forward(context, &filter)?
+        forward(context, &filter, &ends)?
     } else {
-        backward(context, &filter, count)?
+        backward(context, &filter, count, &ends)?
     };
     shown.sort_by_key(|shown| shown.ts);
     shown.drain(..shown.len().saturating_sub(count));
@@ -53,9 +82,10 @@ pub fn run(context: &Context, arguments: &Tail) -> anyhow::Result<Exit> {
     drop(out);
     match follower {
         Some(follower) => follow(context, arguments.raw, &filter, follower),
-        None if shown.is_empty() => Err(Failure::new(Exit::NothingMatched, empty::no_events(&context.project.logs))
-            .hint("`agentlog watch` records what agents do; `agentlog import PATH` reads history")
-            .into()),
+        None if shown.is_empty() => {
+            context.note(empty::no_events(&logs.display().to_string(), &context.style).trim_end());
+            Ok(Exit::NothingMatched)
+        }
         None => Ok(Exit::Done),
     }
 }
@@ -78,11 +108,13 @@ fn filter(context: &Context, arguments: &Tail) -> Result<Filter, Failure> {
 }
 
 /// All matching lines, oldest first per stream.
-fn forward(context: &Context, filter: &Filter) -> anyhow::Result<Vec<Shown>> {
+fn forward(context: &Context, filter: &Filter, ends: &Ends) -> anyhow::Result<Vec<Shown>> {
     let mut shown = Vec::new();
     let mut reader = Reader::new(&context.project.logs);
-    reader.advance(&mut |_, decoded, line| {
-        if let Some(ts) = matching(decoded, filter) {
+    reader.advance(&mut |location, decoded, line| {
+        if location.offset < ends.end(location.seg, u64::MAX)
+            && let Some(ts) = matching(decoded, filter)
+        {
             shown.push(Shown { ts, line: line.to_vec() });
         }
     })?;
@@ -91,12 +123,13 @@ fn forward(context: &Context, filter: &Filter) -> anyhow::Result<Vec<Shown>> {
 }
 
 /// The last `count` matching lines of each stream.
-fn backward(context: &Context, filter: &Filter, count: usize) -> anyhow::Result<Vec<Shown>> {
+fn backward(context: &Context, filter: &Filter, count: usize, ends: &Ends) -> anyhow::Result<Vec<Shown>> {
     let mut shown = Vec::new();
     for stream in Stream::ALL {
         let mut own = Vec::new();
         for segment in segment::segments(&context.project.logs, stream.name())?.iter().rev() {
-            backward_segment(segment, filter, count, &mut own)?;
+            let end = ends.end(&segment.seg, segment.bytes);
+            backward_segment(segment, end, filter, count, &mut own)?;
             if own.len() >= count {
                 break;
             }
@@ -107,11 +140,17 @@ fn backward(context: &Context, filter: &Filter, count: usize) -> anyhow::Result<
     Ok(shown)
 }
 
-fn backward_segment(segment: &Segment, filter: &Filter, count: usize, shown: &mut Vec<Shown>) -> io::Result<()> {
+fn backward_segment(
+    segment: &Segment,
+    end: u64,
+    filter: &Filter,
+    count: usize,
+    shown: &mut Vec<Shown>,
+) -> io::Result<()> {
     let file = Arc::new(crate::base::fs::open_read_regular(&segment.path)?);
     // Lines without a time of their own wait for the nearest earlier line that has one.
     let mut waiting: Vec<(u64, Vec<u8>)> = Vec::new();
-    for line in ReverseLines::new(file, segment.bytes, limits::LINE_BYTES_MAX) {
+    for line in ReverseLines::new(file, end, limits::LINE_BYTES_MAX) {
         let (offset, line) = line?;
         if line.trim_ascii().is_empty() {
             continue;
@@ -148,14 +187,17 @@ fn follow(context: &Context, raw: bool, filter: &Filter, mut follower: Follower)
     let mut shown_count = 0_u64;
     while !stop.load(Ordering::Relaxed) {
         let mut out = context.out();
-        for line in follower.next(Duration::from_millis(500))? {
-            let decoded = decoders.decode(&line.stream, &line.seg, &line.bytes, line.offset);
+        for line in follower.next(Duration::from_millis(500)) {
+            let decoded = decoders.decode(&line.seg, &line.bytes, line.offset);
             if let Some(ts) = matching(&decoded, filter) {
                 print(context, raw, &line.bytes, ts, &mut out)?;
                 shown_count += 1;
             }
         }
         out.flush()?;
+        for problem in follower.take_problems() {
+            context.warn(&problem.to_string());
+        }
     }
     context.note(&crate::base::text::plural(shown_count, "event"));
     Ok(Exit::Interrupted)

@@ -5,7 +5,7 @@
 
 use crate::app::exit::{Exit, Failure};
 use crate::app::ingest::{Ingest, first_start_horizon};
-use crate::app::load::{self, Live};
+use crate::app::load::Live;
 use crate::app::{Context, environment};
 use crate::base::lock::FileLock;
 use crate::base::{fs, limits, text};
@@ -15,7 +15,8 @@ use crate::journal::follow::Watcher;
 use crate::projection::health::Health;
 use crate::projection::status::TaskStatus;
 use crate::source::{Env, Scope};
-use crate::view::status as view;
+use crate::view::palette::ShortIds;
+use crate::view::{message, status as view};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,7 +66,7 @@ struct Session<'a> {
     context: &'a Context,
     env: Env,
     ingest: Ingest<'a>,
-    live: Live,
+    live: Live<'a>,
     announced: BTreeMap<String, Announced>,
     complained: BTreeSet<String>,
     roots: Vec<PathBuf>,
@@ -117,27 +118,29 @@ impl<'a> Session<'a> {
         }
         let mut printed_at = Instant::now();
         let mut back_off = BACK_OFF.0;
+        let mut watched = self.roots.clone();
+        let mut watcher = Watcher::new(&watched);
         while !stop.load(Ordering::Relaxed) {
-            let watcher = Watcher::new(&self.roots);
-            let mut watched = self.roots.clone();
-            while !stop.load(Ordering::Relaxed) && watched == self.roots {
-                watcher.wait(limits::POLL_FLOOR);
-                match self.round() {
-                    Ok(()) => back_off = BACK_OFF.0,
-                    Err(error) => {
-                        self.complain(&format!("{error:#}"));
-                        std::thread::sleep(back_off);
-                        back_off = (back_off * 2).min(BACK_OFF.1);
-                        // Nothing in memory is trusted that may not be on disk: begin again from the log.
-                        self.ingest = engine(self.context, &self.env)?;
-                    }
+            // Whether something changed or the time is over: both mean looking.
+            let _woken = watcher.wait(limits::POLL_FLOOR);
+            match self.round() {
+                Ok(()) => back_off = BACK_OFF.0,
+                Err(error) => {
+                    self.complain(&format!("{error:#}"));
+                    std::thread::sleep(back_off);
+                    back_off = (back_off * 2).min(BACK_OFF.1);
+                    // Nothing in memory is trusted that may not be on disk: begin again from the log.
+                    self.ingest = engine(self.context, &self.env)?;
                 }
-                self.print_changes()?;
-                if printed_at.elapsed() >= interval {
-                    self.print_all()?;
-                    printed_at = Instant::now();
-                }
-                watched.clone_from(&watched);
+            }
+            self.print_changes()?;
+            if printed_at.elapsed() >= interval {
+                self.print_all()?;
+                printed_at = Instant::now();
+            }
+            if watched != self.roots {
+                watched.clone_from(&self.roots);
+                watcher = Watcher::new(&watched);
             }
         }
         Ok(())
@@ -166,14 +169,14 @@ impl<'a> Session<'a> {
         let tasks = self.tasks();
         let mut out = self.context.out();
         for task in tasks {
-            let line = view::line(&task, "", &self.context.style);
+            let line = self.line(&task, "");
             let before = self.announced.get(&task.task);
             if before.is_some_and(|before| before.line == line) {
                 continue;
             }
             let health = task.verdict.health;
             if before.is_some() || is_shown(health) {
-                writeln!(out, "{}", view::line(&task, &self.hour(), &self.context.style))?;
+                writeln!(out, "{}", self.line(&task, &self.hour()))?;
             }
             if before.is_some_and(|before| before.health != health) {
                 self.record_change(before.map(|before| before.health), &task)?;
@@ -190,15 +193,14 @@ impl<'a> Session<'a> {
         let mut out = self.context.out();
         for task in &tasks {
             if is_shown(task.verdict.health) {
-                writeln!(out, "{}", view::line(task, &self.hour(), &self.context.style))?;
+                writeln!(out, "{}", self.line(task, &self.hour()))?;
             }
         }
         out.flush()?;
-        let style = &self.context.style;
         self.announced = tasks
             .into_iter()
             .map(|task| {
-                let announced = Announced { health: task.verdict.health, line: view::line(&task, "", style) };
+                let announced = Announced { health: task.verdict.health, line: self.line(&task, "") };
                 (task.task, announced)
             })
             .collect();
@@ -210,7 +212,7 @@ impl<'a> Session<'a> {
             from_health: before.map(|health| health.word().into()),
             to_health: task.verdict.health.word().into(),
             reason: task.verdict.reason.map(|reason| reason.word().into()),
-            text: Some(view::message(task).into()),
+            text: Some(message::message(task, self.context.now()).into()),
         };
         self.ingest.writer().emit(self.context.clock.as_ref(), body, Some(Cow::Borrowed(&task.task)))?;
         Ok(())
@@ -218,10 +220,16 @@ impl<'a> Session<'a> {
 
     /// All tasks, worst last.
     fn tasks(&self) -> Vec<TaskStatus> {
-        let mut tasks = self.live.tasks(self.context.now());
-        view::sort_worst_first(&mut tasks);
-        tasks.reverse();
-        tasks
+        let now = self.context.now();
+        let tasks = self.live.tasks(now);
+        let mut ordered: Vec<TaskStatus> = view::ordered(&tasks, now).into_iter().map(|(task, _)| task.clone()).collect();
+        ordered.reverse();
+        ordered
+    }
+
+    fn line(&self, task: &TaskStatus, hour_minute: &str) -> String {
+        let ids = ShortIds::new([task.task.as_str()]);
+        message::line(task, hour_minute, &ids, self.context.now(), &self.context.style)
     }
 
     fn hour(&self) -> String {
@@ -244,7 +252,7 @@ impl<'a> Session<'a> {
         let writer = self.ingest.writer();
         writer.emit(self.context.clock.as_ref(), body, None)?;
         writer.sync()?;
-        load::save(self.context, &mut self.live);
+        self.live.save();
         Ok(())
     }
 }

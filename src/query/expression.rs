@@ -15,7 +15,7 @@ use std::cmp::Ordering;
 #[derive(Clone, Debug)]
 pub struct Expression {
     path: Vec<String>,
-    test: Test,
+    condition: Condition,
     text: String,
 }
 
@@ -47,7 +47,7 @@ pub enum ExpressionError {
 }
 
 #[derive(Clone, Debug)]
-enum Test {
+enum Condition {
     Equal(String),
     Different(String),
     Like(Regex),
@@ -72,19 +72,19 @@ impl Expression {
         let operator =
             operators.into_iter().find(|operator| rest.starts_with(operator)).ok_or_else(missing)?;
         let value = rest.strip_prefix(operator).unwrap_or_default().trim().to_owned();
-        let test = match operator {
-            "!=" => Test::Different(value),
-            "~=" => Test::Like(Regex::new(&value).map_err(|error| ExpressionError::Pattern {
+        let condition = match operator {
+            "!=" => Condition::Different(value),
+            "~=" => Condition::Like(Regex::new(&value).map_err(|error| ExpressionError::Pattern {
                 text: text.to_owned(),
                 message: error.to_string().lines().last().unwrap_or_default().to_owned(),
             })?),
-            ">=" => Test::Ordered(AT_LEAST, value),
-            "<=" => Test::Ordered(AT_MOST, value),
-            ">" => Test::Ordered(&[Ordering::Greater], value),
-            "<" => Test::Ordered(&[Ordering::Less], value),
-            _ => Test::Equal(value),
+            ">=" => Condition::Ordered(AT_LEAST, value),
+            "<=" => Condition::Ordered(AT_MOST, value),
+            ">" => Condition::Ordered(&[Ordering::Greater], value),
+            "<" => Condition::Ordered(&[Ordering::Less], value),
+            _ => Condition::Equal(value),
         };
-        Ok(Self { path: path(key.trim(), text)?, test, text: text.to_owned() })
+        Ok(Self { path: path(key.trim(), text)?, condition, text: text.to_owned() })
     }
 
     /// The dotted path of the field, for a check against the dictionary.
@@ -111,8 +111,8 @@ impl Expression {
         if value.kind == RawKind::Array {
             let Some(elements) = read_array(value, Some) else { return false };
             let mut results = elements.into_iter().map(|element| self.holds(element, path));
-            return match self.test {
-                Test::Different(_) => results.all(|holds| holds),
+            return match self.condition {
+                Condition::Different(_) => results.all(|holds| holds),
                 _ => results.any(|holds| holds),
             };
         }
@@ -132,11 +132,11 @@ impl Expression {
         };
         let Some(text) = text else { return false };
         let is_number = value.kind == RawKind::Number;
-        match &self.test {
-            Test::Equal(wanted) => is_equal(&text, is_number, wanted),
-            Test::Different(wanted) => !is_equal(&text, is_number, wanted),
-            Test::Like(pattern) => pattern.is_match(&text),
-            Test::Ordered(holds, wanted) => {
+        match &self.condition {
+            Condition::Equal(wanted) => is_equal(&text, is_number, wanted),
+            Condition::Different(wanted) => !is_equal(&text, is_number, wanted),
+            Condition::Like(pattern) => pattern.is_match(&text),
+            Condition::Ordered(holds, wanted) => {
                 compare(&text, is_number, wanted).is_some_and(|ordering| holds.contains(&ordering))
             }
         }
@@ -313,7 +313,7 @@ mod tests {
             if let Ok(expression) = Expression::parse(&text) {
                 let mut entries = Vec::new();
                 scan::object(LINE, &mut entries).unwrap();
-                expression.matches(&entries);
+                let _ = expression.matches(&entries);
             }
         }
 

@@ -80,9 +80,10 @@ impl Filter {
     /// Whether it takes everything.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let lists =
-            [self.agents.is_empty(), self.tools.is_empty(), self.types.is_empty(), self.tasks.is_empty()];
-        lists.into_iter().all(|empty| empty)
+        self.tasks.is_empty()
+            && self.agents.is_empty()
+            && self.tools.is_empty()
+            && self.types.is_empty()
             && self.expressions.is_empty()
             && self.since.is_none()
             && self.until.is_none()
@@ -93,14 +94,10 @@ impl Filter {
     ///
     /// # Errors
     /// [`TaskError`] for the first prefix that means none or several.
-    pub fn resolve_tasks<'k>(
-        &mut self,
-        known: impl Iterator<Item = &'k str> + Clone,
-        or_later: bool,
-    ) -> Result<(), TaskError> {
+    pub fn resolve_tasks(&mut self, known: &[&str], or_later: bool) -> Result<(), TaskError> {
         for selector in &mut self.tasks {
             if let TaskSelector::Prefix(prefix) = selector {
-                match resolve_task(prefix, known.clone()) {
+                match resolve_task(prefix, known) {
                     Ok(id) => *selector = TaskSelector::Exact(id.to_owned()),
                     Err(TaskError::None { .. }) if or_later => {}
                     Err(error) => return Err(error),
@@ -165,8 +162,8 @@ impl Filter {
 ///
 /// # Errors
 /// [`TaskError`] if it means none or several.
-pub fn resolve_task<'k>(prefix: &str, known: impl Iterator<Item = &'k str>) -> Result<&'k str, TaskError> {
-    let mut fitting: Vec<&str> = known.filter(|id| id.starts_with(prefix)).collect();
+pub fn resolve_task<'k>(prefix: &str, known: &[&'k str]) -> Result<&'k str, TaskError> {
+    let mut fitting: Vec<&str> = known.iter().copied().filter(|id| id.starts_with(prefix)).collect();
     fitting.sort_unstable();
     fitting.dedup();
     match *fitting {
@@ -334,7 +331,7 @@ mod tests {
     #[test]
     fn a_prefix_means_the_one_task_that_begins_so() {
         let known = ["bg_12", "bg_1", "bg_2f", "bg_12"];
-        let resolve = |prefix| resolve_task(prefix, known.into_iter());
+        let resolve = |prefix| resolve_task(prefix, &known);
         assert_eq!(resolve("bg_2"), Ok("bg_2f"));
         assert_eq!(resolve("bg_1"), Ok("bg_1"));
         assert_eq!(resolve("x"), Err(TaskError::None { prefix: "x".to_owned() }));
@@ -348,13 +345,13 @@ mod tests {
 
     #[test]
     fn a_filter_resolves_its_prefixes_and_may_wait_for_tasks_to_come() {
-        let known = || ["bg_1", "bg_12"].into_iter();
+        let known = ["bg_1", "bg_12"];
         let mut filter = Filter { tasks: vec![prefix("bg_1"), prefix("later")], ..Filter::default() };
         assert_eq!(
-            filter.clone().resolve_tasks(known(), false),
+            filter.clone().resolve_tasks(&known, false),
             Err(TaskError::None { prefix: "later".to_owned() })
         );
-        assert_eq!(filter.resolve_tasks(known(), true), Ok(()));
+        assert_eq!(filter.resolve_tasks(&known, true), Ok(()));
         assert_eq!(filter.tasks, [TaskSelector::Exact("bg_1".to_owned()), prefix("later")]);
     }
 

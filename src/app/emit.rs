@@ -76,7 +76,7 @@ fn shape(row: &EventType, name: &str, member: Option<&str>) -> Result<Shape, Fai
     }
     let field = row.fields.iter().find(|field| field.name == name).ok_or_else(|| {
         let names: Vec<&str> = row.fields.iter().map(|field| field.name).collect();
-        let near = text::did_you_mean(name, &names).map(|near| format!("did you mean `{near}`? "));
+        let near = text::did_you_mean(name, names.iter().copied()).map(|near| format!("did you mean `{near}`? "));
         Failure::new(Exit::Usage, format!("{} has no field `{name}`", row.name))
             .hint(format!("{}{}", near.unwrap_or_default(), usage(row)))
     })?;
@@ -116,7 +116,7 @@ fn usage(row: &EventType) -> String {
 fn unknown_type(name: &str) -> Failure {
     let names: Vec<&str> = TYPES.iter().map(|row| row.name).collect();
     let failure = Failure::new(Exit::Usage, format!("there is no event type `{name}`"));
-    match text::did_you_mean(name, &names) {
+    match text::did_you_mean(name, names.iter().copied()) {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
         None => failure.hint("`agentlog schema` lists all types"),
     }

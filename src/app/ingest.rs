@@ -207,7 +207,12 @@ impl Emit for Sink<'_> {
         let stream = event.body.stream();
         if let Some(from) = &event.from {
             let excluded = self.excluded.get(from.file.as_ref());
-            if excluded.is_some_and(|ids| ids.contains(&event.id.as_u128())) || !self.cursors.exceeds(stream, from) {
+            let is_new = match (from.at, from.key.as_deref()) {
+                (Some(at), _) => self.cursors.exceeds(stream, &from.file, at, from.i),
+                (None, Some(key)) => self.cursors.exceeds_key(stream, &from.file, key, from.i),
+                (None, None) => true,
+            };
+            if !is_new || excluded.is_some_and(|ids| ids.contains(&event.id.as_u128())) {
                 return;
             }
         }
@@ -245,7 +250,7 @@ impl Emit for Sink<'_> {
     }
 
     fn last_key(&self, stream: Stream, file: &str) -> Option<String> {
-        self.cursors.last_key(stream, file)
+        self.cursors.last_key(stream, file).map(str::to_owned)
     }
 }
 

@@ -26,15 +26,15 @@ pub mod verify;
 pub mod watch;
 pub mod writer;
 
+use crate::app::config::Config;
+use crate::app::exit::{Exit, Failure};
+use crate::app::project::Project;
 use crate::base::clock::{Clock, FixedClock, SystemClock, Timestamp};
 use crate::base::text;
 use crate::base::zone::Zone;
 use crate::cli::{Cli, ColorWhen, Command, Global};
 use crate::query::instant;
 use crate::view::palette::Style;
-use config::Config;
-use exit::{Exit, Failure};
-use project::Project;
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
 use std::path::PathBuf;
 
@@ -66,8 +66,8 @@ impl Context {
     pub fn new(global: &Global) -> anyhow::Result<Self> {
         let project = Project::find(global, &|name| std::env::var_os(name).map(PathBuf::from))?;
         let config = config::load(&project)?;
-        let zone = Zone::parse(&global.tz).ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("there is no time zone `{}`", global.tz))
+        let zone = Zone::parse(&global.tz).map_err(|error| {
+            Failure::new(Exit::Usage, error.to_string())
                 .hint("use local, utc or a name of the tz database such as Europe/Berlin")
         })?;
         let directory = global.directory.clone().unwrap_or_else(|| PathBuf::from("."));
@@ -188,5 +188,5 @@ fn style(global: &Global, zone: Zone) -> Style {
         Some((width, _)) if terminal => usize::from(width.0),
         _ => columns.unwrap_or(COLUMNS_WITHOUT_TERMINAL),
     };
-    Style { color, ascii: global.ascii, width, terminal, zone }
+    Style { color, ascii: global.ascii, width: Some(width), zone }
 }

@@ -8,7 +8,7 @@ use crate::cli::command::{Query, QueryOutput};
 use crate::event::codec::Decoded;
 use crate::query::frame::{self, EventsBuilder, ToolCallsBuilder, UsageBuilder};
 use crate::query::sql::{self, Answer, CsvCells, Plan};
-use crate::query::table::Table;
+use crate::query::table::{ColumnType, Table};
 use crate::view::table::{self, Cell, Column};
 use polars::prelude::DataFrame;
 use std::io::{IsTerminal as _, Write as _};
@@ -86,7 +86,7 @@ fn frames(context: &Context, plan: &Plan) -> anyhow::Result<Vec<(Table, DataFram
 
 fn print_table(context: &Context, answer: &Answer) -> anyhow::Result<()> {
     let names = answer.columns();
-    let types: Vec<bool> = names.iter().map(|(_, column_type)| column_type.is_number()).collect();
+    let types: Vec<bool> = names.iter().map(|(_, column_type)| matches!(column_type, ColumnType::Integer | ColumnType::Float)).collect();
     let mut rows = vec![names.iter().map(|(name, _)| Cell::plain(text::sanitize(name))).collect::<Vec<_>>()];
     for row in answer.rows() {
         let cell = |value: Option<String>| Cell::plain(value.map_or_else(String::new, |value| text::sanitize(&value).into_owned()));

@@ -24,7 +24,7 @@ pub fn run(context: &Context, arguments: &Schema) -> anyhow::Result<Exit> {
     let document = document(name).ok_or_else(|| {
         let names = names();
         let failure = Failure::new(Exit::NothingMatched, format!("there is no schema `{name}`"));
-        match text::did_you_mean(name, &names) {
+        match text::did_you_mean(name, names.iter().copied()) {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
             None => failure.hint("`agentlog schema` lists all names"),
         }
@@ -44,7 +44,5 @@ pub fn document(name: &str) -> Option<Value> {
 }
 
 fn names() -> Vec<&'static str> {
-    let mut names = schema::names();
-    names.extend(["status", "report"]);
-    names
+    schema::names().chain(["status", "report"]).collect()
 }

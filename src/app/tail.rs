@@ -14,7 +14,8 @@ use crate::event::envelope::Stream;
 use crate::journal::follow::{Follower, Start};
 use crate::journal::reverse::ReverseLines;
 use crate::journal::segment::{self, Segment};
-use crate::query::filter::Filter;
+use crate::query::expression::Expression;
+use crate::query::filter::{Filter, TaskSelector};
 use crate::view::empty;
 use crate::view::tail as view;
 use std::collections::HashMap;
@@ -92,19 +93,21 @@ pub fn run(context: &Context, arguments: &Tail) -> anyhow::Result<Exit> {
 
 fn filter(context: &Context, arguments: &Tail) -> Result<Filter, Failure> {
     let instant = |text: &Option<String>| text.as_ref().map(|text| context.instant(text)).transpose();
-    Filter::new(&arguments.conditions)
-        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))
-        .and_then(|filter| {
-            Ok(Filter {
-                tasks: arguments.task.clone(),
-                agents: arguments.agent.clone(),
-                tools: arguments.tool.clone(),
-                types: arguments.types.clone(),
-                since: instant(&arguments.since)?,
-                until: instant(&arguments.until)?,
-                ..filter
-            })
-        })
+    let expressions = arguments
+        .conditions
+        .iter()
+        .map(|condition| Expression::parse(condition))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    Ok(Filter {
+        tasks: arguments.task.iter().cloned().map(TaskSelector::Prefix).collect(),
+        agents: arguments.agent.clone(),
+        tools: arguments.tool.clone(),
+        types: arguments.types.clone(),
+        expressions,
+        since: instant(&arguments.since)?,
+        until: instant(&arguments.until)?,
+    })
 }
 
 /// All matching lines, oldest first per stream.

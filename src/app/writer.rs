@@ -69,7 +69,7 @@ impl Writer {
     ///
     /// # Errors
     /// The first stream that could not be written; what was not appended stays in the batch.
-    pub fn append(&mut self, batch: &mut Batch, now: Timestamp) -> Result<(), AppendError> {
+    pub fn append(&mut self, batch: &mut Batch, now: Timestamp) -> anyhow::Result<()> {
         for stream in Stream::ALL {
             let Some(objects) = batch.objects.get_mut(stream.index()).filter(|objects| !objects.is_empty()) else {
                 continue;
@@ -96,7 +96,7 @@ impl Writer {
     /// # Errors
     /// The first stream whose sync failed.
     pub fn sync(&mut self) -> Result<(), AppendError> {
-        self.appenders.values_mut().try_for_each(Appender::sync)
+        self.appenders.values_mut().try_for_each(|appender| appender.sync().map(|_| ()))
     }
 
     /// The last number written to each stream, for `monitor.stopped`.
@@ -114,9 +114,9 @@ impl Writer {
         now: Timestamp,
         body: Body<'a>,
         task: Option<Cow<'a, str>>,
-    ) -> Result<Event<'a>, AppendError> {
+    ) -> anyhow::Result<Event<'a>> {
         let mut bytes = [0; 10];
-        random::fill(&mut bytes).map_err(|error| AppendError::environment(&self.logs, error))?;
+        random::fill(&mut bytes)?;
         Ok(Event {
             v: VERSION,
             id: EventId::at(now, bytes),
@@ -140,7 +140,7 @@ impl Writer {
         clock: &dyn Clock,
         body: Body<'_>,
         task: Option<Cow<'_, str>>,
-    ) -> Result<(), AppendError> {
+    ) -> anyhow::Result<()> {
         let now = clock.now();
         let event = self.event(now, body, task)?;
         let mut batch = Batch::default();
@@ -158,8 +158,7 @@ impl Writer {
                 } else {
                     Durability::Interval(SYNC_INTERVAL)
                 };
-                let options =
-                    AppendOptions { writer: self.id.clone(), durability, ..AppendOptions::default() };
+                let options = AppendOptions { durability, ..AppendOptions::new(self.id.clone()) };
                 Ok(entry.insert(Appender::open(&self.logs, stream.name(), options)?))
             }
         }

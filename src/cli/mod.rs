@@ -4,7 +4,7 @@
 
 pub mod command;
 
-pub use command::Command;
+pub use crate::cli::command::Command;
 
 use clap::{Args, Parser, ValueEnum};
 use std::path::PathBuf;

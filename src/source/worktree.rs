@@ -13,7 +13,7 @@ use crate::event::body::Body;
 use crate::event::envelope::{Event, Provenance, Stream};
 use crate::event::ids::{EventId, file_id};
 use crate::source::{Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
-use document::{Document, Phase};
+use crate::source::worktree::document::{Document, Phase};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -98,7 +98,9 @@ impl Worktree {
             forked_from: None,
             first_record: None,
         };
-        record.emit("opened", 0, opened, out);
+        if out.known(&file).is_none() {
+            record.emit_without_place(opened, out);
+        }
         let created = Body::TaskCreated {
             title: Some(Cow::Borrowed(document.title.as_deref().unwrap_or(&name))),
             assigned_task: None,
@@ -261,30 +263,38 @@ struct Record<'a> {
 }
 
 impl Record<'_> {
+    /// Emits an event that belongs to the observation `key`.
     fn emit(&self, key: &str, i: u64, body: Body<'_>, out: &mut dyn Emit) {
-        let id = EventId::of(&[
-            NAME.as_bytes(),
-            self.file.as_bytes(),
-            body.type_name().as_bytes(),
-            key.as_bytes(),
-        ]);
-        out.emit(Event {
+        let from = Provenance { file: Cow::Borrowed(self.file), at: None, key: Some(Cow::Borrowed(key)), i };
+        let id = EventId::of(&[NAME.as_bytes(), self.file.as_bytes(), body.type_name().as_bytes(), key.as_bytes()]);
+        out.emit(self.event(id, Some(Cow::Borrowed(self.task)), body, Some(from)));
+    }
+
+    /// Emits an event about the file itself.
+    fn emit_without_place(&self, body: Body<'_>, out: &mut dyn Emit) {
+        let id = EventId::of(&[NAME.as_bytes(), self.file.as_bytes(), body.type_name().as_bytes()]);
+        out.emit(self.event(id, None, body, None));
+    }
+
+    fn event<'e>(
+        &'e self,
+        id: EventId,
+        task: Option<Cow<'e, str>>,
+        body: Body<'e>,
+        from: Option<Provenance<'e>>,
+    ) -> Event<'e> {
+        Event {
             v: crate::event::envelope::VERSION,
             id,
             ts: self.ts,
             observed_at: None,
-            task: (!matches!(body, Body::SourceOpened { .. })).then_some(Cow::Borrowed(self.task)),
+            task,
             agent: Some(Cow::Borrowed(NAME)),
             source: Some(Cow::Borrowed(NAME)),
             body,
-            from: Some(Provenance {
-                file: Cow::Borrowed(self.file),
-                at: None,
-                key: Some(Cow::Borrowed(key)),
-                i,
-            }),
+            from,
             written: None,
-        });
+        }
     }
 }
 

@@ -1,3 +1,5 @@
+//! What becomes of status files, seen from the log.
+
 use super::*;
 use crate::source::KnownFile;
 use std::collections::HashMap;
@@ -8,11 +10,15 @@ use std::fs;
 struct Log {
     keys: HashMap<(Stream, String), (String, u64)>,
     lines: Vec<String>,
+    known: bool,
 }
 
 impl Emit for Log {
     fn emit(&mut self, event: Event<'_>) {
-        let from = event.from.clone().unwrap();
+        let Some(from) = event.from.clone() else {
+            self.known = true;
+            return;
+        };
         let place = (event.body.stream(), from.file.into_owned());
         let key = from.key.unwrap().into_owned();
         if self.keys.get(&place).is_some_and(|(last, i)| *last == key && from.i <= *i) {
@@ -22,13 +28,11 @@ impl Emit for Log {
         let mut line = Vec::new();
         event.body.write(&mut line);
         let fields = String::from_utf8(line).unwrap();
-        if event.body.type_name() != "source.opened" {
-            self.lines.push(format!("{} {}{fields}", event.task.unwrap(), event.body.type_name()));
-        }
+        self.lines.push(format!("{} {}{fields}", event.task.unwrap(), event.body.type_name()));
     }
 
     fn known(&self, _: &str) -> Option<KnownFile> {
-        None
+        self.known.then(KnownFile::default)
     }
 
     fn with_first_record(&self, _: &str, _: &str) -> Vec<KnownFile> {

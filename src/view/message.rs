@@ -252,9 +252,11 @@ fn whole(value: f64) -> Option<i64> {
     format!("{value:.0}").parse().ok()
 }
 
-/// How long a task has been silent; none before its first activity.
+/// How long a task has been silent: as judged (without the time the machine slept), else since its last activity; none
+/// before its first.
 fn silence_ms(task: &TaskStatus, now: Timestamp) -> Option<i64> {
-    task.last_activity_at.map(|last| now.millis_since(last).max(0))
+    let judged = number(&task.verdict, "silence").and_then(|silence| whole(silence.value));
+    judged.or_else(|| task.last_activity_at.map(|last| now.millis_since(last).max(0)))
 }
 
 fn run_ms(task: &TaskStatus) -> Option<i64> {

@@ -65,7 +65,12 @@ impl CoverageBuilder {
         Self {
             window,
             sources: BTreeMap::new(),
-            lines: LineCoverage { understood_count: 0, unknown_type_count: 0, damaged_count: 0, unchecked_count: 0 },
+            lines: LineCoverage {
+                understood_count: 0,
+                unknown_type_count: 0,
+                damaged_count: 0,
+                unchecked_count: 0,
+            },
             dropped_count: 0,
         }
     }
@@ -145,7 +150,13 @@ mod tests {
             coverage.finish(),
             Coverage {
                 sources: vec![
-                    SourceCoverage { source: None, task_count: 1, event_count: 1, drifted_count: 0, failed_count: 0 },
+                    SourceCoverage {
+                        source: None,
+                        task_count: 1,
+                        event_count: 1,
+                        drifted_count: 0,
+                        failed_count: 0
+                    },
                     SourceCoverage {
                         source: Some("codex".to_owned()),
                         task_count: 2,

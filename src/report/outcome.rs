@@ -75,7 +75,12 @@ impl Excluded {
     /// The counts with their words, in the order they are printed.
     #[must_use]
     pub const fn by_reason(&self) -> [(&'static str, u64); 4] {
-        [("open", self.open), ("cancelled", self.cancelled), ("neutral", self.neutral), ("unknown", self.unknown)]
+        [
+            ("open", self.open),
+            ("cancelled", self.cancelled),
+            ("neutral", self.neutral),
+            ("unknown", self.unknown),
+        ]
     }
 }
 

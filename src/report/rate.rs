@@ -109,14 +109,14 @@ pub fn difference_interval(a: Rate, b: Rate) -> Option<Interval> {
 /// The two-sided p-value of the z test of equal proportions (pooled variance); 1 where both are all or nothing alike.
 #[must_use]
 pub fn difference_p_value(a: Rate, b: Rate) -> Option<f64> {
-    let (p, q) = (a.proportion()?, b.proportion()?);
-    let (n, m) = (number(a.counted), number(b.counted));
-    let pooled = (number(a.succeeded) + number(b.succeeded)) / (n + m);
-    let deviation = (pooled * (1.0 - pooled) * (1.0 / n + 1.0 / m)).sqrt();
+    let difference = a.proportion()? - b.proportion()?;
+    let (counted_a, counted_b) = (number(a.counted), number(b.counted));
+    let pooled = (number(a.succeeded) + number(b.succeeded)) / (counted_a + counted_b);
+    let deviation = (pooled * (1.0 - pooled) * (1.0 / counted_a + 1.0 / counted_b)).sqrt();
     if deviation <= 0.0 {
         return Some(1.0);
     }
-    Some(two_sided_tail((p - q).abs() / deviation))
+    Some(two_sided_tail(difference.abs() / deviation))
 }
 
 /// Which hypotheses Holm's step-down rejects at the level `alpha`, in the order given.
@@ -143,7 +143,8 @@ pub fn holm(p_values: &[f64], alpha: f64) -> Vec<bool> {
 /// `None` where a side counted nothing.
 #[must_use]
 pub fn compare(pairs: &[(Rate, Rate)]) -> Vec<Option<Change>> {
-    let mut changes: Vec<Option<Change>> = pairs.iter().map(|(now, before)| unjudged(*now, *before)).collect();
+    let mut changes: Vec<Option<Change>> =
+        pairs.iter().map(|(now, before)| unjudged(*now, *before)).collect();
     let judged: Vec<&mut Change> =
         changes.iter_mut().flatten().filter(|change| change.verdict != Verdict::TooFew).collect();
     let p_values: Vec<f64> = judged.iter().map(|change| change.p_value).collect();
@@ -245,7 +246,9 @@ mod tests {
 
     #[test]
     fn p_values_are_those_of_the_normal_distribution() {
-        for (z, p) in [(0.0, 1.0), (1.0, 0.317_310_507_863), (Z, 0.05), (3.0, 0.002_699_796_063), (6.0, 1.973e-9)] {
+        for (z, p) in
+            [(0.0, 1.0), (1.0, 0.317_310_507_863), (Z, 0.05), (3.0, 0.002_699_796_063), (6.0, 1.973e-9)]
+        {
             assert!((two_sided_tail(z) - p).abs() < 1e-11, "{z}: {}", two_sided_tail(z));
         }
         // 56/70 against 48/80: pooled 104/150, z = 0.2 / √(0.6933·0.3067·(1/70 + 1/80)) = 2.650.

@@ -59,11 +59,17 @@ mod tests {
         for (message, template) in [
             ("cat: /etc/hosts.d/a-1: No such file or directory", "cat: <path>: No such file or directory"),
             ("ENOENT: no such file, open './src/a.rs'", "ENOENT: no such file, open <text>"),
-            ("error[E0308]: mismatched types at src/main.rs:10:5", "error[E0308]: mismatched types at <path>:<n>"),
+            (
+                "error[E0308]: mismatched types at src/main.rs:10:5",
+                "error[E0308]: mismatched types at <path>:<n>",
+            ),
             ("Command timed out after 2m 0.5s", "Command timed out after <n>m <n>s"),
             ("can't find `foo`, and didn't try \"bar baz\"", "can't find <text>, and didn't try <text>"),
             ("GET https://api.example.org/v1?x=1 gave status code 503", "GET <url> gave status code <n>"),
-            ("commit 3f2c9a1d is not in 0193aa00-1111-7222-8333-444455556666", "commit <hash> is not in <hash>"),
+            (
+                "commit 3f2c9a1d is not in 0193aa00-1111-7222-8333-444455556666",
+                "commit <hash> is not in <hash>",
+            ),
             ("3/10 tests failed,\n  12345678 ms", "<n>/<n> tests failed, <n> ms"),
             ("the defaced utf8 text in C:\\Users\\me\\a.txt", "the defaced utf8 text in <path>"),
             ("~/notes and ../x", "<path> and <path>"),

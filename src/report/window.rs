@@ -56,7 +56,10 @@ impl Week {
         let form = || WeekError::Form(text.to_owned());
         let (year, number) = text.trim().split_once(['W', 'w']).ok_or_else(form)?;
         let year = year.strip_suffix('-').unwrap_or(year);
-        if year.len() != 4 || number.len() != 2 || !(year.to_owned() + number).bytes().all(|b| b.is_ascii_digit()) {
+        if year.len() != 4
+            || number.len() != 2
+            || !(year.to_owned() + number).bytes().all(|b| b.is_ascii_digit())
+        {
             return Err(form());
         }
         let (year, number) = (year.parse().map_err(|_| form())?, number.parse().map_err(|_| form())?);
@@ -139,7 +142,9 @@ mod tests {
         for text in ["2026-W47", "2026W47", "2026-w47", " 2026-W47 "] {
             assert_eq!(Week::parse(text).unwrap().to_string(), "2026-W47");
         }
-        for text in ["", "47", "2026-47", "26-W47", "2026-W4", "2026-W047", "2026--W47", "+026-W47", "2026-W+7"] {
+        for text in
+            ["", "47", "2026-47", "26-W47", "2026-W4", "2026-W047", "2026--W47", "+026-W47", "2026-W+7"]
+        {
             assert_eq!(Week::parse(text), Err(WeekError::Form(text.to_owned())), "{text}");
         }
     }
@@ -186,8 +191,13 @@ mod tests {
     #[test]
     fn a_window_has_its_first_instant_and_not_its_last() {
         let window = Week::parse("2026-W47").unwrap().window(Zone::Utc);
-        assert!(window.contains(at("2026-11-16T00:00:00Z")) && window.contains(at("2026-11-22T23:59:59.999999Z")));
-        assert!(!window.contains(at("2026-11-15T23:59:59.999999Z")) && !window.contains(at("2026-11-23T00:00:00Z")));
+        assert!(
+            window.contains(at("2026-11-16T00:00:00Z")) && window.contains(at("2026-11-22T23:59:59.999999Z"))
+        );
+        assert!(
+            !window.contains(at("2026-11-15T23:59:59.999999Z"))
+                && !window.contains(at("2026-11-23T00:00:00Z"))
+        );
     }
 
     proptest! {

@@ -153,7 +153,8 @@ fn no_statement_opens_a_file() {
         for sql in [format!("SELECT * FROM {table}"), format!("SELECT u.* FROM usage u CROSS JOIN {table}")] {
             let refused = ask(&sql).unwrap_err().to_string();
             assert!(
-                refused.starts_with("unknown table") || refused.ends_with("is not a supported table function"),
+                refused.starts_with("unknown table")
+                    || refused.ends_with("is not a supported table function"),
                 "{sql}: {refused}"
             );
         }

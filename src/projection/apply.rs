@@ -14,6 +14,9 @@ use crate::projection::results::{Checked, Ending, Outcome};
 use crate::projection::state::{Projection, Task};
 use crate::projection::tools::{Failure, OpenCall, Recent, Tools};
 
+#[cfg(test)]
+mod tests;
+
 /// The thread of a call or turn that names none.
 const MAIN_THREAD: &str = "main";
 

@@ -5,13 +5,14 @@
 
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
-use crate::event::envelope::{Event, Stream, VERSION};
+use crate::event::envelope::{Event, VERSION};
 use crate::event::error::ErrorDetail;
 use crate::event::ids::EventId;
 use crate::projection::health::Verdict;
 use crate::projection::policy::Policy;
 use crate::projection::state::Projection;
 use crate::projection::status::TaskStatus;
+use proptest::prelude::*;
 
 const DAY: &str = "2026-11-16T";
 
@@ -245,10 +246,6 @@ pub(crate) fn folded<'e, 'a: 'e>(events: impl IntoIterator<Item = &'e Event<'a>>
     projection
 }
 
-/// The stream of an event, for tests that fold streams apart.
-pub(crate) fn stream_of(event: &Event<'_>) -> Stream {
-    event.body.stream()
-}
 
 /// The beginning of the sentence.
 pub(crate) fn given<const N: usize>(events: [Event<'static>; N]) -> Given {
@@ -324,4 +321,152 @@ fn time(at: Timestamp) -> String {
     let days = at.millis_since(instant("00:00")).div_euclid(24 * 60 * 60 * 1000);
     let time = at.to_chrono().format("%H:%M:%S");
     if days == 0 { time.to_string() } else { format!("+{days}d{time}") }
+}
+
+/// Any event of one of three tasks in one hour, so that all kinds of meetings happen: same calls, threads, attempts, ids.
+pub(crate) fn any_event() -> impl Strategy<Value = Event<'static>> {
+    let task = prop_oneof![Just(Some("a")), Just(Some("b")), Just(Some("c")), Just(None)];
+    let agent = prop_oneof![Just(None), Just(Some("explore")), Just(Some("build"))];
+    (0_i64..60, 0_u64..40, task, agent, any_body()).prop_map(|(minute, number, task, agent, body)| Event {
+        v: VERSION,
+        // A small number may repeat: two events with one id, even at one instant, must not upset anything.
+        id: EventId::of(&[&number.to_le_bytes()]),
+        ts: instant("09:00").plus_millis(minute * 60 * 1000),
+        observed_at: None,
+        task: task.map(Into::into),
+        agent: agent.map(Into::into),
+        source: None,
+        body,
+        from: None,
+        written: None,
+    })
+}
+
+fn any_body() -> impl Strategy<Value = Body<'static>> {
+    let words = |words: &'static [&'static str]| prop::sample::select(words);
+    let maybe = |options: &'static [&'static str]| prop::option::of(prop::sample::select(options));
+    let attempt = prop_oneof![Just(None), (1_u64..3).prop_map(Some)];
+    let call = (
+        words(&["Bash", "Read", "Task"]),
+        words(&["1", "2", "3"]),
+        maybe(&["side"]),
+        attempt.clone(),
+        maybe(&["in", "other"]),
+    );
+    let model = maybe(&["opus", "haiku"]);
+    let text = |text: Option<&'static str>| text.map(Into::into);
+    prop_oneof![
+        (maybe(&["A", "B"]), maybe(&["a", "b", "c", "d"]), prop::option::of(1_u64..9)).prop_map(
+            move |(title, parent, steps_total)| {
+                Body::TaskCreated {
+                    title: text(title),
+                    assigned_task: None,
+                    parent: text(parent),
+                    model: None,
+                    host: None,
+                    project: None,
+                    cwd: None,
+                    worktree: None,
+                    steps_total,
+                    criteria_total: None,
+                    max_iterations: None,
+                    timeout_ms: None,
+                }
+            }
+        ),
+        attempt.clone().prop_map(|attempt| Body::TaskStarted { attempt }),
+        (attempt.clone(), prop::option::of(0_i64..2)).prop_map(|(attempt, exit_code)| {
+            Body::TaskCompleted { attempt, exit_code, reason: None, duration_ms: None }
+        }),
+        attempt.prop_map(|attempt| Body::TaskFailed {
+            attempt,
+            exit_code: None,
+            reason: None,
+            duration_ms: None
+        }),
+        (call.clone(), model).prop_map(move |((tool, call, thread, attempt, input), model)| {
+            Body::ToolStarted {
+                tool: tool.into(),
+                call: call.into(),
+                thread: text(thread),
+                attempt,
+                model: text(model),
+                input_hash: text(input),
+            }
+        }),
+        (call.clone(), maybe(&["out"])).prop_map(move |((tool, call, thread, attempt, input), result)| {
+            Body::ToolSucceeded {
+                tool: tool.into(),
+                call: call.into(),
+                thread: text(thread),
+                attempt,
+                model: None,
+                duration_ms: None,
+                input_hash: text(input),
+                result_hash: text(result),
+            }
+        }),
+        (call, words(&["exit_code", "tool_error", "user_rejected"]), maybe(&["timeout"])).prop_map(
+            move |((tool, call, thread, attempt, input), kind, category)| Body::ToolFailed {
+                tool: tool.into(),
+                call: call.into(),
+                thread: text(thread),
+                attempt,
+                model: None,
+                duration_ms: None,
+                input_hash: text(input),
+                result_hash: None,
+                error: ErrorDetail {
+                    kind: kind.into(),
+                    category: text(category),
+                    message: None,
+                    exit_code: None
+                },
+            }
+        ),
+        (0_u64..9, 0_u64..1000, maybe(&["measured", "estimated"])).prop_map(
+            move |(tokens, cost, quality)| Body::UsageRecorded {
+                model: None,
+                message: None,
+                request: None,
+                input_tokens: Some(tokens),
+                output_tokens: None,
+                cache_read_tokens: None,
+                cache_write_tokens: Some(tokens),
+                cost_usd: u32::try_from(cost).ok().map(|cost| f64::from(cost) / 1000.0),
+                quality: text(quality),
+            }
+        ),
+        maybe(&["side"]).prop_map(move |thread| Body::TurnStarted { thread: text(thread) }),
+        maybe(&["side"]).prop_map(move |thread| Body::TurnEnded {
+            thread: text(thread),
+            reason: None,
+            duration_ms: None
+        }),
+        (words(&["permission", "question", "rate_limit", "child"]), prop::option::of(0_i64..90)).prop_map(
+            |(on, minute)| {
+                let until_at = minute.map(|minute| instant("09:00").plus_millis(minute * 60 * 1000));
+                Body::WaitingStarted { on: on.into(), until_at }
+            }
+        ),
+        words(&["permission", "child"]).prop_map(|on| Body::WaitingEnded { on: on.into() }),
+        words(&["running", "uninterruptible", "gone"]).prop_map(|state| Body::ProcessSampled {
+            pid: 1,
+            process_started_at: None,
+            process_state: state.into(),
+            cpu_percent: None,
+            memory_bytes: None,
+            memory_percent: None,
+        }),
+        (prop::option::of(0_u64..9), prop::option::of(0.0..100.0), maybe(&["x", "y"])).prop_map(
+            move |(current, percent, step)| {
+                Body::ProgressReported { current, total: None, percent, step: text(step) }
+            }
+        ),
+        (0_i64..60, 0_i64..20).prop_map(|(from, minutes)| {
+            let from_at = instant("09:00").plus_millis(from * 60 * 1000);
+            Body::HostSuspended { from_at, until_at: from_at.plus_millis(minutes * 60 * 1000) }
+        }),
+        Just(Body::OutputGrew { output_bytes: None }),
+    ]
 }

@@ -15,6 +15,7 @@ use crate::event::envelope::Event;
 use crate::event::field::Shape;
 use crate::event::scan::{self, Entry, Raw, RawKind};
 use crate::projection::edge::Edge;
+use crate::projection::health::{Health, Reason};
 use crate::projection::status::TaskStatus;
 use crate::query::frame::column::{FrameBuilder, Value};
 use crate::query::table::{ERROR_COLUMNS, Selection, Table, column_of_field};
@@ -139,7 +140,7 @@ impl EventsBuilder {
         for entry in &entries {
             match self.fields.get(entry.key) {
                 Some(Place::Column(column, shape)) => {
-                    self.frame.set_at(*column, value_of(entry.value, *shape))
+                    self.frame.set_at(*column, value_of(entry.value, *shape));
                 }
                 Some(Place::Error(columns)) => set_error(&mut self.frame, *columns, entry),
                 None => {}
@@ -229,9 +230,9 @@ pub fn health(edges: &[Edge], selection: &Selection) -> Result<DataFrame, FrameE
         frame.set("ts", || Value::instant(edge.ts));
         frame.set("task", || Value::text(Some(&edge.task)));
         frame.set("agent", || Value::text(edge.agent.as_deref()));
-        frame.set("from_health", || Value::text(edge.from_health.map(|health| health.word())));
+        frame.set("from_health", || Value::text(edge.from_health.map(Health::word)));
         frame.set("to_health", || Value::text(Some(edge.to_health.word())));
-        frame.set("reason", || Value::text(edge.reason.map(|reason| reason.word())));
+        frame.set("reason", || Value::text(edge.reason.map(Reason::word)));
         frame.set("message", || Value::Text(edge_message(edge).into()));
         frame.end_row();
     }
@@ -262,7 +263,7 @@ fn set_state(frame: &mut FrameBuilder, status: &TaskStatus) {
     let verdict = &status.verdict;
     frame.set("attempt", || Value::count(status.attempt));
     frame.set("health", || Value::text(Some(verdict.health.word())));
-    frame.set("reason", || Value::text(verdict.reason.map(|reason| reason.word())));
+    frame.set("reason", || Value::text(verdict.reason.map(Reason::word)));
     frame.set("since", || verdict.since.map_or(Value::Null, Value::instant));
     frame.set("rollup", || Value::text(Some(status.rollup.word())));
     frame.set("created_at", || status.created_at.map_or(Value::Null, Value::instant));

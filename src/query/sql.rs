@@ -26,7 +26,7 @@ pub enum SqlError {
         word: String,
     },
     /// A table that does not exist.
-    #[error("unknown table `{name}`{}; the tables are {}", suggestion(.did_you_mean), .tables.join(", "))]
+    #[error("unknown table `{name}`{}; the tables are {}", suggestion(.did_you_mean.as_deref()), .tables.join(", "))]
     UnknownTable {
         /// As written.
         name: String,
@@ -36,7 +36,7 @@ pub enum SqlError {
         tables: Vec<&'static str>,
     },
     /// A column that no table of the statement has.
-    #[error("unknown column `{name}`{}; columns: {}", suggestion(.did_you_mean), .columns.join(", "))]
+    #[error("unknown column `{name}`{}; columns: {}", suggestion(.did_you_mean.as_deref()), .columns.join(", "))]
     UnknownColumn {
         /// As written.
         name: String,
@@ -141,8 +141,8 @@ fn tables_and_columns() -> Result<Answer, SqlError> {
     Ok(Answer::new(frame))
 }
 
-fn suggestion(name: &Option<String>) -> String {
-    name.as_ref().map_or(String::new(), |name| format!(", did you mean `{name}`?"))
+fn suggestion(name: Option<&str>) -> String {
+    name.map_or(String::new(), |name| format!(", did you mean `{name}`?"))
 }
 
 fn unknown_table(name: &str) -> SqlError {

@@ -4,6 +4,7 @@
 //! here is nothing: [`crate::query::frame`] makes the frames and takes its columns from here.
 
 use crate::event::body::TYPES;
+use crate::event::dictionary;
 use crate::event::field::Shape;
 use std::collections::BTreeSet;
 
@@ -325,18 +326,18 @@ fn event_columns() -> Vec<Column> {
     all
 }
 
-/// Which types have the field; all of them where they are few.
+/// What the dictionary says, in the form of the other meanings: begun small, without a full stop.
 fn meaning_of_field(field: &str) -> String {
-    let types: Vec<&str> = TYPES
-        .iter()
-        .filter(|event_type| event_type.fields.iter().any(|used| used.name == field))
-        .map(|event_type| event_type.name)
-        .collect();
-    match types.as_slice() {
-        [few @ ..] if few.len() <= 4 => format!("of {}", few.join(", ")),
-        [first, second, rest @ ..] => format!("of {first}, {second} and {} more types", rest.len()),
-        _ => String::new(),
-    }
+    let Some(entry) = dictionary::entry(field) else { return String::new() };
+    let sentence = entry.meaning.trim_end_matches('.');
+    let mut letters = sentence.chars();
+    let first = letters.next().map(|letter| letter.to_lowercase().to_string()).unwrap_or_default();
+    let begun_small = if letters.clone().next().is_some_and(char::is_uppercase) {
+        sentence.to_owned()
+    } else {
+        first + letters.as_str()
+    };
+    entry.unit.map_or(begun_small.clone(), |unit| format!("{begun_small}, in {unit}"))
 }
 
 #[cfg(test)]

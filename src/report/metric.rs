@@ -23,7 +23,7 @@ pub struct Metric {
 
 /// A name that no metric has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown metric `{name}`{}; the metrics are {}", suggestion(.did_you_mean), names())]
+#[error("unknown metric `{name}`{}; the metrics are {}", suggestion(*.did_you_mean), names())]
 pub struct UnknownMetric {
     /// As written.
     pub name: String,
@@ -144,7 +144,7 @@ impl fmt::Display for Metric {
     }
 }
 
-fn suggestion(name: &Option<&str>) -> String {
+fn suggestion(name: Option<&str>) -> String {
     name.map_or(String::new(), |name| format!(", did you mean `{name}`?"))
 }
 

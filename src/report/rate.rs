@@ -109,14 +109,14 @@ pub fn difference_interval(a: Rate, b: Rate) -> Option<Interval> {
 /// The two-sided p-value of the z test of equal proportions (pooled variance); 1 where both are all or nothing alike.
 #[must_use]
 pub fn difference_p_value(a: Rate, b: Rate) -> Option<f64> {
-    let (p, q) = (a.proportion()?, b.proportion()?);
-    let (n, m) = (number(a.counted), number(b.counted));
-    let pooled = (number(a.succeeded) + number(b.succeeded)) / (n + m);
-    let deviation = (pooled * (1.0 - pooled) * (1.0 / n + 1.0 / m)).sqrt();
+    let difference = a.proportion()? - b.proportion()?;
+    let (counted_a, counted_b) = (number(a.counted), number(b.counted));
+    let pooled = (number(a.succeeded) + number(b.succeeded)) / (counted_a + counted_b);
+    let deviation = (pooled * (1.0 - pooled) * (1.0 / counted_a + 1.0 / counted_b)).sqrt();
     if deviation <= 0.0 {
         return Some(1.0);
     }
-    Some(two_sided_tail((p - q).abs() / deviation))
+    Some(two_sided_tail(difference.abs() / deviation))
 }
 
 /// Which hypotheses Holm's step-down rejects at the level `alpha`, in the order given.

@@ -98,9 +98,9 @@ pub fn review(input: &Input<'_>) -> Result<WeeklyReview, ReportError> {
         before: input.week.before(1).window(input.zone),
         baseline: Window { from: reaches_back_to(input.week, input.zone), until: window.from },
     };
-    let calls = windows.slices(&input.tool_calls, &["ended_at", "started_at"]);
-    let tasks = windows.slices(&input.tasks, &["ended_at", "last_activity_at", "created_at"]);
-    let usage = windows.slices(&input.usage, &["ts"]);
+    let calls = windows.slices(&input.tool_calls, &["ended_at", "started_at"])?;
+    let tasks = windows.slices(&input.tasks, &["ended_at", "last_activity_at", "created_at"])?;
+    let usage = windows.slices(&input.usage, &["ts"])?;
     let by = |key: &str| -> Result<[Three; 2], ReportError> {
         Ok([
             calls.tallies(key, "outcome", outcome::of_call)?,
@@ -160,9 +160,9 @@ struct Three {
 }
 
 impl Windows {
-    fn slices(&self, frame: &DataFrame, instants: &[&str]) -> Slices {
+    fn slices(&self, frame: &DataFrame, instants: &[&str]) -> Result<Slices, ReportError> {
         let slice = |window| Slice::new(frame, instants, window);
-        Slices { week: slice(self.week), before: slice(self.before), baseline: slice(self.baseline) }
+        Ok(Slices { week: slice(self.week)?, before: slice(self.before)?, baseline: slice(self.baseline)? })
     }
 }
 
@@ -181,7 +181,9 @@ impl Three {
     fn total(&self) -> Self {
         let sum = |tallies: &Tallies| {
             let mut all = Tally::default();
-            tallies.values().for_each(|tally| all.merge(tally));
+            for tally in tallies.values() {
+                all.merge(tally);
+            }
             Tallies::from([(None, all)])
         };
         Self { week: sum(&self.week), before: sum(&self.before), baseline: sum(&self.baseline) }
@@ -194,9 +196,9 @@ fn groups(calls: &Three, tasks: Option<&Three>) -> Vec<Group> {
         calls.week.keys().chain(tasks.iter().flat_map(|tasks| tasks.week.keys())).collect();
     let kinds: Vec<&Three> = std::iter::once(calls).chain(tasks).collect();
     let pairs = |side: fn(&Three) -> &Tallies| -> Vec<Option<Change>> {
-        let cells = names.iter().flat_map(|name| kinds.iter().map(move |kind| (*name, *kind)));
+        let rows = names.iter().flat_map(|name| kinds.iter().map(move |kind| (*name, *kind)));
         let rates: Vec<(Rate, Rate)> =
-            cells.map(|(name, kind)| (rate(&kind.week, name), rate(side(kind), name))).collect();
+            rows.map(|(name, kind)| (rate(&kind.week, name), rate(side(kind), name))).collect();
         compare(&rates)
     };
     let mut changes = pairs(|kind| &kind.before).into_iter().zip(pairs(|kind| &kind.baseline));
@@ -216,6 +218,7 @@ fn groups(calls: &Three, tasks: Option<&Three>) -> Vec<Group> {
     rows
 }
 
+#[expect(clippy::ref_option, reason = "the keys are options, and are looked up as they are")]
 fn rate(tallies: &Tallies, name: &Option<String>) -> Rate {
     tallies.get(name).map(Tally::rate).unwrap_or_default()
 }
@@ -310,14 +313,19 @@ fn usage_summary(usage: &Slices) -> Result<UsageSummary, ReportError> {
     let by_model = usage.week.usage()?;
     let total = |rows: &[ModelUsage]| {
         let mut all = ModelUsage::default();
-        rows.iter().for_each(|row| all.add(row));
+        for row in rows {
+            all.add(row);
+        }
         all
     };
     let mut by_quality: Vec<QualityCount> = usage
         .week
         .counts(&["quality"])?
         .into_iter()
-        .map(|(words, count)| QualityCount { quality: words.into_iter().next().flatten(), record_count: count })
+        .map(|(words, count)| QualityCount {
+            quality: words.into_iter().next().flatten(),
+            record_count: count,
+        })
         .collect();
     by_quality.sort_by_key(|row| std::cmp::Reverse(row.record_count));
     Ok(UsageSummary { total: total(&by_model), before: total(&usage.before.usage()?), by_model, by_quality })
@@ -327,7 +335,10 @@ fn usage_summary(usage: &Slices) -> Result<UsageSummary, ReportError> {
 fn attention(by_agent: &[Group], episodes: &[Episode]) -> Vec<Attention> {
     let mut reasons: BTreeMap<Option<String>, BTreeSet<AttentionReason>> = BTreeMap::new();
     let worse = |measured: &Measured| {
-        [&measured.before, &measured.baseline].into_iter().flatten().any(|change| change.verdict == Verdict::Worse)
+        [&measured.before, &measured.baseline]
+            .into_iter()
+            .flatten()
+            .any(|change| change.verdict == Verdict::Worse)
     };
     for group in by_agent {
         if worse(&group.tools) {
@@ -345,7 +356,10 @@ fn attention(by_agent: &[Group], episodes: &[Episode]) -> Vec<Attention> {
         };
         reasons.entry(episode.agent.clone()).or_default().insert(reason);
     }
-    reasons.into_iter().map(|(agent, reasons)| Attention { agent, reasons: reasons.into_iter().collect() }).collect()
+    reasons
+        .into_iter()
+        .map(|(agent, reasons)| Attention { agent, reasons: reasons.into_iter().collect() })
+        .collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::base::text::{elide_middle, escape_json, first_line, human_duration, s
 use crate::projection::health::Number;
 use crate::projection::policy::Policy;
 use crate::projection::status::TaskStatus;
-use crate::view::message::{message, name};
+use crate::view::message::{message_naming, name};
 use crate::view::palette::{Paint, Style, health_paint};
 use crate::view::rule;
 use crate::view::status_json::{SCHEMA_VERSION, TaskRecord, record};
@@ -83,7 +83,13 @@ pub fn text(model: &ExplainModel, now: Timestamp, style: &Style, out: &mut dyn W
     let verdict = &task.verdict;
     let title = format!("{} ({})", sanitize(first_line(name(task))), sanitize(&task.task));
     writeln!(out, "{}", style.paint(Paint::Bold, &style.cut_line(&title)))?;
-    let sentence = format!("{}: {}", style.badge(verdict.health), message(task, now));
+    let tool = model
+        .evidence
+        .iter()
+        .rev()
+        .find_map(|line| line.tool.as_deref())
+        .map_or("a tool call".into(), sanitize);
+    let sentence = format!("{}: {}", style.badge(verdict.health), message_naming(task, &tool, now));
     writeln!(out, "{}", style.paint(health_paint(verdict.health), &style.cut_line(&sentence)))?;
     if let Some(since) = verdict.since {
         let since =
@@ -209,6 +215,7 @@ fn cut_indented(text: &str, indent: usize, style: &Style) -> String {
 mod tests {
     use super::*;
     use crate::base::text::display_width;
+    use crate::projection::health::{Health, Reason};
     use crate::view::fixture::{ago, now, task_b};
 
     fn model() -> ExplainModel {
@@ -266,6 +273,23 @@ mod tests {
         What would change it
           one success in that thread of work resets the streak
         "#);
+    }
+
+    #[test]
+    fn the_tool_over_its_budget_is_named() {
+        let mut model = model();
+        model.status.verdict.health = Health::Stuck;
+        model.status.verdict.reason = Some(Reason::ToolOverBudget);
+        model.status.verdict.numbers =
+            vec![Number { name: "open_call", value: 1_320_000.0, limit: Some(900_000.0), unit: "ms" }];
+        let mut out = Vec::new();
+        text(&model, now(), &Style::plain(), &mut out).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert!(
+            shown.contains("◌ Stuck: Bash has run for 22 minutes, its budget is 15 minutes\n"),
+            "{shown}"
+        );
+        assert!(shown.contains("open call  22 minutes  limit 15 minutes\n"), "{shown}");
     }
 
     #[test]

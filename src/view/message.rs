@@ -12,9 +12,16 @@ use crate::view::palette::{ShortIds, Style};
 /// turn`. Durations are those at `now`.
 #[must_use]
 pub fn message(task: &TaskStatus, now: Timestamp) -> String {
+    message_naming(task, "a tool call", now)
+}
+
+/// As [`message`], where the tool whose call is open is known: `Bash has run for 22 minutes, its budget is 15 minutes`.
+#[must_use]
+pub fn message_naming(task: &TaskStatus, tool: &str, now: Timestamp) -> String {
     let verdict = &task.verdict;
     match (verdict.health, verdict.reason) {
         (Health::Struggling, reason) => struggling(task, reason),
+        (Health::Stuck, Some(Reason::ToolOverBudget)) => over_budget(verdict, tool),
         (Health::Stuck, reason) => stuck(task, reason, now),
         (Health::Waiting, reason) => waiting(task, reason),
         (Health::Idle, _) => "finished its turn".to_owned(),
@@ -143,7 +150,6 @@ fn struggling(task: &TaskStatus, reason: Option<Reason>) -> String {
 fn stuck(task: &TaskStatus, reason: Option<Reason>, now: Timestamp) -> String {
     let verdict = &task.verdict;
     match reason {
-        Some(Reason::ToolOverBudget) => over_budget(verdict),
         Some(Reason::Looping) => {
             match number(verdict, "identical_calls").and_then(|number| whole(number.value)) {
                 Some(times) => {
@@ -164,17 +170,17 @@ fn stuck(task: &TaskStatus, reason: Option<Reason>, now: Timestamp) -> String {
     }
 }
 
-fn over_budget(verdict: &Verdict) -> String {
+fn over_budget(verdict: &Verdict, tool: &str) -> String {
     match open_call_ms(verdict) {
         Some((ran, Some(budget))) => {
             format!(
-                "a tool call has run for {}, its budget is {}",
+                "{tool} has run for {}, its budget is {}",
                 duration_in_words(ran),
                 duration_in_words(budget)
             )
         }
-        Some((ran, None)) => format!("a tool call has run for {}", duration_in_words(ran)),
-        None => "a tool call has run for longer than its budget".to_owned(),
+        Some((ran, None)) => format!("{tool} has run for {}", duration_in_words(ran)),
+        None => format!("{tool} has run for longer than its budget"),
     }
 }
 
@@ -246,9 +252,11 @@ fn whole(value: f64) -> Option<i64> {
     format!("{value:.0}").parse().ok()
 }
 
-/// How long a task has been silent; none before its first activity.
+/// How long a task has been silent: as judged (without the time the machine slept), else since its last activity; none
+/// before its first.
 fn silence_ms(task: &TaskStatus, now: Timestamp) -> Option<i64> {
-    task.last_activity_at.map(|last| now.millis_since(last).max(0))
+    let judged = number(&task.verdict, "silence").and_then(|silence| whole(silence.value));
+    judged.or_else(|| task.last_activity_at.map(|last| now.millis_since(last).max(0)))
 }
 
 fn run_ms(task: &TaskStatus) -> Option<i64> {

@@ -6,8 +6,11 @@
 mod cell;
 
 use crate::base::text::{human_count, human_duration, plural};
+use crate::report::coverage::SourceCoverage;
 use crate::report::rate::{Change, Verdict};
-use crate::report::weekly::{AttentionReason, Episode, EpisodeHealth, Group, Measured, ModelUsage, WeeklyReview};
+use crate::report::weekly::{
+    AttentionReason, Episode, EpisodeHealth, Group, Measured, ModelUsage, WeeklyReview,
+};
 use crate::view::report_json::Made;
 use crate::view::report_markdown::cell::{Alignment, Table, code, name};
 
@@ -67,7 +70,9 @@ pub fn answer(review: &WeeklyReview) -> String {
 
 /// `91.4 % (412/451, 95 % interval 88.4–93.6), −3.1 points on last week, not significant`.
 fn in_words(measured: &Measured) -> String {
-    let Some((rate, interval)) = measured.rate.zip(measured.interval) else { return "not measured".to_owned() };
+    let Some((rate, interval)) = measured.rate.zip(measured.interval) else {
+        return "not measured".to_owned();
+    };
     let fraction = format!("{}/{}", measured.succeeded, measured.counted);
     if measured.is_too_few {
         return format!("{fraction} (too few for a rate)");
@@ -105,7 +110,8 @@ fn attention(review: &WeeklyReview) -> String {
         .attention
         .iter()
         .map(|attention| {
-            let reasons: Vec<&str> = attention.reasons.iter().map(|reason| reason_in_words(*reason)).collect();
+            let reasons: Vec<&str> =
+                attention.reasons.iter().map(|reason| reason_in_words(*reason)).collect();
             format!("- ⚠ {}: {}", name(attention.agent.as_deref()), reasons.join(", "))
         })
         .collect();
@@ -208,8 +214,11 @@ fn change_cell(change: Option<&Change>) -> String {
 
 fn failures(review: &WeeklyReview) -> String {
     let table = |first: &str, rows: &[crate::report::weekly::FailureCount]| {
-        let mut table =
-            Table::new(&[(first, Alignment::Left), ("calls", Alignment::Right), ("last week", Alignment::Right)]);
+        let mut table = Table::new(&[
+            (first, Alignment::Left),
+            ("calls", Alignment::Right),
+            ("last week", Alignment::Right),
+        ]);
         for row in rows {
             let counted = if row.is_counted { "" } else { " (not counted)" };
             table.push(vec![
@@ -220,8 +229,10 @@ fn failures(review: &WeeklyReview) -> String {
         }
         if rows.is_empty() { String::new() } else { table.render() }
     };
-    let tables =
-        [table("how it failed", &review.failure_kinds), table("what it was about", &review.failure_categories)];
+    let tables = [
+        table("how it failed", &review.failure_kinds),
+        table("what it was about", &review.failure_categories),
+    ];
     section("Failures", tables.join("\n\n").trim())
 }
 
@@ -230,11 +241,17 @@ fn messages(review: &WeeklyReview) -> String {
     if review.messages.is_empty() {
         return String::new();
     }
-    let mut table =
-        Table::new(&[("message", Left), ("calls", Right), ("last week", Right), ("tools", Left), ("example", Left)]);
+    let mut table = Table::new(&[
+        ("message", Left),
+        ("calls", Right),
+        ("last week", Right),
+        ("tools", Left),
+        ("example", Left),
+    ]);
     for message in review.messages.iter().take(MESSAGES_SHOWN) {
         let tools: Vec<String> = message.tools.iter().map(|tool| code(tool)).collect();
-        let example = if message.example == message.template { String::new() } else { code(&message.example) };
+        let example =
+            if message.example == message.template { String::new() } else { code(&message.example) };
         table.push(vec![
             code(&message.template),
             message.count.to_string(),
@@ -251,7 +268,8 @@ fn episodes(review: &WeeklyReview) -> String {
     if review.episodes.by_agent.is_empty() {
         return String::new();
     }
-    let mut table = Table::new(&[("agent", Left), ("struggling", Right), ("stuck", Right), ("not over", Right)]);
+    let mut table =
+        Table::new(&[("agent", Left), ("struggling", Right), ("stuck", Right), ("not over", Right)]);
     for agent in &review.episodes.by_agent {
         let times = |count: u64, millis: u64| match count {
             0 => String::new(),
@@ -273,7 +291,8 @@ fn episode(episode: &Episode) -> String {
         EpisodeHealth::Struggling => "struggling",
         EpisodeHealth::Stuck => "stuck",
     };
-    let reason = episode.reason.as_ref().map_or(String::new(), |reason| format!(" ({})", reason.replace('_', " ")));
+    let reason =
+        episode.reason.as_ref().map_or(String::new(), |reason| format!(" ({})", reason.replace('_', " ")));
     let open = if episode.until.is_none() { ", not over" } else { "" };
     format!("- {} {health} for {}{open}{reason}", code(&episode.task), duration(episode.duration_ms))
 }
@@ -310,7 +329,13 @@ fn usage(review: &WeeklyReview) -> String {
     let quality: Vec<String> = usage
         .by_quality
         .iter()
-        .map(|row| format!("{} {}", row.record_count, row.quality.as_deref().map_or("of unknown quality".to_owned(), code)))
+        .map(|row| {
+            format!(
+                "{} {}",
+                row.record_count,
+                row.quality.as_deref().map_or("of unknown quality".to_owned(), code)
+            )
+        })
         .collect();
     let uncosted = match usage.total.uncosted_count {
         0 => String::new(),
@@ -320,42 +345,37 @@ fn usage(review: &WeeklyReview) -> String {
 }
 
 fn coverage(review: &WeeklyReview) -> String {
-    let coverage = &review.coverage;
-    let lines = &coverage.lines;
-    let mut rows: Vec<String> = coverage
-        .sources
-        .iter()
-        .map(|source| {
-            let mut row = format!(
-                "- {}: {}, {}",
-                source.source.as_deref().map_or("written by hand".to_owned(), code),
-                plural(source.task_count, "task"),
-                plural(source.event_count, "event")
-            );
-            if source.drifted_count > 0 {
-                row += &format!("; **format not recognised {} ×**", source.drifted_count);
-            }
-            if source.failed_count > 0 {
-                row += &format!("; **not readable {} ×**", source.failed_count);
-            }
-            row
-        })
-        .collect();
-    let mut log = format!("- log: {} understood", plural(lines.understood_count, "line"));
+    let mut rows: Vec<String> = review.coverage.sources.iter().map(source_line).collect();
+    let lines = &review.coverage.lines;
+    let mut log = vec![format!("- log: {} understood", plural(lines.understood_count, "line"))];
     for (count, words) in [
         (lines.unknown_type_count, "of unknown type"),
         (lines.damaged_count, "damaged"),
         (lines.unchecked_count, "without a checksum"),
     ] {
-        if count > 0 {
-            log += &format!(", {count} {words}");
-        }
+        log.extend((count > 0).then(|| format!("{count} {words}")));
     }
-    if coverage.dropped_count > 0 {
-        log += &format!("; **{} not written**", plural(coverage.dropped_count, "event"));
-    }
-    rows.push(log);
+    let dropped = match review.coverage.dropped_count {
+        0 => String::new(),
+        count => format!("; **{} not written**", plural(count, "event")),
+    };
+    rows.push(log.join(", ") + &dropped);
     section("What this rests on", &rows.join("\n"))
+}
+
+fn source_line(source: &SourceCoverage) -> String {
+    let mut parts = vec![format!(
+        "- {}: {}, {}",
+        source.source.as_deref().map_or("written by hand".to_owned(), code),
+        plural(source.task_count, "task"),
+        plural(source.event_count, "event")
+    )];
+    for (count, words) in
+        [(source.drifted_count, "format not recognised"), (source.failed_count, "not readable")]
+    {
+        parts.extend((count > 0).then(|| format!("**{words} {count} ×**")));
+    }
+    parts.join("; ")
 }
 
 fn footer(made: Made<'_>) -> String {

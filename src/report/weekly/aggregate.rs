@@ -5,35 +5,37 @@ use crate::report::outcome::{Outcome, Tally};
 use crate::report::weekly::{ModelUsage, ReportError};
 use crate::report::window::Window;
 use polars::prelude::{
-    Column, DataFrame, Expr, IntoLazy, LazyFrame, PolarsResult, SortMultipleOptions, coalesce, col, len, lit,
+    Column, DataFrame, Expr, IntoLazy, PolarsResult, SortMultipleOptions, coalesce, col, len, lit,
 };
 use std::collections::BTreeMap;
+
+/// Values of some columns, and how many rows have them.
+pub(super) type Count = (Vec<Option<String>>, u64);
 
 /// Tallies by name.
 pub(super) type Tallies = BTreeMap<Option<String>, Tally>;
 
 /// The rows of a table that belong to a window, by the first of some instants that a row has.
 pub(super) struct Slice {
-    rows: LazyFrame,
+    rows: DataFrame,
 }
 
 impl Slice {
-    pub(super) fn new(frame: &DataFrame, instants: &[&str], window: Window) -> Self {
+    pub(super) fn new(frame: &DataFrame, instants: &[&str], window: Window) -> Result<Self, ReportError> {
         let columns: Vec<Expr> = instants.iter().map(|name| col(*name)).collect();
         let at = coalesce(&columns);
-        let inside = at
-            .clone()
-            .gt_eq(lit(instant_text(window.from)))
-            .and(at.lt(lit(instant_text(window.until))));
-        Self { rows: frame.clone().lazy().filter(inside) }
+        let inside =
+            at.clone().gt_eq(lit(instant_text(window.from))).and(at.lt(lit(instant_text(window.until))));
+        Ok(Self { rows: frame.clone().lazy().filter(inside).collect()? })
     }
 
     /// How many rows have which values in some columns, in the order of the values.
-    pub(super) fn counts(&self, keys: &[&str]) -> Result<Vec<(Vec<Option<String>>, u64)>, ReportError> {
+    pub(super) fn counts(&self, keys: &[&str]) -> Result<Vec<Count>, ReportError> {
         let by: Vec<Expr> = keys.iter().map(|key| col(*key)).collect();
         let frame = self
             .rows
             .clone()
+            .lazy()
             .group_by(by.clone())
             .agg([len().alias("rows_in_group")])
             .sort_by_exprs(by, SortMultipleOptions::default())
@@ -48,7 +50,12 @@ impl Slice {
     }
 
     /// The outcomes by a column.
-    pub(super) fn tallies(&self, key: &str, word: &str, of: fn(&str) -> Outcome) -> Result<Tallies, ReportError> {
+    pub(super) fn tallies(
+        &self,
+        key: &str,
+        word: &str,
+        of: fn(&str) -> Outcome,
+    ) -> Result<Tallies, ReportError> {
         let mut tallies = Tallies::new();
         for (values, count) in self.counts(&[key, word])? {
             if let [name, word] = values.as_slice() {
@@ -68,11 +75,13 @@ impl Slice {
         let frame = self
             .rows
             .clone()
+            .lazy()
             .group_by([col("model")])
             .agg(sums)
             .sort_by_exprs([col("model")], SortMultipleOptions::default())
             .collect()?;
-        let mut rows = (0..frame.height()).map(|row| model_usage(&frame, row)).collect::<PolarsResult<Vec<_>>>()?;
+        let mut rows =
+            (0..frame.height()).map(|row| model_usage(&frame, row)).collect::<PolarsResult<Vec<_>>>()?;
         rows.sort_by_key(|usage| std::cmp::Reverse(usage.tokens()));
         Ok(rows)
     }

@@ -56,7 +56,8 @@ fn member(name: &str, value: Option<&str>) -> String {
 fn lines_of(idx: usize, call: &Call) -> Vec<String> {
     let (agent, model) = (member("agent", call.agent), member("model", call.model));
     let common = format!("\"task\":\"t\"{agent},\"tool\":\"{}\",\"call\":\"c{idx}\"{model}", call.tool);
-    let mut lines = vec![format!("{{\"ts\":\"{}\",\"type\":\"tool.started\",{common}}}", minute(call.started))];
+    let mut lines =
+        vec![format!("{{\"ts\":\"{}\",\"type\":\"tool.started\",{common}}}", minute(call.started))];
     let ended = minute(call.started + call.lasted);
     match call.outcome {
         "succeeded" => lines.push(format!("{{\"ts\":\"{ended}\",\"type\":\"tool.succeeded\",{common}}}")),
@@ -159,7 +160,10 @@ fn a_week_without_events_is_empty_and_no_rate_is_made_up() {
     let review = reviewed(&[], &[], &[], &[]);
     assert!(review.is_empty());
     assert_eq!(review.total.tools, Measured { is_too_few: true, ..Measured::default() });
-    assert_eq!((review.week.as_str(), review.first_day.as_str(), review.last_day.as_str()), ("2026-W47", "2026-11-16", "2026-11-22"));
+    assert_eq!(
+        (review.week.as_str(), review.first_day.as_str(), review.last_day.as_str()),
+        ("2026-W47", "2026-11-16", "2026-11-22")
+    );
     assert!(review.is_over && review.attention.is_empty() && review.by_agent.is_empty());
     assert!(!reviewed(&[call("a", "Bash", "open", 5)], &[], &[], &[]).is_empty());
 }
@@ -171,6 +175,18 @@ fn a_call_belongs_to_the_week_of_its_end_and_while_open_to_that_of_its_start() {
     let open = call("a", "Bash", "open", WEEK_MINUTES - 1);
     let tools = reviewed(&[across, into, open], &[], &[], &[]).total.tools;
     assert_eq!((tools.succeeded, tools.counted, tools.excluded.open), (0, 1, 1));
+}
+
+#[test]
+fn the_first_instant_of_the_week_is_in_it_and_the_last_is_not() {
+    let calls = [
+        call("a", "Bash", "succeeded", -2),
+        call("a", "Bash", "succeeded", -1),
+        call("a", "Bash", "succeeded", WEEK_MINUTES - 2),
+        call("a", "Bash", "succeeded", WEEK_MINUTES - 1),
+    ];
+    let tools = reviewed(&calls, &[], &[], &[]).total.tools;
+    assert_eq!((tools.counted, tools.before.map(|change| change.counted_before)), (2, Some(1)));
 }
 
 #[test]
@@ -303,7 +319,10 @@ fn folded<T>(
             tallies.entry(name(item).map(str::to_owned)).or_default().add(outcome(item), 1);
         }
     }
-    tallies.into_iter().map(|(name, tally)| (name, (tally.rate().succeeded, tally.rate().counted, tally.excluded))).collect()
+    tallies
+        .into_iter()
+        .map(|(name, tally)| (name, (tally.rate().succeeded, tally.rate().counted, tally.excluded)))
+        .collect()
 }
 
 fn measured(
@@ -332,13 +351,29 @@ fn a_call() -> impl Strategy<Value = Call> {
     let tools = prop::sample::select(vec!["Bash", "Read", "Edit"]);
     let started = -2 * WEEK_MINUTES..2 * WEEK_MINUTES;
     (names(), tools, names(), outcomes, started, 0..2000_i64).prop_map(
-        |(agent, tool, model, outcome, started, lasted)| Call { agent, tool, model, outcome, started, lasted },
+        |(agent, tool, model, outcome, started, lasted)| Call {
+            agent,
+            tool,
+            model,
+            outcome,
+            started,
+            lasted,
+        },
     )
 }
 
 fn a_task() -> impl Strategy<Value = Task> {
     let healths = prop::sample::select(vec![
-        "completed", "failed", "timeout", "cancelled", "idle", "unknown", "healthy", "stuck", "struggling", "waiting",
+        "completed",
+        "failed",
+        "timeout",
+        "cancelled",
+        "idle",
+        "unknown",
+        "healthy",
+        "stuck",
+        "struggling",
+        "waiting",
     ]);
     (names(), names(), healths, -2 * WEEK_MINUTES..2 * WEEK_MINUTES)
         .prop_map(|(agent, model, health, minute)| Task { agent, model, health, minute })

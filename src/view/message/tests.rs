@@ -94,6 +94,16 @@ fn every_verdict_has_its_sentence() {
 }
 
 #[test]
+fn silence_is_that_of_the_verdict_so_that_a_sleeping_machine_does_not_count() {
+    let silent = TaskStatus {
+        last_activity_at: Some(now().plus_millis(-7_200_000)),
+        ..task("s", Health::Stuck, Some(Reason::Silent))
+    };
+    assert_eq!(brief(&silent, now()), "silent for 2h 00m");
+    assert_eq!(brief(&with_number(silent, "silence", 1_080_000.0, 900_000.0), now()), "silent for 18m");
+}
+
+#[test]
 fn a_hostile_title_stays_inside_its_line() {
     let task = TaskStatus { title: Some("\u{1b}]0;x\u{7}evil\nsecond".to_owned()), ..task_a() };
     assert_eq!(shown(&task), "[09:41] ^[]0;x^Gevil (bg_abc123): 2/5 steps, analyzing codebase | ✓ Healthy");

@@ -36,7 +36,15 @@ impl Table {
     /// The table without a line feed at the end.
     pub(super) fn render(&self) -> String {
         let widths: Vec<usize> = (0..self.alignments.len())
-            .map(|idx| self.rows.iter().filter_map(|row| row.get(idx)).map(|cell| cell.width()).max().unwrap_or(0).max(3))
+            .map(|idx| {
+                self.rows
+                    .iter()
+                    .filter_map(|row| row.get(idx))
+                    .map(|cell| cell.width())
+                    .max()
+                    .unwrap_or(0)
+                    .max(3)
+            })
             .collect();
         let mut lines: Vec<String> = self.rows.iter().map(|row| self.line(row, &widths)).collect();
         let rule: Vec<String> = self
@@ -73,7 +81,11 @@ impl Table {
 /// span with longer fences would be right, too, but unreadable in plain text.
 pub(super) fn code(text: &str) -> String {
     let safe = sanitize(text.trim()).replace('`', "'");
-    if safe.is_empty() { "(empty)".to_owned() } else { format!("`{}`", truncate_to_width(&safe, CODE_WIDTH_MAX)) }
+    if safe.is_empty() {
+        "(empty)".to_owned()
+    } else {
+        format!("`{}`", truncate_to_width(&safe, CODE_WIDTH_MAX))
+    }
 }
 
 /// A name from a log, or that there is none.

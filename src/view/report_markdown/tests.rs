@@ -46,6 +46,28 @@ fn empty() -> WeeklyReview {
     }
 }
 
+fn sample_coverage() -> Coverage {
+    Coverage {
+        sources: vec![
+            SourceCoverage { source: None, task_count: 1, event_count: 2, drifted_count: 0, failed_count: 0 },
+            SourceCoverage {
+                source: Some("claude-code".to_owned()),
+                task_count: 12,
+                event_count: 5120,
+                drifted_count: 1,
+                failed_count: 0,
+            },
+        ],
+        lines: LineCoverage {
+            understood_count: 5122,
+            unknown_type_count: 3,
+            damaged_count: 1,
+            unchecked_count: 2,
+        },
+        dropped_count: 7,
+    }
+}
+
 pub(in crate::view) fn sample() -> WeeklyReview {
     let none = Excluded::default();
     let neutral = Excluded { neutral: 12, open: 1, ..none };
@@ -84,12 +106,26 @@ pub(in crate::view) fn sample() -> WeeklyReview {
         unverified_count: 1,
         by_agent: vec![
             group("explore", measured((60, 100), (90, 100), none), Some(measured((3, 4), (9, 10), none))),
-            group("build", measured((352, 351 + 1), (99, 100), neutral), Some(measured((0, 0), (0, 0), none))),
+            group(
+                "build",
+                measured((352, 351 + 1), (99, 100), neutral),
+                Some(measured((0, 0), (0, 0), none)),
+            ),
         ],
         by_tool: vec![group("Bash|sh", measured((2, 3), (0, 0), none), None)],
         failure_kinds: vec![
-            FailureCount { name: Some("exit_code".to_owned()), is_counted: true, count: 39, count_before: 11 },
-            FailureCount { name: Some("user_rejected".to_owned()), is_counted: false, count: 12, count_before: 0 },
+            FailureCount {
+                name: Some("exit_code".to_owned()),
+                is_counted: true,
+                count: 39,
+                count_before: 11,
+            },
+            FailureCount {
+                name: Some("user_rejected".to_owned()),
+                is_counted: false,
+                count: 12,
+                count_before: 0,
+            },
         ],
         failure_categories: vec![FailureCount { name: None, is_counted: true, count: 39, count_before: 11 }],
         messages: vec![MessageGroup {
@@ -116,25 +152,7 @@ pub(in crate::view) fn sample() -> WeeklyReview {
             by_model: vec![usage],
             by_quality: vec![QualityCount { quality: Some("measured".to_owned()), record_count: 40 }],
         },
-        coverage: Coverage {
-            sources: vec![
-                SourceCoverage { source: None, task_count: 1, event_count: 2, drifted_count: 0, failed_count: 0 },
-                SourceCoverage {
-                    source: Some("claude-code".to_owned()),
-                    task_count: 12,
-                    event_count: 5120,
-                    drifted_count: 1,
-                    failed_count: 0,
-                },
-            ],
-            lines: LineCoverage {
-                understood_count: 5122,
-                unknown_type_count: 3,
-                damaged_count: 1,
-                unchecked_count: 2,
-            },
-            dropped_count: 7,
-        },
+        coverage: sample_coverage(),
         ..empty()
     }
 }
@@ -187,6 +205,7 @@ fn a_week_that_is_not_over_says_so() {
 
 #[test]
 fn signs_and_rounding_are_those_of_a_reader() {
-    let texts: Vec<String> = [-0.0311, 0.0311, 0.0004, -0.0004, 1.0].iter().map(|d| signed_points(*d)).collect();
+    let texts: Vec<String> =
+        [-0.0311, 0.0311, 0.0004, -0.0004, 1.0].iter().map(|d| signed_points(*d)).collect();
     assert_eq!(texts, ["−3.1", "+3.1", "±0.0", "±0.0", "+100.0"]);
 }

@@ -122,6 +122,17 @@ fn tasks_that_are_each_others_parents_are_still_shown() {
 }
 
 #[test]
+fn among_equals_what_moved_last_stands_first() {
+    let active = |id: &str, minutes| TaskStatus {
+        last_activity_at: Some(ago(minutes)),
+        ..task(id, Health::Healthy, None)
+    };
+    let tasks = [active("a", 9), active("b", 1), active("c", 5)];
+    let order: Vec<&str> = ordered(&tasks, now()).into_iter().map(|(task, _)| task.task.as_str()).collect();
+    assert_eq!(order, ["b", "c", "a"]);
+}
+
+#[test]
 fn no_tasks_are_no_output() {
     let mut out = Vec::new();
     status(&[], now(), StatusOptions::default(), &Style::plain(), &mut out).unwrap();

@@ -36,6 +36,12 @@ pub struct ReportDocument<'a> {
     review: &'a WeeklyReview,
 }
 
+/// The JSON Schema of the document (2020-12).
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(ReportDocument<'_>).to_value()
+}
+
 /// The review as indented JSON with a line feed at the end; the same review gives the same bytes.
 ///
 /// # Errors

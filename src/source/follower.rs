@@ -5,7 +5,9 @@
 //! the log already is decided here. Nothing is ever written to what is followed, and no line is handed out before its
 //! newline was written.
 
+mod lines;
 mod pool;
+mod prefix;
 mod sink;
 
 pub use pool::Pool;
@@ -19,19 +21,16 @@ use crate::event::body::Body;
 use crate::event::envelope::{Event, Stream, VERSION};
 use crate::event::field::Text;
 use crate::event::ids::EventId;
+use crate::source::follower::lines::Lines;
+use crate::source::follower::prefix::share_beginning;
 use crate::source::follower::sink::{Opening, link};
 use crate::source::{Emit, Position, Problem};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, Metadata};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// A source has drifted when it grew by so many bytes …
-const DRIFT_BYTES: u64 = 64 * 1024;
-/// … and so many lines, and none of them was recognised.
-const DRIFT_LINES: u64 = 20;
 
 /// What an adapter made of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,19 +74,6 @@ pub struct Follower<A: Adapter> {
     placed: bool,
     seen: Option<Seen>,
     reported: Reported,
-}
-
-/// Counts of lines, for saying what could not be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Lines {
-    any: bool,
-    known: bool,
-    /// Since the last recognised line.
-    unknown_count: u64,
-    unknown_bytes: u64,
-    drifted: bool,
-    damaged_count: u64,
-    damaged_at: Option<u64>,
 }
 
 /// What decides whether a file has to be looked into again.
@@ -454,36 +440,6 @@ enum ReadTo {
     End { torn: Option<u64> },
 }
 
-impl Lines {
-    fn known(&mut self) {
-        self.any = true;
-        self.known = true;
-        self.unknown_count = 0;
-        self.unknown_bytes = 0;
-        self.drifted = false;
-    }
-
-    fn unknown(&mut self, length: u64) {
-        self.any = true;
-        self.unknown_count += 1;
-        self.unknown_bytes = self.unknown_bytes.saturating_add(length);
-    }
-
-    fn damaged(&mut self, at: u64, length: u64) {
-        self.unknown(length);
-        self.damaged_count += 1;
-        self.damaged_at.get_or_insert(at);
-    }
-
-    /// A finished file in which nothing was ever recognised has not drifted: it is something else.
-    const fn drifts(&self, finished: bool) -> bool {
-        !self.drifted
-            && self.unknown_count >= DRIFT_LINES
-            && self.unknown_bytes >= DRIFT_BYTES
-            && (self.known || !finished)
-    }
-}
-
 impl Seen {
     fn of(metadata: &Metadata) -> Self {
         let identity = FileIdentity::of(metadata);
@@ -493,36 +449,4 @@ impl Seen {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
         }
     }
-}
-
-/// Whether one of two files is the beginning of the other. A file that is gone contradicts nothing.
-fn share_beginning(one: &Path, other: &Path) -> bool {
-    let (Ok(one), Ok(other)) = (fs::open_read_regular(one), fs::open_read_regular(other)) else {
-        return true;
-    };
-    let (mut one, mut other) = (io::BufReader::new(one), io::BufReader::new(other));
-    let (mut left, mut right) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
-    loop {
-        let (Ok(from_one), Ok(from_other)) = (fill(&mut one, &mut left), fill(&mut other, &mut right)) else {
-            return true;
-        };
-        let common = from_one.min(from_other);
-        if left.get(..common) != right.get(..common) {
-            return false;
-        }
-        if common < left.len() {
-            return true;
-        }
-    }
-}
-
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match reader.read(rest)? {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    Ok(filled)
 }

@@ -4,9 +4,9 @@ use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::field::Text;
 use crate::event::scan::{Entry, RawKind};
+use crate::source::claude_code::said::between;
 use crate::source::claude_code::scribe::Scribe;
 use crate::source::claude_code::text::{beginning, cap, count, first_line, member, members, word};
-use crate::source::claude_code::transcript::between;
 use serde::{Deserialize, Serialize};
 
 /// Ended work is remembered, so that its end is told once; the oldest is forgotten first.
@@ -50,8 +50,7 @@ impl Background {
     pub(super) fn agent_answered(
         &mut self,
         call: &str,
-        title: Option<String>,
-        kind: Option<String>,
+        (title, kind): (Option<String>, Option<String>),
         started: Timestamp,
         result: &[Entry<'_>],
         out: &mut Scribe<'_, '_>,

@@ -146,18 +146,18 @@ pub(super) fn look(path: &Path, env: &Env) -> io::Result<Look> {
     if session.is_none() && is_whole && !is_finished {
         return Ok(Look::Unripe);
     }
-    Ok(Look::Follow(Box::new(found(path, env, session, agent_id))))
+    Ok(Look::Follow(Box::new(found(path, env, session.as_deref(), agent_id))))
 }
 
-fn found(path: &Path, env: &Env, session: Option<String>, agent_id: Option<String>) -> Found {
-    let mut parts = match &session {
-        Some(session) => vec![session.clone()],
+fn found(path: &Path, env: &Env, session: Option<&str>, agent_id: Option<String>) -> Found {
+    let mut parts = match session {
+        Some(session) => vec![session.to_owned()],
         None => vec![env.host.clone(), path.to_string_lossy().into_owned()],
     };
     parts.extend(agent_id.iter().map(|agent| format!("agent-{agent}")));
     let note = agent_id.as_ref().map(|_| note(path)).unwrap_or_default();
     let nameless = Identity { source: SOURCE, parts: parts.clone(), session: None };
-    let task = session.clone().unwrap_or_else(|| format!("session-{}", nameless.file(0)));
+    let task = session.map_or_else(|| format!("session-{}", nameless.file(0)), str::to_owned);
     let named = agent_id.as_ref().map_or_else(|| task.clone(), |agent| format!("agent-{agent}"));
     let context = Context {
         session: task,

@@ -5,7 +5,8 @@
 
 use crate::event::error::{ErrorDetail, categorise};
 use crate::event::field::Text;
-use crate::source::claude_code::text::{cap, first_line};
+use crate::event::scan::Raw;
+use crate::source::claude_code::text::{beginning, cap, count, first_line, member, members, word};
 
 const REJECTIONS: [&str; 8] = [
     "The user doesn't want to proceed with this tool use",
@@ -72,6 +73,20 @@ pub(super) fn of_model(status: Option<u64>, code: &str, message: &str) -> ErrorD
         (category, _) => category,
     }));
     error
+}
+
+/// What a request that will be tried again says; the shape of its `error` differs between versions.
+pub(super) fn of_retry(error: Option<Raw<'_>>) -> ErrorDetail<'static> {
+    let entries = error.map(members).unwrap_or_default();
+    let nested = |name| member(&entries, name).map(members).unwrap_or_default();
+    let inner = nested("error");
+    let innermost = member(&inner, "error").map(members).unwrap_or_default();
+    let (cause, network) = (nested("cause"), nested("connection"));
+    let places = [&entries, &innermost, &inner, &cause, &network];
+    let find = |name| places.iter().find_map(|entries| member(entries, name));
+    let message = find("message").or_else(|| find("formatted")).map(beginning).unwrap_or_default();
+    let code = find("code").or_else(|| find("type")).and_then(word).unwrap_or_default();
+    of_model(find("status").and_then(count), code, &message)
 }
 
 fn detail(kind: &'static str, text: &str, exit_code: Option<i64>) -> ErrorDetail<'static> {

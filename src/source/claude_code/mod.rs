@@ -21,6 +21,7 @@ mod failure;
 mod place;
 mod recent;
 mod record;
+mod said;
 mod scribe;
 #[cfg(test)]
 mod tests;

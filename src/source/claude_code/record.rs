@@ -37,7 +37,8 @@ const KINDS: [&str; 25] = [
 ];
 
 /// What an object says, as far as it matters here.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the flags of the line, not states")]
 pub(super) struct Record<'a> {
     pub(super) kind: &'a str,
     pub(super) subtype: &'a str,
@@ -53,7 +54,9 @@ pub(super) struct Record<'a> {
     /// Written by the program in the user's name.
     pub(super) is_meta: bool,
     pub(super) is_api_error: bool,
-    pub(super) message: Option<Raw<'a>>,
+    /// The fields of its message.
+    pub(super) message: Vec<Entry<'a>>,
+    pub(super) message_content: Option<Raw<'a>>,
     pub(super) result: Option<Raw<'a>>,
     pub(super) operation: &'a str,
     pub(super) content: Option<Raw<'a>>,
@@ -70,10 +73,7 @@ impl Record<'_> {
     /// Whether Claude Code writes such objects.
     pub(super) fn is_known(&self) -> bool {
         let is_message = matches!(self.kind, "user" | "assistant");
-        KINDS.contains(&self.kind)
-            && !self.is_foreign
-            && (!is_message
-                || self.message.is_some_and(|message| member(&members(message), "content").is_some()))
+        KINDS.contains(&self.kind) && !self.is_foreign && (!is_message || self.message_content.is_some())
     }
 }
 
@@ -118,7 +118,7 @@ fn record<'a>(entries: &[Entry<'a>]) -> Record<'a> {
             "isSidechain" => record.is_sidechain = is_true(*value),
             "isMeta" | "isCompactSummary" | "isVisibleInTranscriptOnly" => record.is_meta |= is_true(*value),
             "isApiErrorMessage" => record.is_api_error = is_true(*value),
-            "message" => record.message = Some(*value),
+            "message" => record.message = members(*value),
             "toolUseResult" => record.result = Some(*value),
             "content" => record.content = Some(*value),
             "durationMs" => record.duration_ms = count(*value),
@@ -134,6 +134,7 @@ fn record<'a>(entries: &[Entry<'a>]) -> Record<'a> {
     }
     let original = forked.map(members).and_then(|entries| member(&entries, "messageUuid").and_then(word));
     record.uuid = original.or(record.uuid);
+    record.message_content = member(&record.message, "content");
     record
 }
 

@@ -65,16 +65,14 @@ impl<'r, 's> Scribe<'r, 's> {
     }
 
     fn record_id(&mut self, type_name: &'static str) -> EventId {
-        let nth = match self.said.iter_mut().find(|(name, _)| *name == type_name) {
-            Some((_, nth)) => {
-                *nth += 1;
-                *nth
-            }
-            None => {
-                self.said.push((type_name, 0));
-                0
-            }
-        };
+        let seen = self.said.iter_mut().find(|(name, _)| *name == type_name);
+        let nth = seen.map_or(0, |(_, nth)| {
+            *nth += 1;
+            *nth
+        });
+        if nth == 0 {
+            self.said.push((type_name, 0));
+        }
         let [one, two, three] = &self.record;
         native_id(&[one, two, three], type_name, &nth.to_string())
     }

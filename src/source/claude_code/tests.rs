@@ -1,5 +1,7 @@
 //! Hand-written transcripts in, whole events out. The log here keeps its promises to sources as the real one does.
 
+#![expect(clippy::needless_pass_by_value, reason = "lines are composed of values written in place")]
+
 mod files;
 mod growth;
 mod log;

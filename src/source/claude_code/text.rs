@@ -55,7 +55,7 @@ pub(super) fn decoded_bytes(raw: Raw<'_>) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-/// Whether a JSON array or object or string holds nothing.
+/// The members of an object; none for anything else.
 pub(super) fn members(raw: Raw<'_>) -> Vec<scan::Entry<'_>> {
     crate::event::field::read_object(raw).unwrap_or_default()
 }

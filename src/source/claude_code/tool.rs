@@ -101,30 +101,19 @@ impl Transcript {
             return;
         }
         let place = self.calls.open.iter().position(|call| call.id == id);
-        let call = place.map(|place| self.calls.open.remove(place)).unwrap_or_else(|| {
-            let call = Call {
-                id: id.to_owned(),
-                tool: UNKNOWN_TOOL.to_owned(),
-                thread: thread.to_owned(),
-                model: None,
-                input_hash: None,
-                ts: scribe.ts(),
-                purpose: Purpose::Work,
-            };
-            call.start(scribe);
-            call
-        });
-        let content = member(block, "content");
+        let call =
+            place.map_or_else(|| Call::unseen(id, thread, scribe), |place| self.calls.open.remove(place));
+        let answer = member(block, "content");
         let result = record.result.filter(|result| result.kind == RawKind::Object);
         let details = result.map(members).unwrap_or_default();
         let is_true = |raw: Option<Raw<'_>>| raw.is_some_and(|raw| raw.text == "true");
         let error = if is_true(member(block, "is_error")) {
-            Some(failure::of_result(&content.map(content_text).unwrap_or_default()))
+            Some(failure::of_result(&answer.map(content_text).unwrap_or_default()))
         } else {
             is_true(member(&details, "interrupted")).then(failure::interrupted)
         };
         let failed = error.is_some();
-        let result_hash = content.map(|content| keyed_hash(context, &[content.text]));
+        let result_hash = answer.map(|answer| keyed_hash(context, &[answer.text]));
         call.end(result_hash, error, scribe);
         if let Purpose::Wait { on } = &call.purpose {
             scribe.say(Body::WaitingEnded { on: Text::Owned(on.clone()) });
@@ -139,9 +128,11 @@ impl Transcript {
         let Call { id, tool, ts, purpose, thread, .. } = call;
         match purpose {
             Purpose::Agent { title, kind } => {
-                self.background.agent_answered(&id, title, kind, ts, details, scribe);
+                self.background.agent_answered(&id, (title, kind), ts, details, scribe);
             }
-            Purpose::Shell { title } => self.background.shell_answered(&id, title, details, scribe),
+            Purpose::Shell { title } => {
+                self.background.shell_answered(&id, title, details, scribe);
+            }
             Purpose::TaskCreate(change) if thread == "main" => {
                 self.todos.created(change, result);
                 self.progress(scribe);
@@ -151,7 +142,7 @@ impl Transcript {
                 self.progress(scribe);
             }
             _ if tool == "TodoWrite" && thread == "main" => {
-                self.todo_list(member(details, "newTodos"), scribe)
+                self.todo_list(member(details, "newTodos"), scribe);
             }
             _ => self.background.inspected(&tool, details, scribe),
         }
@@ -176,6 +167,21 @@ impl Transcript {
 }
 
 impl Call {
+    /// A call whose start is not in the transcript: it starts where it ends.
+    fn unseen(id: &str, thread: &str, scribe: &mut Scribe<'_, '_>) -> Self {
+        let call = Self {
+            id: id.to_owned(),
+            tool: UNKNOWN_TOOL.to_owned(),
+            thread: thread.to_owned(),
+            model: None,
+            input_hash: None,
+            ts: scribe.ts(),
+            purpose: Purpose::Work,
+        };
+        call.start(scribe);
+        call
+    }
+
     fn start(&self, scribe: &mut Scribe<'_, '_>) {
         let body = Body::ToolStarted {
             tool: Text::Borrowed(&self.tool),

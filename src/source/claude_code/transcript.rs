@@ -12,10 +12,9 @@ use crate::source::claude_code::failure;
 use crate::source::claude_code::place::Place;
 use crate::source::claude_code::recent::Recent;
 use crate::source::claude_code::record::{Record, records};
+use crate::source::claude_code::said::{Said, what_is};
 use crate::source::claude_code::scribe::Scribe;
-use crate::source::claude_code::text::{
-    beginning, count, decoded_bytes, elements, first_line, member, members, word,
-};
+use crate::source::claude_code::text::{beginning, count, decoded_bytes, elements, member, members, word};
 use crate::source::claude_code::thread::Threads;
 use crate::source::claude_code::todo::TodoList;
 use crate::source::claude_code::tool::Calls;
@@ -87,17 +86,6 @@ struct Turn {
     open: bool,
     /// The message that ended the last turn: its other lines do not begin a new one.
     last_message: Option<String>,
-}
-
-/// What a text in the user's name really is.
-enum Said<'t> {
-    Prompt(&'t str),
-    Interruption,
-    Notification,
-    Command(String),
-    /// A hook refused the prompt before it.
-    Stopped,
-    Other,
 }
 
 impl Adapter for Transcript {
@@ -181,8 +169,7 @@ impl Transcript {
     }
 
     fn assistant(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_, '_>) {
-        let message = record.message.map(members).unwrap_or_default();
-        let text_of = |name| member(&message, name).and_then(word);
+        let text_of = |name| member(&record.message, name).and_then(word);
         let (id, model) = (text_of("id"), text_of("model").unwrap_or_default());
         let thread = self.thread(context, record);
         let is_model = model != "<synthetic>" && !record.is_api_error;
@@ -191,7 +178,7 @@ impl Transcript {
         if is_model && thread == MAIN && !self.turn.open && !goes_on {
             self.begin_turn(scribe);
         }
-        let blocks = member(&message, "content").map(elements).unwrap_or_default();
+        let blocks = record.message_content.map(elements).unwrap_or_default();
         let blocks: Vec<_> = blocks.into_iter().map(members).collect();
         let kind_of = |block: &[_]| member(block, "type").and_then(word).unwrap_or_default();
         let texts =
@@ -204,7 +191,7 @@ impl Transcript {
             blocks.iter().any(|block| kind_of(block) == "tool_use"),
         );
         if is_model {
-            self.usages.record(&message, model, record, scribe);
+            self.usages.record(model, record, scribe);
         }
         for block in blocks.iter().filter(|block| kind_of(block) == "tool_use") {
             self.tool_use(context, block, (&thread, model), scribe);
@@ -222,16 +209,15 @@ impl Transcript {
     }
 
     fn user(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_, '_>) {
-        let message = record.message.map(members).unwrap_or_default();
-        let Some(content) = member(&message, "content") else { return };
+        let Some(said) = record.message_content else { return };
         let thread = self.thread(context, record);
         let is_inline = record.is_sidechain && context.agent_id.is_none();
-        if matches!(content.kind, RawKind::Text { .. }) {
-            self.told(context, record, content, (&thread, is_inline), scribe);
+        if matches!(said.kind, RawKind::Text { .. }) {
+            self.told(context, record, said, (&thread, is_inline), scribe);
             return;
         }
         let mut prompts = 0;
-        for block in elements(content) {
+        for block in elements(said) {
             let block = members(block);
             match member(&block, "type").and_then(word) {
                 Some("tool_result") => {
@@ -313,7 +299,7 @@ impl Transcript {
                     request: None,
                     retry: Some(record.retry.unwrap_or(1)),
                     retry_max: record.retry_max,
-                    error: failure_of(record.error),
+                    error: failure::of_retry(record.error),
                 });
             }
             _ => {}
@@ -419,61 +405,5 @@ impl Transcript {
 }
 
 fn is_interruption(block: &[crate::event::scan::Entry<'_>]) -> bool {
-    member(block, "text").and_then(|text| text.text.get(..)).is_some_and(failure::is_interruption)
-}
-
-fn failure_of(error: Option<Raw<'_>>) -> crate::event::error::ErrorDetail<'static> {
-    let entries = error.map(members).unwrap_or_default();
-    let nested = |name| member(&entries, name).map(members).unwrap_or_default();
-    let inner = nested("error");
-    let innermost = member(&inner, "error").map(members).unwrap_or_default();
-    let (cause, connection) = (nested("cause"), nested("connection"));
-    let places = [&entries, &innermost, &inner, &cause, &connection];
-    let find = |name| places.iter().find_map(|entries| member(entries, name));
-    let message = find("message").or_else(|| find("formatted")).map(beginning).unwrap_or_default();
-    let code = find("code").or_else(|| find("type")).and_then(word).unwrap_or_default();
-    failure::of_model(find("status").and_then(count), code, &message)
-}
-
-fn what_is(text: &str) -> Said<'_> {
-    const NOT_SAID: [&str; 14] = [
-        "<local-command-",
-        "<command-args>",
-        "<bash-",
-        "<user-memory-input>",
-        "<system-reminder>",
-        "<ide_",
-        "<session-",
-        "<new-diagnostics>",
-        "<background-",
-        "<teammate-message",
-        "<cross-session-message",
-        "<tick>",
-        "Caveat: The messages below",
-        "This session is being continued from a previous conversation",
-    ];
-    let text = text.trim_start();
-    if failure::is_interruption(text) {
-        Said::Interruption
-    } else if text.starts_with("<task-notification>") {
-        Said::Notification
-    } else if text.starts_with("<command-name>") || text.starts_with("<command-message>") {
-        let between =
-            |tag: &str| between(text, &format!("<{tag}>"), &format!("</{tag}>")).unwrap_or_default().trim();
-        let name =
-            format!("/{} {}", between("command-name").trim_start_matches('/'), between("command-args"));
-        Said::Command(first_line(&name).unwrap_or_default().to_owned())
-    } else if text.starts_with("Operation stopped by hook") {
-        Said::Stopped
-    } else if NOT_SAID.iter().any(|beginning| text.starts_with(beginning)) {
-        Said::Other
-    } else {
-        first_line(text).map_or(Said::Other, Said::Prompt)
-    }
-}
-
-/// What stands between two marks.
-pub(super) fn between<'t>(text: &'t str, open: &str, close: &str) -> Option<&'t str> {
-    let (_, rest) = text.split_once(open)?;
-    rest.split_once(close).map(|(inner, _)| inner)
+    member(block, "text").is_some_and(|text| failure::is_interruption(text.text))
 }

@@ -3,7 +3,6 @@
 
 use crate::event::body::Body;
 use crate::event::field::Text;
-use crate::event::scan::Entry;
 use crate::source::claude_code::record::Record;
 use crate::source::claude_code::scribe::Scribe;
 use crate::source::claude_code::text::{count, member, members, word};
@@ -24,15 +23,9 @@ pub(super) struct Usages(VecDeque<(String, [u64; 4])>);
 
 impl Usages {
     /// Records what a line of a message adds. The first line of a message is recorded even if it adds nothing.
-    pub(super) fn record(
-        &mut self,
-        message: &[Entry<'_>],
-        model: &str,
-        record: &Record<'_>,
-        out: &mut Scribe<'_, '_>,
-    ) {
-        let Some(usage) = member(message, "usage").map(members) else { return };
-        let Some(id) = member(message, "id").and_then(word) else { return };
+    pub(super) fn record(&mut self, model: &str, record: &Record<'_>, out: &mut Scribe<'_, '_>) {
+        let Some(usage) = member(&record.message, "usage").map(members) else { return };
+        let Some(id) = member(&record.message, "id").and_then(word).or(record.uuid) else { return };
         let request = record.request.unwrap_or_default();
         let key = format!("{id} {request}");
         let now = FIELDS.map(|field| member(&usage, field).and_then(count).unwrap_or(0));

@@ -7,7 +7,7 @@ fn problems(paths: &[&Path]) -> Vec<String> {
 }
 
 fn text(lines: &[Value]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().map(|line| line.to_string() + "\n").collect()
 }
 
 #[test]

@@ -27,8 +27,8 @@ fn transcript() -> Vec<String> {
         answer(5, "t1", json!("ok"), false, json!({"newTodos": [{"content": "one", "status": "completed"}]})),
         call(6, "t2", "Task", json!({"description": "look", "subagent_type": "Explore"})),
         side(prompt(7, "side"), "aaaaaaaa-1", Value::Null),
-        side(call(8, "t3", "Read", json!({})), "aaaaaaaa-2", json!("aaaaaaaa-1")),
-        side(answer(9, "t3", json!("Exit code 1\nx"), true, json!("x")), "aaaaaaaa-3", json!("aaaaaaaa-2")),
+        side(call(8, "t3", "Read", json!({})), "bbbbbbbb-2", json!("aaaaaaaa-1")),
+        side(answer(9, "t3", json!("Exit code 1\nx"), true, json!("x")), "cccccccc-3", json!("bbbbbbbb-2")),
         answer(10, "t2", json!("x"), false, json!({"status": "async_launched", "agentId": "a1"})),
         with(line("progress", 45), json!({"data": {}})),
         prompt(

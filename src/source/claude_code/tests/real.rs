@@ -86,26 +86,3 @@ fn every_count_of_every_real_transcript_is_the_independent_one() {
     }
     assert!(read > 0, "no transcript was expected");
 }
-
-#[test]
-fn zz_speed() {
-    let Some(folder) = real_data() else { return };
-    struct Null;
-    impl crate::source::Emit for Null {
-        fn emit(&mut self, _: crate::event::envelope::Event<'_>) {}
-        fn known(&self, _: &str) -> Option<crate::source::KnownFile> { None }
-        fn with_first_record(&self, _: &str, _: &str) -> Vec<crate::source::KnownFile> { Vec::new() }
-        fn exclude(&mut self, _: &str, _: &str) {}
-        fn last_key(&self, _: &str) -> Option<String> { None }
-    }
-    use crate::source::Source;
-    let start = std::time::Instant::now();
-    let mut bytes = 0;
-    for _ in 0..5 {
-        let mut source = crate::source::claude_code::ClaudeCode::new();
-        source.discover(&super::env(crate::source::Scope::Paths(vec![folder.join("claude-code")])));
-        while source.poll(super::now(), &mut Null).0 == crate::source::Next::More {}
-        bytes += source.positions().iter().map(|p| p.offset_bytes).sum::<u64>();
-    }
-    writeln!(std::io::stderr(), "{} MB/s", bytes as f64 / 1e6 / start.elapsed().as_secs_f64()).unwrap();
-}

@@ -27,6 +27,12 @@ impl Window {
         Self { file, position: range.start, end: range.end }
     }
 
+    /// Where the next byte is read.
+    #[must_use]
+    pub const fn position(&self) -> u64 {
+        self.position
+    }
+
     /// The file behind the window.
     #[must_use]
     pub const fn file(&self) -> &Arc<File> {

@@ -10,6 +10,7 @@ use crate::app::positions;
 use crate::app::project::Project;
 use crate::app::writer::{Batch, Writer};
 use crate::base::clock::{Clock, Timestamp};
+use crate::base::fs;
 use crate::base::lock::FileLock;
 use crate::event::body::Body;
 use crate::event::codec::Decoded;
@@ -66,6 +67,7 @@ impl<'a> Ingest<'a> {
         env: Env,
         mut sources: Vec<Box<dyn Source>>,
     ) -> anyhow::Result<Self> {
+        fs::create_private_dir(&project.state)?;
         for source in &mut sources {
             source.resume(positions::load(project, source.name()));
         }

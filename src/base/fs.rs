@@ -44,6 +44,7 @@ impl FileIdentity {
 
 /// The same error with what was tried and the path in front. The kind stays.
 #[must_use]
+#[expect(clippy::needless_pass_by_value, reason = "the error is replaced; `map_err` hands it over like this")]
 pub fn describe(error: io::Error, action: &str, path: &Path) -> io::Error {
     io::Error::new(error.kind(), format!("{action} {}: {error}", path.display()))
 }

@@ -77,18 +77,12 @@ impl<R: Read> LineReader<R> {
         reason = "a line borrows the buffer, so this cannot be an Iterator"
     )]
     pub fn next(&mut self) -> io::Result<Option<Piece<'_>>> {
-        let newline = loop {
-            let unseen = self.buffer.get(self.searched..self.end).unwrap_or_default();
-            if let Some(place) = memchr::memchr(b'\n', unseen) {
-                break self.searched + place;
-            }
-            self.searched = self.end;
-            if self.skipped > 0 || self.end - self.start > self.line_bytes_max {
-                self.skip_buffered();
-            }
-            if !self.fill()? {
-                return Ok(self.torn_end());
-            }
+        let newline = match self.buffered_newline() {
+            Some(newline) => newline,
+            None => match self.read_newline()? {
+                Some(newline) => newline,
+                None => return Ok(self.torn_end()),
+            },
         };
         let (begin, offset, skipped) = (self.start, self.offset, self.skipped);
         let length = skipped + widen(newline - begin);
@@ -112,6 +106,29 @@ impl<R: Read> LineReader<R> {
     /// What is read from.
     pub const fn get_ref(&self) -> &R {
         &self.reader
+    }
+
+    /// Where the next newline stands in the buffer.
+    #[inline]
+    fn buffered_newline(&self) -> Option<usize> {
+        let unseen = self.buffer.get(self.searched..self.end)?;
+        memchr::memchr(b'\n', unseen).map(|place| self.searched + place)
+    }
+
+    /// Reads until there is a newline in the buffer; `None` at the end of the file.
+    fn read_newline(&mut self) -> io::Result<Option<usize>> {
+        loop {
+            self.searched = self.end;
+            if self.skipped > 0 || self.end - self.start > self.line_bytes_max {
+                self.skip_buffered();
+            }
+            if !self.fill()? {
+                return Ok(None);
+            }
+            if let Some(newline) = self.buffered_newline() {
+                return Ok(Some(newline));
+            }
+        }
     }
 
     fn skip_buffered(&mut self) {

@@ -188,7 +188,7 @@ mod tests {
             let pieces = pieces(lines.as_bytes()).collect::<Vec<_>>();
             prop_assert_eq!(pieces.concat(), lines.as_bytes());
             for piece in pieces {
-                let single = piece.iter().filter(|byte| **byte == b'\n').count() == 1;
+                let single = memchr::memchr_iter(b'\n', piece).count() == 1;
                 prop_assert!(piece.ends_with(b"\n") && (single || piece.len() <= BATCH_BYTES_MAX - HEADER_BYTES_MAX));
             }
         }

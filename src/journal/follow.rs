@@ -62,7 +62,7 @@ pub struct Follower {
     streams: BTreeMap<String, Stream>,
     watcher: Watcher,
     found: Found,
-    /// The time of the first error with each text; each is reported once.
+    /// The texts of the problems told already.
     reported: HashSet<String>,
 }
 
@@ -225,13 +225,13 @@ impl Stream {
 
     fn look(&mut self, logs: &Path, name: &str, found: &mut Found) -> io::Result<()> {
         let active = FileIdentity::of_path(&self.path)?;
-        if active.is_some_and(|active| self.files.iter().all(|file| file.identity != active)) {
-            self.open_new(logs, name)?;
-        }
+        let is_new = active.is_some_and(|active| self.files.iter().all(|file| file.identity != active));
+        let opened = if is_new { self.open_new(logs, name) } else { Ok(()) };
         for file in &mut self.files {
             file.read(&self.name, found)?;
         }
-        self.retire(active, found)
+        self.retire(active, found)?;
+        opened
     }
 
     /// Opens the segments that have come since the last look; there may be several.

@@ -188,11 +188,11 @@ mod tests {
         let watcher = Watcher::new([&logs]);
         std::fs::rename(&logs, directory.path().join("old")).unwrap();
         std::fs::create_dir(&logs).unwrap();
-        // The floor is one second: until then the new one may be unwatched.
-        while watcher.places.borrow().renewed_at.elapsed() < POLL_FLOOR {
+        let new = nearest_directory(&logs);
+        let deadline = Instant::now() + LONG;
+        while watcher.places.borrow().wanted[0].placed != new && Instant::now() < deadline {
             let _ = watcher.wait(POLL_FLOOR);
         }
-        let _ = watcher.wait(POLL_FLOOR);
         settle(&watcher);
         File::create(logs.join("s.jsonl")).unwrap();
         assert!(watcher.wait(LONG));

@@ -137,8 +137,8 @@ fn append(appender: &mut Appender, keys: &[u64]) -> Result<Appended, AppendError
 fn a_new_stream_begins_with_its_header_in_the_same_write() {
     let stage = Stage::new();
     let (mut appender, faults) = stage.faulty(Durability::None);
-    let appended = append(&mut appender, &[7, 8]).unwrap();
-    assert_eq!(appended, Appended { first_n: 2, last_n: 3, healed: None, degraded: false });
+    let outcome = append(&mut appender, &[7, 8]).unwrap();
+    assert_eq!(outcome, Appended { first_n: 2, last_n: 3, healed: None, degraded: false });
     assert_eq!(appender.last_n(), 3);
     let lines = stage.lines();
     assert!(header_seg(lines[0].as_bytes()).is_some(), "{}", lines[0]);
@@ -192,8 +192,8 @@ fn without_the_lock_every_batch_begins_with_a_newline() {
     append(&mut appender, &[1]).unwrap();
     stage.scribble(b"torn");
     let held = FileLock::exclusive(File::open(stage.path()).unwrap(), Duration::ZERO).unwrap().unwrap();
-    let appended = append(&mut appender, &[2]).unwrap();
-    assert!(appended.degraded);
+    let outcome = append(&mut appender, &[2]).unwrap();
+    assert!(outcome.degraded);
     assert!(append(&mut appender, &[3]).unwrap().degraded);
     drop(held);
     assert!(!append(&mut appender, &[4]).unwrap().degraded);
@@ -308,8 +308,8 @@ fn after_a_short_write_only_what_is_missing_is_sent_again_with_the_same_numbers(
     faults.0.lock().unwrap().writes.push_back(Fault::Short(2 * first + 1));
     let error = append(&mut appender, &[2, 3, 4]).unwrap_err();
     assert_eq!((error.kind, error.written, appender.last_n()), (AppendErrorKind::Full, 2, 4));
-    let appended = append(&mut appender, &[4]).unwrap();
-    assert_eq!((appended.first_n, appended.healed.is_some()), (5, true));
+    let outcome = append(&mut appender, &[4]).unwrap();
+    assert_eq!((outcome.first_n, outcome.healed.is_some()), (5, true));
     assert_eq!(stage.values(), [(2, 1), (3, 2), (4, 3), (5, 4)]);
     assert_eq!(stage.report().damaged, 0);
 }
@@ -341,7 +341,7 @@ fn each_syncs_every_append_and_an_interval_only_when_it_is_over() {
     each.sync().unwrap();
     assert_eq!(syncs(&faults), 2);
 
-    let long = Duration::from_secs(3600);
+    let long = Duration::from_hours(1);
     let (mut interval, faults) = stage.faulty(Durability::Interval(long));
     append(&mut interval, &[3]).unwrap();
     interval.sync_if_due(Instant::now()).unwrap();
@@ -354,7 +354,7 @@ fn each_syncs_every_append_and_an_interval_only_when_it_is_over() {
 #[test]
 fn a_failed_sync_is_not_repeated_but_the_lines_are_written_again() {
     let stage = Stage::new();
-    let (mut appender, faults) = stage.faulty(Durability::Interval(Duration::from_secs(3600)));
+    let (mut appender, faults) = stage.faulty(Durability::Interval(Duration::from_hours(1)));
     append(&mut appender, &[1]).unwrap();
     appender.sync().unwrap();
     append(&mut appender, &[2, 3]).unwrap();
@@ -431,7 +431,7 @@ fn a_log_cut_at_any_byte_still_has_all_its_whole_lines_and_takes_new_ones() {
     let bytes = std::fs::read(stage.path()).unwrap();
     for cut in 0..=bytes.len() {
         replace(&stage.path(), &bytes[..cut]).unwrap();
-        let whole = bytes[..cut].iter().filter(|byte| **byte == b'\n').count();
+        let whole = memchr::memchr_iter(b'\n', &bytes[..cut]).count();
         let report = stage.report();
         assert_eq!((report.ok, report.damaged), (u64::try_from(whole).unwrap(), 0), "cut at {cut}");
         append(&mut stage.appender(), &[3]).unwrap();
@@ -475,7 +475,7 @@ proptest! {
     #[test]
     fn whatever_happens_every_acknowledged_object_is_read_back_in_order(steps in prop::collection::vec(step(), 1..40)) {
         let stage = Stage::new();
-        let long = Duration::from_secs(3600);
+        let long = Duration::from_hours(1);
         let (mut appender, mut faults) = stage.faulty(Durability::Interval(long));
         let (mut next, mut foreign, mut starts) = (0_u64, 0_u64, 0_u64);
         for step in steps {

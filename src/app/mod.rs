@@ -38,9 +38,6 @@ use crate::view::palette::Style;
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
 use std::path::PathBuf;
 
-/// Columns when standard output is no terminal.
-const COLUMNS_WITHOUT_TERMINAL: usize = 100;
-
 /// What every command needs.
 pub struct Context {
     /// Where `now` comes from.
@@ -184,9 +181,10 @@ fn style(global: &Global, zone: Zone) -> Style {
         ColorWhen::Auto => set("CLICOLOR_FORCE") || (terminal && !dumb && !set("NO_COLOR")),
     };
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    // A pipe has no width: what goes into a file or another program is not cut, unless the user says how wide it is.
     let width = match terminal_size::terminal_size() {
-        Some((width, _)) if terminal => usize::from(width.0),
-        _ => columns.unwrap_or(COLUMNS_WITHOUT_TERMINAL),
+        Some((width, _)) if terminal => Some(usize::from(width.0)),
+        _ => columns,
     };
-    Style { color, ascii: global.ascii, width: Some(width), zone }
+    Style { color, ascii: global.ascii, width, zone }
 }

@@ -9,12 +9,16 @@ use crate::projection::health::Health;
 use crate::projection::status::TaskStatus;
 use crate::source::Scope;
 use crate::view::empty::{self, LookedFor};
+use crate::view::palette::Style;
 use crate::view::status::{self as view, StatusOptions};
 use crate::view::status_json;
 use std::io::Write as _;
 
 /// A task that ended or fell silent so long ago is shown with `--all` only.
 const SHOWN_FOR_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Columns of the table when standard output is no terminal: it is for people; programs ask for JSON or CSV.
+const COLUMNS_WITHOUT_TERMINAL: usize = 100;
 
 /// Shows the tasks.
 ///
@@ -85,7 +89,8 @@ fn print(context: &Context, arguments: &Status, tasks: &[TaskStatus], now: Times
         StatusOutput::Table | StatusOutput::Wide => {
             let wide = arguments.output == StatusOutput::Wide;
             let options = StatusOptions { wide, ..StatusOptions::default() };
-            view::status(tasks, now, options, &context.style, &mut out)?;
+            let width = context.style.width.or(Some(COLUMNS_WITHOUT_TERMINAL));
+            view::status(tasks, now, options, &Style { width, ..context.style }, &mut out)?;
         }
     }
     out.flush()?;

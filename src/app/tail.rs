@@ -26,6 +26,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const COUNT_DEFAULT: usize = 10;
+/// How much of the end of each stream is put into the order of time.
+const WINDOW_BYTES: u64 = 4 * 1024 * 1024;
 
 /// One line chosen for showing.
 struct Shown {
@@ -125,7 +127,8 @@ fn forward(context: &Context, filter: &Filter, ends: &Ends) -> anyhow::Result<Ve
     Ok(shown)
 }
 
-/// The last `count` matching lines of each stream.
+/// The matching lines at the end of each stream: at least `count`, if there are so many, and all within the last
+/// [`WINDOW_BYTES`], because imported history lies in the log by file and not by time.
 fn backward(context: &Context, filter: &Filter, count: usize, ends: &Ends) -> anyhow::Result<Vec<Shown>> {
     let mut shown = Vec::new();
     for stream in Stream::ALL {
@@ -133,7 +136,7 @@ fn backward(context: &Context, filter: &Filter, count: usize, ends: &Ends) -> an
         for segment in segment::segments(&context.project.logs, stream.name())?.iter().rev() {
             let end = ends.end(&segment.seg, segment.bytes);
             backward_segment(segment, end, filter, count, &mut own)?;
-            if own.len() >= count {
+            if own.len() >= count && segment.bytes >= WINDOW_BYTES {
                 break;
             }
         }
@@ -173,7 +176,7 @@ fn backward_segment(
         if let Some(ts) = matching(&Decoder::new(&segment.seg).decode(&line, offset), filter) {
             shown.push(Shown { ts, line });
         }
-        if shown.len() >= count {
+        if shown.len() >= count && end - offset >= WINDOW_BYTES {
             break;
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 /// What a status word means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(super) enum Phase {
     /// Known, not begun.
     Created,
     /// At work, or waiting in the middle of it.
@@ -25,7 +25,7 @@ pub enum Phase {
 impl Phase {
     /// The phase of a status word of any of the worktree managers, lower-cased.
     #[must_use]
-    pub fn of_word(word: &str) -> Self {
+    pub(super) fn of_word(word: &str) -> Self {
         match word {
             "created" | "pending" | "queued" | "ready" | "todo" => Self::Created,
             "running" | "active" | "spawning" | "waiting" | "in_progress" | "inprogress" | "working"
@@ -41,29 +41,29 @@ impl Phase {
 
 /// What a status file says.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Document {
+pub(super) struct Document {
     /// The status word, lower-cased.
-    pub status: String,
+    pub(super) status: String,
     /// What it means.
-    pub phase: Phase,
+    pub(super) phase: Phase,
     /// When it was written.
-    pub updated_at: Timestamp,
+    pub(super) updated_at: Timestamp,
     /// What the work is, where it says so.
-    pub title: Option<String>,
+    pub(super) title: Option<String>,
     /// Steps done.
-    pub current: Option<u64>,
+    pub(super) current: Option<u64>,
     /// Steps in all.
-    pub total: Option<u64>,
+    pub(super) total: Option<u64>,
     /// Percent done.
-    pub percent: Option<f64>,
+    pub(super) percent: Option<f64>,
     /// The present step.
-    pub step: Option<String>,
+    pub(super) step: Option<String>,
     /// The exit status of the work.
-    pub exit_code: Option<i64>,
+    pub(super) exit_code: Option<i64>,
     /// Why it failed.
-    pub error: Option<String>,
+    pub(super) error: Option<String>,
     /// How long it ran.
-    pub duration_ms: Option<u64>,
+    pub(super) duration_ms: Option<u64>,
 }
 
 impl Document {
@@ -71,7 +71,7 @@ impl Document {
     ///
     /// # Errors
     /// What is wrong with it and at which line and column.
-    pub fn parse(bytes: &[u8], modified: Timestamp) -> Result<Self, String> {
+    pub(super) fn parse(bytes: &[u8], modified: Timestamp) -> Result<Self, String> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err("empty, waiting for its writer to finish".to_owned());
         }

@@ -1,10 +1,25 @@
 //! Events → the state of all tasks → their health. Pure and total.
+//!
+//! [`apply`] folds events into a [`state::Projection`]; [`health`] judges a task of it at an instant under a
+//! [`policy::Policy`]; [`status`] is what the views show; [`edge`] lists the changes of health over time;
+//! [`checkpoint`] turns state into bytes and back. Nothing here opens a file, asks a clock or draws a number.
 
 pub mod apply;
 pub mod checkpoint;
 pub mod cursor;
 pub mod edge;
+mod facts;
 pub mod health;
+mod judge;
+mod monitoring;
 pub mod policy;
+mod register;
+mod results;
 pub mod state;
 pub mod status;
+mod suspension;
+mod tools;
+mod usage;
+
+#[cfg(test)]
+mod fixture;

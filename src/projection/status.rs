@@ -1,1 +1,362 @@
-//! (placeholder)
+//! What the views show of a task: one row, whole, with owned texts.
+//!
+//! Health needs the descendants of a task, so all tasks are judged together, children before parents. A cycle of parents
+//! (two tasks that name each other) is judged in the order of ids and hangs nobody.
+
+use crate::base::clock::Timestamp;
+use crate::event::ids::EventId;
+use crate::projection::facts::Fact;
+use crate::projection::health::{Health, Reason, Verdict};
+use crate::projection::judge::{Family, Judge};
+use crate::projection::policy::Policy;
+use crate::projection::register::{Name, Register};
+use crate::projection::state::{Projection, Task};
+use crate::projection::usage::to_number;
+
+#[cfg(test)]
+mod tests;
+
+/// One task at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskStatus {
+    /// Its id.
+    pub task: String,
+    /// The task it belongs to.
+    pub parent: Option<String>,
+    /// Who works.
+    pub agent: Option<String>,
+    /// The kind of source it was read from.
+    pub source: Option<String>,
+    /// What it is called.
+    pub title: Option<String>,
+    /// What it was told to do, first line.
+    pub assigned_task: Option<String>,
+    /// The model used last.
+    pub model: Option<String>,
+    /// The machine.
+    pub host: Option<String>,
+    /// The project.
+    pub project: Option<String>,
+    /// The working directory.
+    pub cwd: Option<String>,
+    /// The worktree.
+    pub worktree: Option<String>,
+    /// The attempt it is in, from 1.
+    pub attempt: u64,
+    /// Its own health.
+    pub verdict: Verdict,
+    /// The worst health among itself and its live descendants; its own, when none is live.
+    pub rollup: Health,
+    /// Its first activity.
+    pub created_at: Option<Timestamp>,
+    /// The last activity of the agent or job itself.
+    pub last_activity_at: Option<Timestamp>,
+    /// When its last attempt ended.
+    pub ended_at: Option<Timestamp>,
+    /// How far it is, where anything said so.
+    pub progress: Option<Progress>,
+    /// The longest unbroken run of counted failures in one thread, now.
+    pub consecutive_failures: u64,
+    /// Its tool calls.
+    pub tools: ToolCounts,
+    /// What it cost.
+    pub usage: Usage,
+    /// Its direct children.
+    pub children: ChildCounts,
+}
+
+/// How far a task is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// Steps done.
+    pub current: Option<u64>,
+    /// Steps in all; those announced at the creation where no report said so.
+    pub total: Option<u64>,
+    /// As reported, else `current / total`; 0 to 100.
+    pub percent: Option<f64>,
+    /// What is being done.
+    pub step: Option<String>,
+}
+
+/// Counts of tool calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ToolCounts {
+    /// Succeeded.
+    pub succeeded: u64,
+    /// Failed, and counted as failures.
+    pub failed: u64,
+    /// Refused, cancelled, interrupted or rate limited: neither.
+    pub neutral: u64,
+    /// Not ended yet.
+    pub open: u64,
+}
+
+/// Sums over the usage records.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// Tokens read from the cache.
+    pub cache_read_tokens: u64,
+    /// Tokens written to the cache.
+    pub cache_write_tokens: u64,
+    /// Dollars, where any record said so.
+    pub cost_usd: Option<f64>,
+    /// The worst quality of a record: `measured`, `partial` or `estimated`.
+    pub quality: Option<String>,
+}
+
+/// Counts of direct children. Those of which nothing is known are in none of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChildCounts {
+    /// Neither ended nor out of sight.
+    pub live: u64,
+    /// Completed.
+    pub completed: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Out of time.
+    pub timed_out: u64,
+    /// Cancelled.
+    pub cancelled: u64,
+}
+
+impl Projection {
+    /// All tasks at an instant, by id; also those that are known only as the parent of another. Ended tasks that a
+    /// checkpoint left cold are not among them (see [`crate::projection::checkpoint`]).
+    #[must_use]
+    pub fn tasks(&self, now: Timestamp, policy: &Policy) -> Vec<TaskStatus> {
+        let forest = Forest::judged(self, now, policy);
+        forest.nodes.into_iter().map(|node| node.status(self, policy)).collect()
+    }
+
+    /// One task at an instant; `None` if nobody spoke of it.
+    #[must_use]
+    pub fn task(&self, id: &str, now: Timestamp, policy: &Policy) -> Option<TaskStatus> {
+        let nodes = Forest::judged(self, now, policy).nodes;
+        nodes.into_iter().find(|node| node.id == id).map(|node| node.status(self, policy))
+    }
+}
+
+/// All tasks with what their descendants contribute.
+struct Forest<'a> {
+    nodes: Vec<Node<'a>>,
+}
+
+struct Node<'a> {
+    id: &'a str,
+    /// `None`: known as a parent only.
+    task: Option<&'a Task>,
+    parent: Option<usize>,
+    /// Children not judged yet.
+    pending: usize,
+    family: Family,
+    worst: Option<Health>,
+    children: ChildCounts,
+    verdict: Option<Verdict>,
+}
+
+impl<'a> Forest<'a> {
+    fn judged(projection: &'a Projection, now: Timestamp, policy: &Policy) -> Self {
+        let mut forest = Self::linked(projection);
+        let leaves = forest.nodes.iter().enumerate().filter(|(_, node)| node.pending == 0);
+        let mut ready: Vec<usize> = leaves.map(|(place, _)| place).collect();
+        while let Some(place) = ready.pop() {
+            ready.extend(forest.judge(place, projection, now, policy));
+        }
+        // What is left stands in a cycle.
+        for place in 0..forest.nodes.len() {
+            if forest.nodes.get(place).is_some_and(|node| node.verdict.is_none()) {
+                forest.judge(place, projection, now, policy);
+            }
+        }
+        forest
+    }
+
+    fn linked(projection: &'a Projection) -> Self {
+        let mut known: Vec<(&str, Option<&Task>)> =
+            projection.tasks.iter().map(|(id, task)| (&**id, Some(&**task))).collect();
+        let parents = projection.tasks.values().filter_map(|task| task.parent());
+        known.extend(
+            parents.filter(|parent| !projection.tasks.contains_key(*parent)).map(|parent| (parent, None)),
+        );
+        known.sort_unstable_by_key(|(id, _)| *id);
+        known.dedup_by_key(|(id, _)| *id);
+        let place_of = |id: &str| known.binary_search_by_key(&id, |(known, _)| known).ok();
+        let mut nodes: Vec<Node<'a>> = known
+            .iter()
+            .enumerate()
+            .map(|(place, (id, task))| Node {
+                id,
+                task: *task,
+                parent: task.and_then(Task::parent).and_then(place_of).filter(|parent| *parent != place),
+                pending: 0,
+                family: Family::default(),
+                worst: None,
+                children: ChildCounts::default(),
+                verdict: None,
+            })
+            .collect();
+        let parents: Vec<usize> = nodes.iter().filter_map(|node| node.parent).collect();
+        for parent in parents {
+            if let Some(node) = nodes.get_mut(parent) {
+                node.pending += 1;
+            }
+        }
+        Self { nodes }
+    }
+
+    /// Judges one task and tells its parent; gives the parent if that was its last child.
+    fn judge(
+        &mut self,
+        place: usize,
+        projection: &Projection,
+        now: Timestamp,
+        policy: &Policy,
+    ) -> Option<usize> {
+        let node = self.nodes.get_mut(place)?;
+        let verdict = node.judge(projection, now, policy);
+        let health = verdict.health;
+        node.verdict = Some(verdict);
+        node.worst = worse(node.worst, health);
+        let (worst, mut family) = (node.worst, node.family);
+        family.known = true;
+        family.live |= health.is_live();
+        family.working |= health.is_working();
+        family.last = family.last.max(node.task.map_or(family.last, |task| task.last));
+        let parent_place = node.parent?;
+        let parent = self.nodes.get_mut(parent_place)?;
+        parent.take_child(health, worst, family);
+        (parent.pending == 0 && parent.verdict.is_none()).then_some(parent_place)
+    }
+}
+
+impl Node<'_> {
+    fn judge(&self, projection: &Projection, now: Timestamp, policy: &Policy) -> Verdict {
+        let suspensions = &projection.suspensions;
+        match self.task {
+            Some(task) => Judge { task, family: self.family, suspensions, policy }.verdict(now),
+            None => no_evidence(),
+        }
+    }
+
+    fn take_child(&mut self, health: Health, worst: Option<Health>, family: Family) {
+        self.pending = self.pending.saturating_sub(1);
+        self.family.known = true;
+        self.family.live |= family.live;
+        self.family.working |= family.working;
+        self.family.last = self.family.last.max(family.last);
+        if let Some(worst) = worst {
+            self.worst = worse(self.worst, worst);
+        }
+        let count = match health {
+            Health::Completed => &mut self.children.completed,
+            Health::Failed => &mut self.children.failed,
+            Health::TimedOut => &mut self.children.timed_out,
+            Health::Cancelled => &mut self.children.cancelled,
+            Health::Unknown => return,
+            _ => &mut self.children.live,
+        };
+        *count += 1;
+    }
+
+    fn status(self, projection: &Projection, policy: &Policy) -> TaskStatus {
+        let unknown = Task::default();
+        let task = self.task.unwrap_or(&unknown);
+        let judge = Judge { task, family: self.family, suspensions: &projection.suspensions, policy };
+        let verdict = self.verdict.unwrap_or_else(no_evidence);
+        let text =
+            |read: fn(&Fact) -> Option<&Name>| task.facts.get(read).map(|(_, name)| name.as_str().to_owned());
+        TaskStatus {
+            task: self.id.to_owned(),
+            parent: task.parent().map(str::to_owned),
+            agent: owned(&task.agent),
+            source: owned(&task.source),
+            title: text(|fact| if let Fact::Title(name) = fact { Some(name) } else { None }),
+            assigned_task: text(|fact| if let Fact::AssignedTask(name) = fact { Some(name) } else { None }),
+            model: owned(&task.model),
+            host: text(|fact| if let Fact::Host(name) = fact { Some(name) } else { None }),
+            project: text(|fact| if let Fact::Project(name) = fact { Some(name) } else { None }),
+            cwd: text(|fact| if let Fact::Cwd(name) = fact { Some(name) } else { None }),
+            worktree: text(|fact| if let Fact::Worktree(name) = fact { Some(name) } else { None }),
+            attempt: task.attempt().into(),
+            rollup: self.worst.unwrap_or(verdict.health),
+            verdict,
+            created_at: task.first_at,
+            last_activity_at: task.last.at(),
+            ended_at: judge.outcome().and_then(|outcome| outcome.stamp.at()),
+            progress: progress(task),
+            consecutive_failures: judge.run().map_or(0, |run| run.length.into()),
+            tools: tool_counts(task, &judge),
+            usage: usage(task),
+            children: self.children,
+        }
+    }
+}
+
+fn worse(worst: Option<Health>, health: Health) -> Option<Health> {
+    let live = health.is_live().then_some(health);
+    if live.and_then(Health::severity) > worst.and_then(Health::severity) { live } else { worst }
+}
+
+fn no_evidence() -> Verdict {
+    let evidence: Vec<EventId> = Vec::new();
+    Verdict {
+        health: Health::Unknown,
+        reason: Some(Reason::NoEvidence),
+        since: None,
+        numbers: Vec::new(),
+        evidence,
+    }
+}
+
+fn owned(register: &Register) -> Option<String> {
+    register.value().map(str::to_owned)
+}
+
+fn progress(task: &Task) -> Option<Progress> {
+    let facts = &task.facts;
+    let current = facts.get(|fact| if let Fact::Current(count) = fact { Some(*count) } else { None });
+    let reported = facts.get(|fact| if let Fact::Total(count) = fact { Some(*count) } else { None });
+    let announced = facts.get(|fact| if let Fact::StepsTotal(count) = fact { Some(*count) } else { None });
+    let percent =
+        facts.get(|fact| if let Fact::Percent(bits) = fact { Some(f64::from_bits(*bits)) } else { None });
+    let step =
+        facts.get(|fact| if let Fact::Step(name) = fact { Some(name.as_str().to_owned()) } else { None });
+    let total = reported.or(announced);
+    if current.is_none() && total.is_none() && percent.is_none() && step.is_none() {
+        return None;
+    }
+    // A percentage said before the last count speaks of an earlier state.
+    let said = percent
+        .filter(|(stamp, _)| Some(*stamp) >= current.map(|(stamp, _)| stamp))
+        .map(|(_, percent)| percent);
+    let (current, total) = (current.map(|(_, count)| count), total.map(|(_, count)| count));
+    let counted = current
+        .zip(total.filter(|total| *total > 0))
+        .map(|(current, total)| 100.0 * to_number(current) / to_number(total));
+    let percent = said.or(counted).map(|percent| percent.clamp(0.0, 100.0));
+    Some(Progress { current, total, percent, step: step.map(|(_, step)| step) })
+}
+
+fn tool_counts(task: &Task, judge: &Judge<'_>) -> ToolCounts {
+    task.tools.as_ref().map_or_else(ToolCounts::default, |tools| ToolCounts {
+        succeeded: tools.succeeded.into(),
+        failed: tools.failed.into(),
+        neutral: tools.neutral.into(),
+        open: u64::try_from(judge.open_calls().count()).unwrap_or(u64::MAX),
+    })
+}
+
+fn usage(task: &Task) -> Usage {
+    task.usage.as_ref().map_or_else(Usage::default, |spent| Usage {
+        input_tokens: spent.input_tokens,
+        output_tokens: spent.output_tokens,
+        cache_read_tokens: spent.cache_read_tokens,
+        cache_write_tokens: spent.cache_write_tokens,
+        cost_usd: spent.cost_usd(),
+        quality: spent.quality().map(str::to_owned),
+    })
+}

@@ -1,0 +1,183 @@
+//! What the monitoring stream says about one task: turns, waits, its process.
+//!
+//! Of turns and waits the latest edge counts; of two at one instant the later in the stream.
+
+use crate::base::clock::Timestamp;
+use crate::projection::register::{Name, Names, Stamp, micros};
+use serde::{Deserialize, Serialize};
+
+/// The last edge of the turns of one thread.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Turn {
+    pub(crate) thread: Name,
+    pub(crate) stamp: Stamp,
+    /// Whether it is the start of a turn.
+    pub(crate) open: bool,
+}
+
+/// What a task may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum WaitKind {
+    Permission,
+    Question,
+    RateLimit,
+    Child,
+    Other,
+}
+
+impl WaitKind {
+    /// The kind of a word of the wire.
+    pub(crate) fn of_word(word: &str) -> Self {
+        match word {
+            "permission" => Self::Permission,
+            "question" => Self::Question,
+            "rate_limit" => Self::RateLimit,
+            "child" => Self::Child,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The last edge of the waits of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wait {
+    pub(crate) kind: WaitKind,
+    pub(crate) stamp: Stamp,
+    #[serde(with = "micros")]
+    pub(crate) until: Option<Timestamp>,
+    /// Whether it is the start of a wait.
+    pub(crate) open: bool,
+}
+
+/// How a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ProcessState {
+    Alive,
+    /// In uninterruptible sleep.
+    Hung,
+    /// Not there any more, or a zombie.
+    Gone,
+}
+
+impl ProcessState {
+    /// The state of a word of the wire, or of the letter that `/proc/PID/stat` has; what is neither hung nor gone lives.
+    pub(crate) fn of_word(word: &str) -> Self {
+        match word {
+            "gone" | "zombie" | "dead" | "Z" | "X" => Self::Gone,
+            "hung" | "uninterruptible" | "disk_sleep" | "D" => Self::Hung,
+            _ => Self::Alive,
+        }
+    }
+}
+
+/// The last samples of the task's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Process {
+    pub(crate) state: ProcessState,
+    /// The first of the samples in this state, without another state between.
+    pub(crate) since: Stamp,
+    pub(crate) last: Stamp,
+    /// Whether all samples were in this state: then an earlier part may begin the state.
+    uniform: bool,
+}
+
+impl Process {
+    /// One sample.
+    pub(crate) const fn of(state: ProcessState, stamp: Stamp) -> Self {
+        Self { state, since: stamp, last: stamp, uniform: true }
+    }
+
+    fn merge(&mut self, later: Self) {
+        let continues = later.uniform && later.state == self.state;
+        let since = if continues { self.since } else { later.since };
+        *self = Self { since, uniform: continues && self.uniform, ..later };
+    }
+}
+
+/// What the monitoring stream says about one task.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Monitoring {
+    /// By thread.
+    turns: Vec<Turn>,
+    /// By kind.
+    waits: Vec<Wait>,
+    process: Option<Box<Process>>,
+}
+
+impl Monitoring {
+    /// The last edge of the turns of all threads; `None`: not a task of turns.
+    pub(crate) fn turn(&self) -> Option<&Turn> {
+        self.turns.iter().max_by_key(|turn| turn.stamp)
+    }
+
+    /// The last edge of the turns of one thread.
+    pub(crate) fn turn_of(&self, thread: &Name) -> Option<&Turn> {
+        self.turns.iter().find(|turn| turn.thread == *thread)
+    }
+
+    /// The last edge of each kind of wait.
+    pub(crate) fn waits(&self) -> impl Iterator<Item = &Wait> {
+        self.waits.iter()
+    }
+
+    /// The process, if it was ever sampled.
+    pub(crate) fn process(&self) -> Option<&Process> {
+        self.process.as_deref()
+    }
+
+    pub(crate) fn add_turn(&mut self, turn: Turn) {
+        match self.turns.binary_search_by(|known| known.thread.cmp(&turn.thread)) {
+            Ok(place) => {
+                if let Some(known) =
+                    self.turns.get_mut(place).filter(|known| is_later(turn.stamp, known.stamp))
+                {
+                    *known = turn;
+                }
+            }
+            Err(place) => {
+                self.turns.reserve_exact(1);
+                self.turns.insert(place, turn);
+            }
+        }
+    }
+
+    pub(crate) fn add_wait(&mut self, wait: Wait) {
+        match self.waits.binary_search_by_key(&wait.kind, |known| known.kind) {
+            Ok(place) => {
+                if let Some(known) =
+                    self.waits.get_mut(place).filter(|known| is_later(wait.stamp, known.stamp))
+                {
+                    *known = wait;
+                }
+            }
+            Err(place) => self.waits.insert(place, wait),
+        }
+    }
+
+    pub(crate) fn add_process(&mut self, process: Process) {
+        match &mut self.process {
+            Some(known) => known.merge(process),
+            None => self.process = Some(Box::new(process)),
+        }
+    }
+
+    /// The same as if `later`, the fold of the part after this one, had been folded here.
+    pub(crate) fn merge(&mut self, later: Self) {
+        later.turns.into_iter().for_each(|turn| self.add_turn(turn));
+        later.waits.into_iter().for_each(|wait| self.add_wait(wait));
+        if let Some(process) = later.process {
+            self.add_process(*process);
+        }
+    }
+
+    /// Shares the names that other tasks have as well.
+    pub(crate) fn share(&mut self, names: &mut Names) {
+        self.turns.iter_mut().for_each(|turn| names.share(&mut turn.thread));
+    }
+}
+
+/// Of two edges at one instant the one later in the stream counts.
+fn is_later(stamp: Stamp, known: Stamp) -> bool {
+    stamp.instant() >= known.instant()
+}

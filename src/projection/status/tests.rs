@@ -1,0 +1,190 @@
+//! Rows: the values of registers, progress, families, and what judging costs.
+
+use super::*;
+use crate::event::body::Body;
+use crate::event::envelope::Event;
+use crate::projection::fixture::*;
+
+fn rows(events: &[Event<'static>], at: &str) -> Vec<TaskStatus> {
+    folded(events).tasks(instant(at), &Policy::default())
+}
+
+/// Id, own health, rollup and the counts of children, per row.
+fn families(rows: &[TaskStatus]) -> Vec<(&str, &str, &str, [u64; 5])> {
+    let counts = |children: ChildCounts| {
+        [children.live, children.completed, children.failed, children.timed_out, children.cancelled]
+    };
+    rows.iter()
+        .map(|row| (&*row.task, row.verdict.health.word(), row.rollup.word(), counts(row.children)))
+        .collect()
+}
+
+#[test]
+fn a_row_has_all_that_was_said_of_a_task() {
+    let created = event(
+        "09:00",
+        Body::TaskCreated {
+            title: Some("Fix it".into()),
+            assigned_task: Some("fix the build".into()),
+            parent: Some("root".into()),
+            model: Some("opus".into()),
+            host: Some("box".into()),
+            project: Some("agentlog".into()),
+            cwd: Some("/w".into()),
+            worktree: Some("wt".into()),
+            steps_total: Some(5),
+            criteria_total: None,
+            max_iterations: None,
+            timeout_ms: None,
+        },
+    );
+    let usage = event(
+        "09:02",
+        Body::UsageRecorded {
+            model: Some("haiku".into()),
+            message: None,
+            request: None,
+            input_tokens: Some(1),
+            output_tokens: Some(2),
+            cache_read_tokens: Some(3),
+            cache_write_tokens: Some(4),
+            cost_usd: Some(0.25),
+            quality: Some("partial".into()),
+        },
+    );
+    let progress = event(
+        "09:03",
+        Body::ProgressReported { current: Some(2), total: None, percent: None, step: Some("compile".into()) },
+    );
+    let events = [created, tool("09:01", "Bash", "a"), fail("09:01:30"), usage, progress.clone()];
+    let expected = TaskStatus {
+        task: "t".into(),
+        parent: Some("root".into()),
+        agent: Some("explore".into()),
+        source: Some("claude-code".into()),
+        title: Some("Fix it".into()),
+        assigned_task: Some("fix the build".into()),
+        model: Some("haiku".into()),
+        host: Some("box".into()),
+        project: Some("agentlog".into()),
+        cwd: Some("/w".into()),
+        worktree: Some("wt".into()),
+        attempt: 1,
+        verdict: Verdict {
+            health: Health::Healthy,
+            reason: None,
+            since: Some(instant("09:00")),
+            numbers: vec![],
+            evidence: vec![progress.id],
+        },
+        rollup: Health::Healthy,
+        created_at: Some(instant("09:00")),
+        last_activity_at: Some(instant("09:03")),
+        ended_at: None,
+        progress: Some(Progress {
+            current: Some(2),
+            total: Some(5),
+            percent: Some(40.0),
+            step: Some("compile".into()),
+        }),
+        consecutive_failures: 1,
+        tools: ToolCounts { succeeded: 0, failed: 1, neutral: 0, open: 1 },
+        usage: Usage {
+            input_tokens: 1,
+            output_tokens: 2,
+            cache_read_tokens: 3,
+            cache_write_tokens: 4,
+            cost_usd: Some(0.25),
+            quality: Some("partial".into()),
+        },
+        children: ChildCounts::default(),
+    };
+    assert_eq!(folded(&events).task("t", instant("09:04"), &Policy::default()), Some(expected));
+}
+
+#[test]
+fn the_latest_word_counts_in_whatever_order_it_is_read() {
+    let title = |events: &[Event<'static>]| rows(events, "09:10")[0].title.clone();
+    let (early, late) = (created("09:00", "Early", None), created("09:05", "Late", None));
+    assert_eq!(
+        [title(&[early.clone(), late.clone()]), title(&[late, early])],
+        [Some("Late".into()), Some("Late".into())]
+    );
+}
+
+#[test]
+fn a_percentage_said_before_the_last_count_is_not_believed() {
+    let report = |at, current, percent| {
+        event(at, Body::ProgressReported { current, total: Some(10), percent, step: None })
+    };
+    let percent = |events: &[Event<'static>]| {
+        rows(events, "09:10")[0].progress.clone().and_then(|progress| progress.percent)
+    };
+    assert_eq!(percent(&[report("09:00", Some(5), Some(55.0))]), Some(55.0));
+    assert_eq!(percent(&[report("09:00", Some(5), Some(55.0)), report("09:01", Some(8), None)]), Some(80.0));
+    assert_eq!(percent(&[report("09:00", Some(30), None)]), Some(100.0));
+    assert_eq!(percent(&[report("09:00", None, None)]), None);
+}
+
+#[test]
+fn a_family_shows_its_worst_live_member_and_counts_the_others() {
+    let events = [
+        of("root", created("09:00", "Root", None)),
+        of("a", created("09:00", "A", Some("root"))),
+        of("a", completed("09:01")),
+        of("b", created("09:00", "B", Some("root"))),
+        of("b", failed("09:01", 1)),
+        of("c", created("09:00", "C", Some("root"))),
+        of("d", created("09:00", "D", Some("c"))),
+        of("d", fail("09:01")),
+        of("d", fail("09:02")),
+        of("d", fail("09:03")),
+        of("e", created("09:00", "E", Some("d"))),
+        of("e", completed("09:01")),
+    ];
+    assert_eq!(
+        families(&rows(&events, "09:04")),
+        [
+            ("a", "completed", "completed", [0; 5]),
+            ("b", "failed", "failed", [0; 5]),
+            ("c", "healthy", "struggling", [1, 0, 0, 0, 0]),
+            ("d", "struggling", "struggling", [0, 1, 0, 0, 0]),
+            ("e", "completed", "completed", [0; 5]),
+            ("root", "healthy", "struggling", [1, 1, 1, 0, 0]),
+        ]
+    );
+}
+
+#[test]
+fn an_ended_task_with_live_children_shows_them() {
+    let events =
+        [completed("09:01"), of("child", created("09:00", "C", Some("t"))), of("child", started("09:00"))];
+    assert_eq!(
+        families(&rows(&events, "09:20")),
+        [("child", "stuck", "stuck", [0; 5]), ("t", "completed", "stuck", [1, 0, 0, 0, 0]),]
+    );
+}
+
+#[test]
+fn a_parent_that_nobody_saw_is_a_row_of_its_own() {
+    let events = [of("child", created("09:00", "C", Some("ghost")))];
+    assert_eq!(
+        families(&rows(&events, "09:01")),
+        [("child", "healthy", "healthy", [0; 5]), ("ghost", "unknown", "healthy", [1, 0, 0, 0, 0]),]
+    );
+    assert_eq!(folded(&events).task("nobody", instant("09:01"), &Policy::default()), None);
+}
+
+#[test]
+fn parents_in_a_cycle_hang_nobody() {
+    let events = [
+        of("a", created("09:00", "A", Some("b"))),
+        of("b", created("09:00", "B", Some("c"))),
+        of("c", created("09:00", "C", Some("a"))),
+        of("d", created("09:00", "D", Some("a"))),
+        of("e", created("09:00", "E", Some("e"))),
+    ];
+    let rows = rows(&events, "09:01");
+    let names: Vec<_> = rows.iter().map(|row| (&*row.task, row.verdict.health)).collect();
+    assert_eq!(names, ["a", "b", "c", "d", "e"].map(|id| (id, Health::Healthy)));
+}

@@ -16,3 +16,5 @@ pub mod projection;
 pub mod query;
 pub mod report;
 pub mod view;
+pub mod cli;
+pub mod app;

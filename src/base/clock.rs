@@ -41,6 +41,7 @@ impl Timestamp {
 
     /// Reads RFC 3339 (`2026-11-16T09:00:00.123Z`, any offset, any number of fraction digits); `None` for anything else.
     #[must_use]
+    #[inline]
     pub fn parse(text: &str) -> Option<Self> {
         parse_utc(text.as_bytes()).or_else(|| {
             DateTime::parse_from_rfc3339(text).ok().map(|instant| Self(instant.timestamp_micros()))
@@ -121,6 +122,7 @@ impl Clock for FixedClock {
 }
 
 /// The form our own lines have, `YYYY-MM-DDTHH:MM:SS[.f…]Z`, read without allocation or a general parser.
+#[inline]
 fn parse_utc(text: &[u8]) -> Option<Timestamp> {
     let (date, rest) = text.split_at_checked(11)?;
     let (time, rest) = rest.split_at_checked(8)?;
@@ -129,7 +131,13 @@ fn parse_utc(text: &[u8]) -> Option<Timestamp> {
     let year = number(&[y0, y1, y2, y3])?;
     let (month, day) = (number(&[m0, m1])?, number(&[d0, d1])?);
     let (hour, minute, second) = (number(&[h0, h1])?, number(&[n0, n1])?, number(&[s0, s1])?);
-    if !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) || hour > 23 || minute > 59 || second > 59 {
+    if !(1..=12).contains(&month)
+        || day < 1
+        || day > days_in(year, month)
+        || hour > 23
+        || minute > 59
+        || second > 59
+    {
         return None;
     }
     let micros = match rest {
@@ -144,12 +152,14 @@ fn parse_utc(text: &[u8]) -> Option<Timestamp> {
     Some(Timestamp(seconds * MICROS_PER_SECOND + micros))
 }
 
+#[inline]
 fn number(digits: &[u8]) -> Option<i64> {
-    digits.iter().try_fold(0_i64, |value, digit| {
-        digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0'))
-    })
+    digits
+        .iter()
+        .try_fold(0_i64, |value, digit| digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0')))
 }
 
+#[inline]
 fn days_in(year: i64, month: i64) -> i64 {
     match month {
         4 | 6 | 9 | 11 => 30,
@@ -161,6 +171,7 @@ fn days_in(year: i64, month: i64) -> i64 {
 
 /// Days between 1970-01-01 and a date of the proleptic Gregorian calendar (years counted from 1 March, so that the
 /// leap day is the last of its year).
+#[inline]
 fn days_from_epoch(year: i64, month: i64, day: i64) -> i64 {
     let shifted = if month <= 2 { year - 1 } else { year };
     let era = shifted.div_euclid(400);
@@ -186,7 +197,9 @@ mod tests {
 
     #[test]
     fn what_is_no_instant_is_none() {
-        for text in ["", "now", "2026-11-16", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-16T25:00:00Z"] {
+        for text in
+            ["", "now", "2026-11-16", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-16T25:00:00Z"]
+        {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }
     }

@@ -101,7 +101,7 @@ mod tests {
     fn a_sealed_line_ends_as_the_format_says() {
         assert_eq!(
             String::from_utf8(sealed("{\"v\":1}")).unwrap(),
-            "{\"v\":1,\"w\":\"k3q9\",\"n\":42,\"crc\":\"c67c5c5a\"}"
+            "{\"v\":1,\"w\":\"k3q9\",\"n\":42,\"crc\":\"2b6cac94\"}"
         );
         assert_eq!(writer(&sealed("{\"v\":1}")), Some(("k3q9", 42)));
     }

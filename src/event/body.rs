@@ -7,8 +7,9 @@ use crate::base::clock::Timestamp;
 use crate::event::envelope::Stream;
 use crate::event::error::ErrorDetail;
 use crate::event::field::{Field, Shape, Text, read_array, read_member, read_object, write_array};
+use crate::event::fields::Fields;
 use crate::event::owned::IntoStatic;
-use crate::event::scan::{Entry, Raw};
+use crate::event::scan::Raw;
 use crate::event::vocabulary::vocabulary;
 
 /// One row of the table.
@@ -217,48 +218,6 @@ vocabulary! { <'a>
     SegmentOpened = "segment.opened" in Stream::ALL => { seg: Text<'a>, stream: Text<'a>, previous: Option<Text<'a>> }
 }
 
-/// The fields of a line, looked up in the order they were most likely written.
-pub struct Fields<'b, 'a> {
-    entries: &'b [Entry<'a>],
-    next: usize,
-    used: usize,
-}
-
-impl<'b, 'a> Fields<'b, 'a> {
-    /// All entries of a line.
-    #[must_use]
-    pub const fn new(entries: &'b [Entry<'a>]) -> Self {
-        Self { entries, next: 0, used: 0 }
-    }
-
-    /// The value of `name`.
-    ///
-    /// # Errors
-    /// `name` itself, when the field is missing though required, or has another JSON type.
-    pub fn read<T: Field<'a>>(&mut self, name: &'static str) -> Result<T, &'static str> {
-        match self.find(name) {
-            Some(raw) => T::read(raw).ok_or(name),
-            None => T::absent().ok_or(name),
-        }
-    }
-
-    /// How many entries nobody has asked for.
-    #[must_use]
-    pub const fn unused(&self) -> usize {
-        self.entries.len().saturating_sub(self.used)
-    }
-
-    fn find(&mut self, name: &str) -> Option<Raw<'a>> {
-        let idx = match self.entries.get(self.next) {
-            Some(entry) if entry.key == name => self.next,
-            _ => self.entries.iter().position(|entry| entry.key == name)?,
-        };
-        self.next = idx + 1;
-        self.used += 1;
-        self.entries.get(idx).map(|entry| entry.value)
-    }
-}
-
 impl<'a> Field<'a> for Vec<Criterion<'a>> {
     const SHAPE: Shape = Shape::Criteria;
 
@@ -303,9 +262,21 @@ pub fn event_type(name: &str) -> Option<&'static EventType> {
 /// Whether events of this type are the agent's or the job's own doing, so that they count as activity of their task.
 #[must_use]
 pub fn is_activity(type_name: &str) -> bool {
-    !["health.", "alignment.", "monitor.", "source.", "log.", "process.", "resource.", "segment.", "host.", "clock.", "summary."]
-        .iter()
-        .any(|prefix| type_name.starts_with(prefix))
+    ![
+        "health.",
+        "alignment.",
+        "monitor.",
+        "source.",
+        "log.",
+        "process.",
+        "resource.",
+        "segment.",
+        "host.",
+        "clock.",
+        "summary.",
+    ]
+    .iter()
+    .any(|prefix| type_name.starts_with(prefix))
         && type_name != "task.acknowledged"
         && type_name != "completion.checked"
 }

@@ -5,9 +5,10 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::frame::{self, FrameError, Integrity};
-use crate::event::body::{Body, Fields};
+use crate::event::body::Body;
 use crate::event::envelope::{Event, VERSION};
 use crate::event::field::{Field, Text, write_key, write_text};
+use crate::event::fields::Fields;
 use crate::event::ids::EventId;
 use crate::event::owned::IntoStatic;
 use crate::event::scan::{self, Entry, ScanError};
@@ -108,6 +109,12 @@ impl Decoder {
         }
     }
 
+    /// A decoder that stands behind a line of this instant.
+    #[must_use]
+    pub fn after(segment: &str, ts: Timestamp) -> Self {
+        Self { ts_before: Some(ts), ..Self::new(segment) }
+    }
+
     /// Decodes the line (without its newline) at byte `offset` of the segment.
     pub fn decode<'a>(&mut self, line: &'a [u8], offset: u64) -> Decoded<'a> {
         let mut entries = recycle(std::mem::take(&mut self.entries));
@@ -129,12 +136,21 @@ impl Decoder {
     ) -> Result<Decoded<'a>, Malformed> {
         let text = simdutf8::basic::from_utf8(line).map_err(|_| invalid_utf8(line))?;
         let integrity = frame::check(line)?;
+        if let Some(mut fields) = Fields::canonical(text)
+            && let Ok(
+                known @ Decoded::Known(Line {
+                    event: Event { v: VERSION.., .. }, unknown_field_count: 0, ..
+                }),
+            ) = self.typed(&mut fields, offset, integrity)
+        {
+            return Ok(known);
+        }
         scan::object(text, entries).map_err(Malformed::Json)?;
-        let v = field::<Option<u64>>(&mut Fields::new(entries), "v")?.unwrap_or(VERSION);
+        let v = field::<Option<u64>>(&mut Fields::scanned(entries), "v")?.unwrap_or(VERSION);
         if v < VERSION {
             self.lift(text, v, offset, integrity)
         } else {
-            self.typed(entries, offset, integrity)
+            self.typed(&mut Fields::scanned(entries), offset, integrity)
         }
     }
 
@@ -150,7 +166,7 @@ impl Decoder {
         let lifted = upcast::lift(text, v, self.upcasters).ok_or(Malformed::Field { field: "v" })?;
         let mut entries = Vec::new();
         scan::object(&lifted, &mut entries).map_err(Malformed::Json)?;
-        Ok(match self.typed(&entries, offset, integrity)? {
+        Ok(match self.typed(&mut Fields::scanned(&entries), offset, integrity)? {
             Decoded::Known(line) => Decoded::Known(Line {
                 event: line.event.into_static(),
                 integrity,
@@ -169,11 +185,10 @@ impl Decoder {
 
     fn typed<'a>(
         &self,
-        entries: &[Entry<'a>],
+        fields: &mut Fields<'_, 'a>,
         offset: u64,
         integrity: Integrity,
     ) -> Result<Decoded<'a>, Malformed> {
-        let fields = &mut Fields::new(entries);
         let v = field::<Option<u64>>(fields, "v")?.unwrap_or(VERSION);
         let id = field::<Option<Text<'a>>>(fields, "id")?;
         let ts = field::<Option<Timestamp>>(fields, "ts")?;
@@ -235,19 +250,19 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
 /// What is wrong with it.
 pub fn validate(line: &[u8]) -> Result<Integrity, Malformed> {
     // A line without `ts` is good wherever a good line stands before it; the epoch stands in for that one here.
-    let mut decoder = Decoder::new("");
-    decoder.ts_before = Some(Timestamp::default());
-    match decoder.decode(line, 0) {
+    match Decoder::after("", Timestamp::default()).decode(line, 0) {
         Decoded::Known(line) => Ok(line.integrity),
         Decoded::Unknown(line) => Ok(line.integrity),
         Decoded::Malformed(malformed) => Err(malformed),
     }
 }
 
+#[inline]
 fn field<'a, T: Field<'a>>(fields: &mut Fields<'_, 'a>, name: &'static str) -> Result<T, Malformed> {
     fields.read(name).map_err(|field| Malformed::Field { field })
 }
 
+#[inline]
 fn given_id(text: &str) -> EventId {
     EventId::parse(text).unwrap_or_else(|| EventId::of(&[b"foreign", text.as_bytes()]))
 }

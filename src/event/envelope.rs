@@ -2,7 +2,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
-use crate::event::field::{Field, Shape, Text, read_member, read_object};
+use crate::event::field::{Field, Shape, Text, read_members};
 use crate::event::ids::EventId;
 use crate::event::scan::Raw;
 
@@ -113,13 +113,18 @@ impl<'a> Field<'a> for Provenance<'a> {
     const SHAPE: Shape = Shape::Provenance;
 
     fn read(raw: Raw<'a>) -> Option<Self> {
-        let entries = read_object(raw)?;
-        Some(Self {
-            file: read_member(&entries, "file")?,
-            at: read_member(&entries, "at")?,
-            key: read_member(&entries, "key")?,
-            i: read_member::<Option<u64>>(&entries, "i")?.unwrap_or(0),
-        })
+        let (mut file, mut at, mut key, mut i) = (None, None, None, None);
+        read_members(raw, |name, value| {
+            match name {
+                "file" => file = Field::read(value)?,
+                "at" => at = Field::read(value)?,
+                "key" => key = Field::read(value)?,
+                "i" => i = Field::read(value)?,
+                _ => {}
+            }
+            Some(())
+        })?;
+        Some(Self { file: file?, at, key, i: i.unwrap_or(0) })
     }
 
     fn write_value(&self, out: &mut Vec<u8>) {

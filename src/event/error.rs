@@ -3,7 +3,7 @@
 //! The kinds decide whether a failure counts for the streak of its thread; the categories are for people and reviews.
 //! Both are words of the wire: an unknown one is kept and treated as a counted, uncategorised failure.
 
-use crate::event::field::{Field, Shape, Text, read_member, read_object};
+use crate::event::field::{Field, Shape, Text, read_members};
 use crate::event::scan::Raw;
 
 /// The kinds an error may have.
@@ -56,11 +56,24 @@ pub fn is_neutral(kind: &str) -> bool {
 #[must_use]
 pub fn categorise(message: &str) -> &'static str {
     const WORDS: [(&str, &[&str]); 5] = [
-        ("out_of_memory", &["out of memory", "enomem", "oom-kill", "oom killed", "cannot allocate memory", "heap limit"]),
-        ("permission_error", &["permission denied", "eacces", "eperm", "operation not permitted", "access denied"]),
+        (
+            "out_of_memory",
+            &["out of memory", "enomem", "oom-kill", "oom killed", "cannot allocate memory", "heap limit"],
+        ),
+        (
+            "permission_error",
+            &["permission denied", "eacces", "eperm", "operation not permitted", "access denied"],
+        ),
         (
             "file_not_found",
-            &["no such file", "enoent", "file not found", "does not exist", "file does not exist", "not found: "],
+            &[
+                "no such file",
+                "enoent",
+                "file not found",
+                "does not exist",
+                "file does not exist",
+                "not found: ",
+            ],
         ),
         ("timeout", &["timed out", "timeout", "etimedout", "deadline exceeded"]),
         (
@@ -91,13 +104,19 @@ impl<'a> Field<'a> for ErrorDetail<'a> {
     const SHAPE: Shape = Shape::Error;
 
     fn read(raw: Raw<'a>) -> Option<Self> {
-        let entries = read_object(raw)?;
-        Some(Self {
-            kind: read_member(&entries, "kind")?,
-            category: read_member(&entries, "category")?,
-            message: read_member(&entries, "message")?,
-            exit_code: read_member(&entries, "exit_code")?,
-        })
+        let mut kind = None;
+        let mut detail = Self::default();
+        read_members(raw, |name, value| {
+            match name {
+                "kind" => kind = Field::read(value)?,
+                "category" => detail.category = Field::read(value)?,
+                "message" => detail.message = Field::read(value)?,
+                "exit_code" => detail.exit_code = Field::read(value)?,
+                _ => {}
+            }
+            Some(())
+        })?;
+        Some(Self { kind: kind?, ..detail })
     }
 
     fn write_value(&self, out: &mut Vec<u8>) {

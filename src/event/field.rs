@@ -49,6 +49,7 @@ pub trait Field<'a>: Sized {
 
     /// The value of a field that is not there: only optional fields have one.
     #[must_use]
+    #[inline]
     fn absent() -> Option<Self> {
         None
     }
@@ -67,10 +68,12 @@ impl<'a, T: Field<'a>> Field<'a> for Option<T> {
     const SHAPE: Shape = T::SHAPE;
     const OPTIONAL: bool = true;
 
+    #[inline]
     fn read(raw: Raw<'a>) -> Option<Self> {
         if raw.kind == RawKind::Null { Some(None) } else { T::read(raw).map(Some) }
     }
 
+    #[inline]
     fn absent() -> Option<Self> {
         Some(None)
     }
@@ -92,6 +95,7 @@ impl<'a, T: Field<'a>> Field<'a> for Option<T> {
 impl<'a> Field<'a> for Text<'a> {
     const SHAPE: Shape = Shape::Text;
 
+    #[inline]
     fn read(raw: Raw<'a>) -> Option<Self> {
         match raw.kind {
             RawKind::Text { escaped } => scan::unescape(raw.text, escaped),
@@ -107,6 +111,7 @@ impl<'a> Field<'a> for Text<'a> {
 impl<'a> Field<'a> for Timestamp {
     const SHAPE: Shape = Shape::Instant;
 
+    #[inline]
     fn read(raw: Raw<'a>) -> Option<Self> {
         matches!(raw.kind, RawKind::Text { escaped: false }).then(|| Self::parse(raw.text))?
     }
@@ -119,6 +124,7 @@ impl<'a> Field<'a> for Timestamp {
 impl<'a> Field<'a> for u64 {
     const SHAPE: Shape = Shape::Count;
 
+    #[inline]
     fn read(raw: Raw<'a>) -> Option<Self> {
         (raw.kind == RawKind::Number).then(|| raw.text.parse().ok())?
     }
@@ -131,6 +137,7 @@ impl<'a> Field<'a> for u64 {
 impl<'a> Field<'a> for i64 {
     const SHAPE: Shape = Shape::Integer;
 
+    #[inline]
     fn read(raw: Raw<'a>) -> Option<Self> {
         (raw.kind == RawKind::Number).then(|| raw.text.parse().ok())?
     }
@@ -143,6 +150,7 @@ impl<'a> Field<'a> for i64 {
 impl<'a> Field<'a> for f64 {
     const SHAPE: Shape = Shape::Number;
 
+    #[inline]
     fn read(raw: Raw<'a>) -> Option<Self> {
         let value: Self = (raw.kind == RawKind::Number).then(|| raw.text.parse().ok())??;
         value.is_finite().then_some(value)
@@ -160,6 +168,7 @@ impl<'a> Field<'a> for f64 {
 impl<'a> Field<'a> for bool {
     const SHAPE: Shape = Shape::Flag;
 
+    #[inline]
     fn read(raw: Raw<'a>) -> Option<Self> {
         (raw.kind == RawKind::Flag).then_some(raw.text == "true")
     }
@@ -172,6 +181,7 @@ impl<'a> Field<'a> for bool {
 impl<'a> Field<'a> for Vec<Text<'a>> {
     const SHAPE: Shape = Shape::Texts;
 
+    #[inline]
     fn read(raw: Raw<'a>) -> Option<Self> {
         read_array(raw, Text::read)
     }
@@ -184,11 +194,14 @@ impl<'a> Field<'a> for Vec<Text<'a>> {
 impl<'a> Field<'a> for Vec<(Text<'a>, u64)> {
     const SHAPE: Shape = Shape::Counts;
 
+    #[inline]
     fn read(raw: Raw<'a>) -> Option<Self> {
         let entries = read_object(raw)?;
         entries
             .iter()
-            .map(|entry| Some((scan::unescape(entry.key, entry.key.contains('\\'))?, u64::read(entry.value)?)))
+            .map(|entry| {
+                Some((scan::unescape(entry.key, entry.key.contains('\\'))?, u64::read(entry.value)?))
+            })
             .collect()
     }
 
@@ -212,6 +225,13 @@ pub fn read_object(raw: Raw<'_>) -> Option<Vec<Entry<'_>>> {
     let mut entries = Vec::new();
     (raw.kind == RawKind::Object).then(|| scan::object(raw.text, &mut entries).ok())??;
     Some(entries)
+}
+
+/// The members of a nested object, one by one; `None` if `raw` is something else or `take` refuses one.
+#[must_use]
+#[inline]
+pub fn read_members<'a>(raw: Raw<'a>, take: impl FnMut(&'a str, Raw<'a>) -> Option<()>) -> Option<()> {
+    if raw.kind == RawKind::Object { scan::members(raw.text, take) } else { None }
 }
 
 /// The value of `name` in a nested object: an absent optional field reads as `None`.

@@ -36,6 +36,7 @@ impl EventId {
 
     /// Reads the hyphenated form; `None` if `text` is not a UUID.
     #[must_use]
+    #[inline]
     pub fn parse(text: &str) -> Option<Self> {
         Uuid::try_parse(text).ok().map(Self)
     }

@@ -11,6 +11,7 @@ pub mod dictionary;
 pub mod envelope;
 pub mod error;
 pub mod field;
+pub mod fields;
 pub mod ids;
 pub mod owned;
 pub mod redact;

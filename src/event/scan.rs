@@ -83,8 +83,73 @@ pub fn array<'a>(text: &'a str, mut take: impl FnMut(Raw<'a>)) -> Result<(), Sca
     scanner.elements(DEPTH_MAX, &mut take)
 }
 
+/// The members of a nested object, one by one, without storing them. Stops when `take` gives `None`, and then gives `None`.
+#[must_use]
+#[inline]
+pub fn members<'a>(text: &'a str, mut take: impl FnMut(&'a str, Raw<'a>) -> Option<()>) -> Option<()> {
+    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0 };
+    scanner.members(DEPTH_MAX, &mut |entry| take(entry.key, entry.value).is_some()).ok()
+}
+
+/// A walk through an object without spaces, key by expected key.
+pub struct Cursor<'a> {
+    scanner: Scanner<'a>,
+}
+
+impl<'a> Cursor<'a> {
+    /// A walk through the object `text`; `None` if it does not begin with a brace or holds a control character, which our
+    /// own lines never do. (One pass over all bytes that the compiler vectorises, so that strings need not look again.)
+    #[must_use]
+    pub fn new(text: &'a str) -> Option<Self> {
+        let least = text.bytes().fold(u8::MAX, u8::min);
+        (text.starts_with('{') && least >= 0x20)
+            .then(|| Self { scanner: Scanner { text, bytes: text.as_bytes(), at: 1 } })
+    }
+
+    /// The value of the next member if its key is `name`; `None` if it is another one or the object ends.
+    ///
+    /// # Errors
+    /// Where the value is no JSON.
+    #[inline]
+    pub fn member(&mut self, name: &str) -> Result<Option<Raw<'a>>, ScanError> {
+        let rest = self.scanner.bytes.get(self.scanner.at..).unwrap_or_default();
+        let (comma, rest) =
+            if self.scanner.at == 1 { (0, rest) } else { (1, rest.strip_prefix(b",").unwrap_or_default()) };
+        let value = rest
+            .strip_prefix(b"\"")
+            .and_then(|rest| rest.strip_prefix(name.as_bytes()))
+            .and_then(|rest| rest.strip_prefix(b"\":"));
+        if value.is_none() {
+            return Ok(None);
+        }
+        self.scanner.at += comma + name.len() + 3;
+        match self.plain_string() {
+            Some(raw) => Ok(Some(raw)),
+            None => self.scanner.value(DEPTH_MAX).map(Some),
+        }
+    }
+
+    /// The string that starts here, if it is one without escapes.
+    #[inline]
+    fn plain_string(&mut self) -> Option<Raw<'a>> {
+        let start = self.scanner.at + 1;
+        let rest = self.scanner.bytes.get(self.scanner.at..)?.strip_prefix(b"\"")?;
+        let length = memchr::memchr2(b'"', b'\\', rest).filter(|place| rest.get(*place) == Some(&b'"'))?;
+        self.scanner.at = start + length + 1;
+        Some(Raw { text: self.scanner.slice(start, start + length), kind: RawKind::Text { escaped: false } })
+    }
+
+    /// Whether nothing but the closing brace is left.
+    #[must_use]
+    #[inline]
+    pub fn is_at_end(&self) -> bool {
+        self.scanner.bytes.get(self.scanner.at..) == Some(b"}")
+    }
+}
+
 /// The characters of a JSON string, given what stands between its quotes; `None` if an escape is wrong (a lone surrogate).
 #[must_use]
+#[inline]
 pub fn unescape<'a>(raw: &'a str, escaped: bool) -> Option<Cow<'a, str>> {
     if !escaped {
         return Some(Cow::Borrowed(raw));
@@ -104,6 +169,7 @@ impl<'a> Scanner<'a> {
         ScanError { at: self.at, expected }
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -123,10 +189,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn slice(&self, from: usize, to: usize) -> &'a str {
         self.text.get(from..to).unwrap_or_default()
     }
 
+    #[inline]
     fn members(&mut self, depth: usize, take: &mut dyn FnMut(Entry<'a>) -> bool) -> Result<(), ScanError> {
         self.take(b'{', "an object")?;
         self.space();
@@ -179,6 +247,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn value(&mut self, depth: usize) -> Result<Raw<'a>, ScanError> {
         let start = self.at;
         let kind = match self.peek() {
@@ -214,6 +283,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn number(&mut self) -> Result<RawKind, ScanError> {
         if self.peek() == Some(b'-') {
             self.at += 1;
@@ -237,6 +307,7 @@ impl<'a> Scanner<'a> {
         Ok(RawKind::Number)
     }
 
+    #[inline]
     fn digits(&mut self) -> Result<(), ScanError> {
         let start = self.at;
         while let Some(b'0'..=b'9') = self.peek() {
@@ -246,6 +317,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads a string and gives what is between its quotes, and whether it holds an escape.
+    #[inline]
     fn string(&mut self, expected: &'static str) -> Result<(&'a str, bool), ScanError> {
         self.take(b'"', expected)?;
         let start = self.at;
@@ -287,6 +359,7 @@ impl<'a> Scanner<'a> {
 
 /// How many bytes from the start are neither a quote, a backslash nor a control character. Eight bytes are looked at
 /// together: a byte with its high bit set after one of the subtractions is one of the three (the classic zero-byte test).
+#[inline]
 fn plain_prefix(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -329,7 +402,10 @@ mod tests {
 
     #[test]
     fn an_error_says_where_and_what() {
-        assert_eq!(scanned("{\"a\":01}"), Err(ScanError { at: 6, expected: "a comma or the end of the object" }));
+        assert_eq!(
+            scanned("{\"a\":01}"),
+            Err(ScanError { at: 6, expected: "a comma or the end of the object" })
+        );
         assert_eq!(scanned("{\"a\":\"b"), Err(ScanError { at: 7, expected: "the end of the string" }));
         assert_eq!(scanned("[]"), Err(ScanError { at: 0, expected: "an object" }));
         assert_eq!(scanned("{} x"), Err(ScanError { at: 3, expected: "nothing after the object" }));

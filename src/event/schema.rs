@@ -82,7 +82,7 @@ fn any_event() -> Value {
         })
         .collect();
     let mut schema =
-        envelope("event", "One line of the log, of any type.", envelope_properties(), vec!["type"]);
+        envelope("event", "One line of the log, of any type.", &envelope_properties(), &["type"]);
     schema.insert("allOf".to_owned(), Value::from(conditions));
     schema.insert("$defs".to_owned(), definitions(|_| true));
     Value::Object(schema)
@@ -95,7 +95,7 @@ fn of_type(event_type: &EventType) -> Value {
     properties.insert("type".to_owned(), name);
     let mut required = vec!["type"];
     required.extend(own_required(event_type));
-    let mut schema = envelope(event_type.name, event_type.summary.trim(), properties, required);
+    let mut schema = envelope(event_type.name, event_type.summary.trim(), &properties, &required);
     let streams: Vec<&str> = event_type.streams.iter().map(|stream| stream.name()).collect();
     schema.insert("$comment".to_owned(), Value::from(format!("stream: {}", streams.join(", "))));
     let used =
@@ -107,8 +107,8 @@ fn of_type(event_type: &EventType) -> Value {
 fn envelope(
     name: &str,
     summary: &str,
-    properties: Map<String, Value>,
-    required: Vec<&str>,
+    properties: &Map<String, Value>,
+    required: &[&str],
 ) -> Map<String, Value> {
     let schema = json!({
         "$schema": DIALECT,

@@ -33,8 +33,8 @@ struct FileCursor {
     opened: Option<Box<Opened>>,
 }
 
-/// The last key in each stream, with the event that carried it.
-type Keys = [Option<(Stamp, Box<str>)>; Stream::ALL.len()];
+/// The last key in each stream, with the number of its last event there.
+type Keys = [Option<(Box<str>, u64)>; Stream::ALL.len()];
 
 /// What the last `source.opened` said.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ impl Cursors {
     /// Folds one event of `stream`. Within a stream, events must come in the order of their lines.
     pub fn apply(&mut self, stream: Stream, event: &Event<'_>) {
         if let Some(from) = &event.from {
-            self.advance(stream, from, Stamp::of(event));
+            self.advance(stream, from);
         }
         match &event.body {
             Body::SourceOpened { file, path, session, generation, first_record, .. } => {
@@ -91,18 +91,18 @@ impl Cursors {
         })
     }
 
-    /// The key recorded last for a file that is not append-only: the last of each stream, and of those the latest.
+    /// Whether event `i` of the observation `key` of `file` is not in `stream` yet: another observation was the last one
+    /// there, or fewer of its events are.
     #[must_use]
-    pub fn last_key(&self, file: &str) -> Option<&str> {
-        let keys = self.files.get(file)?.keys.as_ref()?;
-        keys.iter().flatten().max().map(|(_, key)| &**key)
+    pub fn exceeds_key(&self, stream: Stream, file: &str, key: &str, i: u64) -> bool {
+        let last = self.key(stream, file);
+        last.is_none_or(|(last, last_i)| **last != *key || *last_i < i)
     }
 
-    /// The key recorded last for a file in one stream.
+    /// The key recorded last in a stream for a file that is not append-only.
     #[must_use]
-    pub fn last_key_in(&self, stream: Stream, file: &str) -> Option<&str> {
-        let keys = self.files.get(file)?.keys.as_ref()?;
-        keys.get(stream.index())?.as_ref().map(|(_, key)| &**key)
+    pub fn last_key(&self, stream: Stream, file: &str) -> Option<&str> {
+        self.key(stream, file).map(|(key, _)| &**key)
     }
 
     /// What the log knows of a file; `None` before its first `source.opened`.
@@ -129,11 +129,15 @@ impl Cursors {
         self.files.len()
     }
 
+    fn key(&self, stream: Stream, file: &str) -> Option<&(Box<str>, u64)> {
+        self.files.get(file)?.keys.as_ref()?.get(stream.index())?.as_ref()
+    }
+
     fn file(&mut self, file: &str) -> &mut FileCursor {
         entry(&mut self.files, file, FileCursor::default)
     }
 
-    fn advance(&mut self, stream: Stream, from: &Provenance<'_>, stamp: Stamp) {
+    fn advance(&mut self, stream: Stream, from: &Provenance<'_>) {
         let cursor = self.file(&from.file);
         if let (Some(at), Some(position)) = (from.at, cursor.positions.get_mut(stream.index())) {
             *position = (*position).max(Some((at, from.i)));
@@ -142,8 +146,8 @@ impl Cursors {
             && let Some(known) = cursor.keys.get_or_insert_default().get_mut(stream.index())
         {
             match known {
-                Some((said, known)) if **known == *key => *said = stamp,
-                known => *known = Some((stamp, Box::from(key))),
+                Some((known, i)) if **known == *key => *i = (*i).max(from.i),
+                known => *known = Some((Box::from(key), from.i)),
             }
         }
     }

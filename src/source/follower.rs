@@ -1,1 +1,528 @@
-//! (placeholder)
+//! The machinery under every append-only transcript: identity, offsets, generations, forks, whole lines.
+//!
+//! A [`Follower`] reads one file and hands its whole lines to an [`Adapter`]; a [`Pool`] reads many in turn. What a line
+//! means is the adapter's; where it stands, whether the file is still the one that was read before, and what stands in
+//! the log already is decided here. Nothing is ever written to what is followed, and no line is handed out before its
+//! newline was written.
+
+mod pool;
+mod sink;
+
+pub use pool::Pool;
+pub use sink::{Fact, Identity, Sink};
+
+use crate::base::clock::Timestamp;
+use crate::base::fs::{self, FileIdentity};
+use crate::base::limits::SOURCE_LINE_BYTES_MAX;
+use crate::base::lines::{LineReader, Piece};
+use crate::event::body::Body;
+use crate::event::envelope::{Event, Stream, VERSION};
+use crate::event::field::Text;
+use crate::event::ids::EventId;
+use crate::source::follower::sink::{Opening, link};
+use crate::source::{Emit, Position, Problem};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// A source has drifted when it grew by so many bytes …
+const DRIFT_BYTES: u64 = 64 * 1024;
+/// … and so many lines, and none of them was recognised.
+const DRIFT_LINES: u64 = 20;
+
+/// What an adapter made of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recognition {
+    /// A line of the format, whether events came of it or not.
+    Known,
+    /// Well-formed, but nothing the adapter knows.
+    Unknown,
+    /// Not even well-formed.
+    Garbage,
+}
+
+/// What reads the lines of one file. The events of a line must depend on nothing but the context and the bytes of the
+/// file up to and including that line; the adapter itself is its memory, saved beside the offset.
+pub trait Adapter: Default + Send + std::fmt::Debug + Serialize + DeserializeOwned {
+    /// What is known of the file from outside it.
+    type Context: Send + std::fmt::Debug;
+    /// What such a file is called in messages to people.
+    const FORMAT: &'static str;
+
+    /// Takes one line, without its newline.
+    fn line(&mut self, context: &Self::Context, bytes: &[u8], out: &mut Sink<'_>) -> Recognition;
+}
+
+/// Reads one file, from where it stopped, as often as it grows.
+#[derive(Debug)]
+pub struct Follower<A: Adapter> {
+    identity: Identity,
+    path: PathBuf,
+    context: A::Context,
+    /// A finished file is read as a whole: what it lacks is reported.
+    finished: bool,
+    file: String,
+    generation: u64,
+    offset: u64,
+    tail_hash: String,
+    place: (u64, u64),
+    opening: Opening,
+    lines: Lines,
+    adapter: A,
+    placed: bool,
+    seen: Option<Seen>,
+    reported: Reported,
+}
+
+/// Counts of lines, for saying what could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Lines {
+    any: bool,
+    known: bool,
+    /// Since the last recognised line.
+    unknown_count: u64,
+    unknown_bytes: u64,
+    drifted: bool,
+    damaged_count: u64,
+    damaged_at: Option<u64>,
+}
+
+/// What decides whether a file has to be looked into again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    place: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+}
+
+/// What was said to people already.
+#[derive(Clone, Debug, Default)]
+struct Reported {
+    damaged_count: u64,
+    torn_at: Option<u64>,
+    strange: bool,
+    unreadable: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved<A> {
+    generation: u64,
+    qualified: bool,
+    opening: Opening,
+    lines: Lines,
+    adapter: A,
+}
+
+#[derive(Deserialize)]
+struct SavedHead {
+    generation: u64,
+    qualified: bool,
+}
+
+/// How a poll of one file ended.
+enum Turn {
+    More,
+    Idle,
+    Gone,
+}
+
+impl<A: Adapter> Follower<A> {
+    /// A follower at the start of the file. `finished`: nobody writes to it any more.
+    #[must_use]
+    pub fn new(identity: Identity, path: PathBuf, context: A::Context, finished: bool) -> Self {
+        let file = identity.file(0);
+        Self {
+            identity,
+            path,
+            context,
+            finished,
+            file,
+            generation: 0,
+            offset: 0,
+            tail_hash: String::new(),
+            place: (0, 0),
+            opening: Opening::default(),
+            lines: Lines::default(),
+            adapter: A::default(),
+            placed: false,
+            seen: None,
+            reported: Reported::default(),
+        }
+    }
+
+    /// Where the file lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes up where an earlier run stopped; `false` if the position is of another file or cannot be understood.
+    pub fn resume(&mut self, position: &Position) -> bool {
+        let Ok(head) = SavedHead::deserialize(&position.state) else { return false };
+        let mut identity = self.identity.clone();
+        if head.qualified {
+            identity.parts.push(self.path.to_string_lossy().into_owned());
+        }
+        if identity.file(head.generation) != position.file {
+            return false;
+        }
+        let Ok(saved) = Saved::<A>::deserialize(&position.state) else { return false };
+        self.identity = identity;
+        self.file.clone_from(&position.file);
+        self.generation = saved.generation;
+        self.offset = position.offset_bytes;
+        self.tail_hash.clone_from(&position.tail_hash);
+        self.place = position.identity;
+        self.opening = saved.opening;
+        self.reported.damaged_count = saved.lines.damaged_count;
+        self.lines = saved.lines;
+        self.adapter = saved.adapter;
+        true
+    }
+
+    /// How far the file was read; `None` before the first line.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        let saved = Saved {
+            generation: self.generation,
+            qualified: self.is_qualified(),
+            opening: self.opening.clone(),
+            lines: self.lines.clone(),
+            adapter: &self.adapter,
+        };
+        let state = serde_json::to_value(saved).ok()?;
+        (self.offset > 0).then(|| Position {
+            file: self.file.clone(),
+            path: self.path.clone(),
+            offset_bytes: self.offset,
+            tail_hash: self.tail_hash.clone(),
+            identity: self.place,
+            state,
+        })
+    }
+
+    fn is_qualified(&self) -> bool {
+        self.identity
+            .parts
+            .last()
+            .is_some_and(|part| Path::new(part) == self.path && self.identity.parts.len() > 1)
+    }
+
+    fn poll(
+        &mut self,
+        budget: &mut u64,
+        now: Timestamp,
+        out: &mut dyn Emit,
+        problems: &mut Vec<Problem>,
+    ) -> Turn {
+        match self.try_poll(budget, now, out, problems) {
+            Ok(turn) => {
+                self.reported.unreadable = false;
+                turn
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Turn::Gone,
+            Err(error) => {
+                if !std::mem::replace(&mut self.reported.unreadable, true) {
+                    problems.push(self.problem(format!("cannot be read at byte {}: {error}", self.offset)));
+                }
+                Turn::Idle
+            }
+        }
+    }
+
+    fn try_poll(
+        &mut self,
+        budget: &mut u64,
+        now: Timestamp,
+        out: &mut dyn Emit,
+        problems: &mut Vec<Problem>,
+    ) -> io::Result<Turn> {
+        if self.seen == Some(Seen::of(&std::fs::metadata(&self.path)?)) {
+            return Ok(Turn::Idle);
+        }
+        let file = fs::open_read_regular(&self.path)?;
+        let seen = Seen::of(&file.metadata()?);
+        if !self.placed {
+            self.placed = true;
+            self.find_place(seen.size, now, out);
+        }
+        let rewritten = self.offset > 0
+            && (seen.size < self.offset || fs::tail_hash(&file, self.offset)? != self.tail_hash);
+        if rewritten {
+            self.begin_generation(seen.size, now, out);
+        }
+        self.place = seen.place;
+        let read = self.read(&file, budget, now, out);
+        self.tail_hash = fs::tail_hash(&file, self.offset)?;
+        let torn = match read? {
+            ReadTo::Budget => return Ok(Turn::More),
+            ReadTo::End { torn } => torn,
+        };
+        self.seen = Some(seen);
+        self.report(seen.size, torn, problems);
+        Ok(Turn::Idle)
+    }
+
+    /// Finds which generation of the file this is, and whether the log's file of that name is this one.
+    fn find_place(&mut self, size: u64, now: Timestamp, out: &mut dyn Emit) {
+        if self.offset > 0 {
+            if !self.opening.opened || out.known(&self.file).is_some() {
+                link(out, &self.file, &self.opening);
+                return;
+            }
+            self.start_over(self.generation);
+        }
+        while out.known(&self.identity.file(self.generation + 1)).is_some() {
+            self.generation += 1;
+        }
+        self.file = self.identity.file(self.generation);
+        let Some(known) = out.known(&self.file) else { return };
+        let elsewhere = known.path.as_deref().map(Path::new).filter(|path| *path != self.path);
+        if let Some(other) = elsewhere {
+            if !share_beginning(other, &self.path) {
+                self.identity.parts.push(self.path.to_string_lossy().into_owned());
+                self.start_over(0);
+            }
+        } else if known.at.is_some_and(|at| at >= size) {
+            self.offset = known.at.unwrap_or_default();
+            self.begin_generation(size, now, out);
+        }
+    }
+
+    /// The file was cut or rewritten: what stands in it now is read from the start, under a new id.
+    fn begin_generation(&mut self, size: u64, now: Timestamp, out: &mut dyn Emit) {
+        let file = std::mem::take(&mut self.file);
+        out.emit(Event {
+            v: VERSION,
+            id: EventId::of(&[self.identity.source.as_bytes(), b"source.truncated", file.as_bytes()]),
+            ts: now,
+            observed_at: None,
+            task: None,
+            agent: None,
+            source: Some(Text::Borrowed(self.identity.source)),
+            body: Body::SourceTruncated {
+                file: Text::Owned(file),
+                path: Some(self.path.to_string_lossy()),
+                offset_bytes: Some(self.offset),
+                size_bytes: Some(size),
+            },
+            from: None,
+            written: None,
+        });
+        self.start_over(self.generation + 1);
+    }
+
+    fn start_over(&mut self, generation: u64) {
+        self.generation = generation;
+        self.file = self.identity.file(generation);
+        self.offset = 0;
+        self.opening = Opening::default();
+        self.lines = Lines::default();
+        self.adapter = A::default();
+        self.reported = Reported::default();
+    }
+
+    fn read(
+        &mut self,
+        file: &File,
+        budget: &mut u64,
+        now: Timestamp,
+        out: &mut dyn Emit,
+    ) -> io::Result<ReadTo> {
+        let mut stream = file;
+        stream.seek(SeekFrom::Start(self.offset))?;
+        let mut reader = LineReader::new(stream, self.offset, SOURCE_LINE_BYTES_MAX);
+        let mut torn = None;
+        loop {
+            let length = match reader.next()? {
+                Some(Piece::Line { offset, bytes }) => {
+                    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX).saturating_add(1);
+                    self.line(file, (offset, length), bytes, now, out);
+                    length
+                }
+                Some(Piece::TooLong { offset, length }) => {
+                    self.lines.damaged(offset, length);
+                    length
+                }
+                Some(Piece::Torn { offset, .. }) => {
+                    torn = Some(offset);
+                    continue;
+                }
+                None => return Ok(ReadTo::End { torn }),
+            };
+            self.offset = reader.offset();
+            *budget = budget.saturating_sub(length);
+            if *budget == 0 {
+                return Ok(ReadTo::Budget);
+            }
+        }
+    }
+
+    fn line(
+        &mut self,
+        file: &File,
+        (at, length): (u64, u64),
+        bytes: &[u8],
+        now: Timestamp,
+        out: &mut dyn Emit,
+    ) {
+        if bytes.trim_ascii().is_empty() {
+            return;
+        }
+        let mut sink = Sink {
+            out,
+            identity: &self.identity,
+            path: &self.path,
+            file: &self.file,
+            generation: self.generation,
+            opening: &mut self.opening,
+            bytes: file,
+            at,
+            end: at + length,
+            now,
+            next_i: [0; Stream::ALL.len()],
+        };
+        match self.adapter.line(&self.context, bytes, &mut sink) {
+            Recognition::Known => self.lines.known(),
+            Recognition::Unknown => self.lines.unknown(length),
+            Recognition::Garbage => self.lines.damaged(at, length),
+        }
+        if self.lines.drifts(self.finished) {
+            self.lines.drifted = true;
+            let unrecognised_count = self.lines.unknown_count;
+            let ts = sink.opening.last_ts.unwrap_or(now);
+            let at = at.to_le_bytes();
+            sink.emit(Fact {
+                id: EventId::of(&[
+                    self.identity.source.as_bytes(),
+                    b"source.drifted",
+                    self.file.as_bytes(),
+                    &at,
+                ]),
+                ts,
+                task: None,
+                agent: None,
+                body: Body::SourceDrifted {
+                    file: Text::Borrowed(&self.file),
+                    path: Some(self.path.to_string_lossy()),
+                    unrecognised_count,
+                    text: Some(Text::Owned(format!("no line of {} is recognised any more", A::FORMAT))),
+                },
+            });
+        }
+    }
+
+    /// Says once what could not be read, at the end of the file.
+    fn report(&mut self, size: u64, torn: Option<u64>, problems: &mut Vec<Problem>) {
+        let strange = self.lines.any && !self.lines.known;
+        if self.lines.damaged_count > self.reported.damaged_count && !(strange && self.finished) {
+            self.reported.damaged_count = self.lines.damaged_count;
+            let (count, at) = (self.lines.damaged_count, self.lines.damaged_at.unwrap_or_default());
+            problems.push(self.problem(format!("{count} damaged lines skipped, the first at byte {at}")));
+        }
+        if !self.finished {
+            return;
+        }
+        if let Some(at) = torn.filter(|at| self.reported.torn_at != Some(*at)) {
+            self.reported.torn_at = Some(at);
+            let length = size.saturating_sub(at);
+            problems.push(self.problem(format!(
+                "the last line, at byte {at}, has no newline and was not read ({length} bytes)"
+            )));
+        }
+        let strange = if size == 0 {
+            Some("is empty".to_owned())
+        } else {
+            strange.then(|| format!("is no {}: no line of it is recognised", A::FORMAT))
+        };
+        if let Some(message) = strange.filter(|_| !self.reported.strange) {
+            self.reported.strange = true;
+            problems.push(self.problem(message));
+        }
+    }
+
+    fn problem(&self, message: String) -> Problem {
+        Problem { path: self.path.clone(), message }
+    }
+}
+
+enum ReadTo {
+    Budget,
+    End { torn: Option<u64> },
+}
+
+impl Lines {
+    fn known(&mut self) {
+        self.any = true;
+        self.known = true;
+        self.unknown_count = 0;
+        self.unknown_bytes = 0;
+        self.drifted = false;
+    }
+
+    fn unknown(&mut self, length: u64) {
+        self.any = true;
+        self.unknown_count += 1;
+        self.unknown_bytes = self.unknown_bytes.saturating_add(length);
+    }
+
+    fn damaged(&mut self, at: u64, length: u64) {
+        self.unknown(length);
+        self.damaged_count += 1;
+        self.damaged_at.get_or_insert(at);
+    }
+
+    /// A finished file in which nothing was ever recognised has not drifted: it is something else.
+    const fn drifts(&self, finished: bool) -> bool {
+        !self.drifted
+            && self.unknown_count >= DRIFT_LINES
+            && self.unknown_bytes >= DRIFT_BYTES
+            && (self.known || !finished)
+    }
+}
+
+impl Seen {
+    fn of(metadata: &Metadata) -> Self {
+        let identity = FileIdentity::of(metadata);
+        Self {
+            place: (identity.device, identity.inode),
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+/// Whether one of two files is the beginning of the other. A file that is gone contradicts nothing.
+fn share_beginning(one: &Path, other: &Path) -> bool {
+    let (Ok(one), Ok(other)) = (fs::open_read_regular(one), fs::open_read_regular(other)) else {
+        return true;
+    };
+    let (mut one, mut other) = (io::BufReader::new(one), io::BufReader::new(other));
+    let (mut left, mut right) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    loop {
+        let (Ok(from_one), Ok(from_other)) = (fill(&mut one, &mut left), fill(&mut other, &mut right)) else {
+            return true;
+        };
+        let common = from_one.min(from_other);
+        if left.get(..common) != right.get(..common) {
+            return false;
+        }
+        if common < left.len() {
+            return true;
+        }
+    }
+}
+
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest)? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(filled)
+}

@@ -10,7 +10,7 @@ pub mod follower;
 pub mod worktree;
 
 use crate::base::clock::Timestamp;
-use crate::event::envelope::Event;
+use crate::event::envelope::{Event, Stream};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -70,8 +70,8 @@ pub trait Emit {
     /// From now on, drops events of `file` whose ids already stand in the log with the provenance `other`.
     fn exclude(&mut self, file: &str, other: &str);
 
-    /// The last `key` recorded for a file that is not append-only.
-    fn last_key(&self, file: &str) -> Option<String>;
+    /// The last `key` that `stream` holds for a file that is not append-only.
+    fn last_key(&self, stream: Stream, file: &str) -> Option<String>;
 }
 
 /// A source file as the log knows it.

@@ -1,1 +1,307 @@
-//! (placeholder)
+//! `status.json` files of worktrees as tasks.
+//!
+//! Worktree managers write `{status, timestamp, updatedAt, …}` into the root of each worktree. There is no public schema, so
+//! the reader is tolerant: the status is lower-cased and mapped through a table, the time is `updatedAt`, else another
+//! time field, else the file's own; extra fields that name progress, an error or an exit code are used where they are
+//! there. Only a change of (status, time) is an event. Files are found under `.worktrees/*/` of the project and in every
+//! work tree that git knows. This source refuses to guess: an unknown status is activity and nothing more.
+
+mod document;
+
+use crate::base::clock::Timestamp;
+use crate::event::body::Body;
+use crate::event::envelope::{Event, Provenance, Stream};
+use crate::event::ids::{EventId, file_id};
+use crate::source::{Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
+use crate::source::worktree::document::{Document, Phase};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+const NAME: &str = "worktree";
+const FILE_NAME: &str = "status.json";
+const DOCUMENT_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The monitor of `status.json` files.
+#[derive(Debug, Default)]
+pub struct Worktree {
+    host: String,
+    documents: BTreeMap<PathBuf, Watched>,
+}
+
+#[derive(Debug, Default)]
+struct Watched {
+    stamp: Option<(u64, u64, i64, i64)>,
+    complained: Option<String>,
+}
+
+impl Worktree {
+    /// A monitor that has seen nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn read(&mut self, path: &Path, out: &mut dyn Emit) -> Result<(), Problem> {
+        let problem = |message: String| Problem { path: path.to_path_buf(), message };
+        let metadata = std::fs::metadata(path).map_err(|error| problem(error.to_string()))?;
+        let watched = self.documents.entry(path.to_path_buf()).or_default();
+        let stamp = stamp(&metadata);
+        if watched.stamp == Some(stamp) {
+            return Ok(());
+        }
+        if metadata.len() > DOCUMENT_BYTES_MAX {
+            watched.stamp = Some(stamp);
+            return Err(problem(format!("{} bytes are too many for a status file", metadata.len())));
+        }
+        let text = std::fs::read(path).map_err(|error| problem(error.to_string()))?;
+        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let modified = modified
+            .and_then(|age| i64::try_from(age.as_micros()).ok())
+            .map_or_else(Timestamp::default, Timestamp::from_micros);
+        match Document::parse(&text, modified) {
+            // The file may have been caught half written: the stamp is kept, so that only another write is looked at again.
+            Err(message) => {
+                watched.stamp = Some(stamp);
+                let fresh = watched.complained.as_ref() != Some(&message);
+                watched.complained = Some(message.clone());
+                if fresh { Err(problem(message)) } else { Ok(()) }
+            }
+            Ok(document) => {
+                watched.stamp = Some(stamp);
+                watched.complained = None;
+                self.emit(path, &document, out);
+                Ok(())
+            }
+        }
+    }
+
+    /// Emits everything that follows from the document as it stands; what the log holds already is dropped there.
+    fn emit(&self, path: &Path, document: &Document, out: &mut dyn Emit) {
+        let directory = path.parent().unwrap_or(path);
+        let name = directory
+            .file_name()
+            .map_or_else(|| "worktree".to_owned(), |name| name.to_string_lossy().into_owned());
+        let file = file_id(&[NAME, &self.host, &path.to_string_lossy()]);
+        let attempt = attempt(document.phase, &file, out);
+        let record = Record { file: &file, task: &format!("worktree-{name}"), ts: document.updated_at };
+        let opened = Body::SourceOpened {
+            file: Cow::Borrowed(&file),
+            path: Some(path.to_string_lossy()),
+            session: None,
+            device: None,
+            inode: None,
+            head_bytes: None,
+            head_hash: None,
+            generation: None,
+            forked_from: None,
+            first_record: None,
+        };
+        if out.known(&file).is_none() {
+            record.emit_without_place(opened, out);
+        }
+        let created = Body::TaskCreated {
+            title: Some(Cow::Borrowed(document.title.as_deref().unwrap_or(&name))),
+            assigned_task: None,
+            parent: None,
+            model: None,
+            host: (!self.host.is_empty()).then_some(Cow::Borrowed(self.host.as_str())),
+            project: main_tree(directory).and_then(|main| {
+                main.file_name().map(|name| Cow::Owned(name.to_string_lossy().into_owned()))
+            }),
+            cwd: Some(directory.to_string_lossy()),
+            worktree: Some(Cow::Borrowed(&name)),
+            steps_total: document.total,
+            criteria_total: None,
+            max_iterations: None,
+            timeout_ms: None,
+        };
+        let requests = format!("attempt:{attempt}");
+        if attempt == 1 {
+            record.emit(&requests, 0, created, out);
+        }
+        if document.phase != Phase::Created && document.phase != Phase::Unknown {
+            record.emit(&requests, 1, Body::TaskStarted { attempt: Some(attempt) }, out);
+        }
+        let seen = format!("seen:{}:{}", document.status, document.updated_at.micros());
+        let progress = Body::ProgressReported {
+            current: document.current,
+            total: document.total,
+            percent: document.percent,
+            step: document.step.as_deref().map(Cow::Borrowed),
+        };
+        record.emit(&seen, 0, progress, out);
+        if let Some(result) = result(document, attempt) {
+            record.emit(&format!("attempt:{attempt}:{}", document.status), 0, result, out);
+        }
+    }
+}
+
+impl Source for Worktree {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn discover(&mut self, env: &Env) -> Discovery {
+        self.host.clone_from(&env.host);
+        let mut found = Discovery::default();
+        let roots = match &env.scope {
+            Scope::Project(roots) | Scope::Paths(roots) => roots.clone(),
+            Scope::Global => Vec::new(),
+        };
+        for root in roots {
+            if root.file_name().is_some_and(|name| name == FILE_NAME) && root.is_file() {
+                found.inputs.push(root);
+                continue;
+            }
+            let mut directories = vec![root.clone()];
+            directories.extend(git_worktrees(&root));
+            let folder = root.join(".worktrees");
+            if let Ok(entries) = std::fs::read_dir(&folder) {
+                found.roots.push(folder);
+                directories.extend(entries.flatten().map(|entry| entry.path()));
+            }
+            for directory in directories {
+                let path = directory.join(FILE_NAME);
+                // The project's own root may hold a status.json of anything: only worktrees are taken.
+                if path.is_file() && (directory != root || is_linked_worktree(&directory)) {
+                    found.roots.push(directory);
+                    found.inputs.push(path);
+                }
+            }
+        }
+        found.inputs.sort();
+        found.inputs.dedup();
+        found.roots.sort();
+        found.roots.dedup();
+        self.documents.retain(|path, _| found.inputs.contains(path));
+        for path in &found.inputs {
+            self.documents.entry(path.clone()).or_default();
+        }
+        found
+    }
+
+    fn poll(&mut self, _now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>) {
+        let paths: Vec<PathBuf> = self.documents.keys().cloned().collect();
+        let problems = paths.iter().filter_map(|path| self.read(path, out).err()).collect();
+        (Next::Idle, problems)
+    }
+
+    fn positions(&self) -> Vec<Position> {
+        Vec::new()
+    }
+
+    fn resume(&mut self, _positions: Vec<Position>) {}
+}
+
+/// The work trees of the repository that `root` belongs to, as git records them, without `root` itself. Read from git's
+/// own files (`gitrepository-layout(5)`), so that neither a process nor an installed git is needed.
+#[must_use]
+pub fn git_worktrees(root: &Path) -> Vec<PathBuf> {
+    let Some(common) = common_dir(root) else { return Vec::new() };
+    let mut trees: Vec<PathBuf> = std::fs::read_dir(common.join("worktrees"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| std::fs::read_to_string(entry.path().join("gitdir")).ok())
+        .filter_map(|gitdir| Path::new(gitdir.trim_end()).parent().and_then(|tree| tree.canonicalize().ok()))
+        .filter(|tree| tree != root)
+        .collect();
+    trees.sort();
+    trees
+}
+
+/// The main work tree of the repository that `directory` belongs to.
+#[must_use]
+pub fn main_tree(directory: &Path) -> Option<PathBuf> {
+    directory.ancestors().find_map(common_dir)?.parent().map(Path::to_path_buf)
+}
+
+/// The repository's own directory, shared by all work trees; `None` outside a repository.
+fn common_dir(root: &Path) -> Option<PathBuf> {
+    let git = root.join(".git");
+    if git.is_dir() {
+        return Some(git);
+    }
+    let text = std::fs::read_to_string(&git).ok()?;
+    let own = root.join(text.strip_prefix("gitdir:")?.trim());
+    let common = std::fs::read_to_string(own.join("commondir")).ok()?;
+    own.join(common.trim()).canonicalize().ok()
+}
+
+fn is_linked_worktree(directory: &Path) -> bool {
+    directory.join(".git").is_file()
+}
+
+/// The attempt that the document speaks of: a run after a recorded result is the next one.
+fn attempt(phase: Phase, file: &str, out: &dyn Emit) -> u64 {
+    let number = |key: Option<String>| key.and_then(|key| key.split(':').nth(1)?.parse::<u64>().ok());
+    let started = number(out.last_key(Stream::DelegationRequests, file)).unwrap_or(1);
+    let ended = number(out.last_key(Stream::DelegationResults, file)).unwrap_or(0);
+    if phase == Phase::Running && ended >= started { ended + 1 } else { started }
+}
+
+fn result(document: &Document, attempt: u64) -> Option<Body<'_>> {
+    let attempt = Some(attempt);
+    let (exit_code, duration_ms) = (document.exit_code, document.duration_ms);
+    let reason = document.error.as_deref().map(Cow::Borrowed);
+    match document.phase {
+        Phase::Completed => Some(Body::TaskCompleted { attempt, exit_code, reason, duration_ms }),
+        Phase::Failed => Some(Body::TaskFailed { attempt, exit_code, reason, duration_ms }),
+        Phase::TimedOut => Some(Body::TaskTimedOut { attempt, exit_code, reason, duration_ms }),
+        Phase::Cancelled => Some(Body::TaskCancelled { attempt, exit_code, reason, duration_ms }),
+        Phase::Created | Phase::Running | Phase::Unknown => None,
+    }
+}
+
+/// What all events of one observation share.
+struct Record<'a> {
+    file: &'a str,
+    task: &'a str,
+    ts: Timestamp,
+}
+
+impl Record<'_> {
+    /// Emits an event that belongs to the observation `key`.
+    fn emit(&self, key: &str, i: u64, body: Body<'_>, out: &mut dyn Emit) {
+        let from = Provenance { file: Cow::Borrowed(self.file), at: None, key: Some(Cow::Borrowed(key)), i };
+        let id = EventId::of(&[NAME.as_bytes(), self.file.as_bytes(), body.type_name().as_bytes(), key.as_bytes()]);
+        out.emit(self.event(id, Some(Cow::Borrowed(self.task)), body, Some(from)));
+    }
+
+    /// Emits an event about the file itself.
+    fn emit_without_place(&self, body: Body<'_>, out: &mut dyn Emit) {
+        let id = EventId::of(&[NAME.as_bytes(), self.file.as_bytes(), body.type_name().as_bytes()]);
+        out.emit(self.event(id, None, body, None));
+    }
+
+    fn event<'e>(
+        &'e self,
+        id: EventId,
+        task: Option<Cow<'e, str>>,
+        body: Body<'e>,
+        from: Option<Provenance<'e>>,
+    ) -> Event<'e> {
+        Event {
+            v: crate::event::envelope::VERSION,
+            id,
+            ts: self.ts,
+            observed_at: None,
+            task,
+            agent: Some(Cow::Borrowed(NAME)),
+            source: Some(Cow::Borrowed(NAME)),
+            body,
+            from,
+            written: None,
+        }
+    }
+}
+
+fn stamp(metadata: &std::fs::Metadata) -> (u64, u64, i64, i64) {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,345 @@
-//! (placeholder)
+//! `explain TASK`: the verdict, the rule that gave it, its numbers against their limits, the events that prove it with
+//! the place they were read from, and what would change it.
+//!
+//! The verdict is the projection's; the caller looks up the evidence. Everything quoted is sanitised.
+
+use crate::base::clock::Timestamp;
+use crate::base::text::{elide_middle, escape_json, first_line, human_duration, sanitize};
+use crate::projection::health::Number;
+use crate::projection::policy::Policy;
+use crate::projection::status::TaskStatus;
+use crate::view::message::{message_naming, name};
+use crate::view::palette::{Paint, Style, health_paint};
+use crate::view::rule;
+use crate::view::status_json::{SCHEMA_VERSION, TaskRecord, record};
+use crate::view::table::{Cell, Column, render};
+use serde::Serialize;
+use std::io::{self, Write};
+
+/// What an explanation is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExplainModel {
+    /// The task and its verdict.
+    pub status: TaskStatus,
+    /// The events the verdict names, oldest first.
+    pub evidence: Vec<EvidenceLine>,
+    /// The numbers it was judged by.
+    pub policy: Policy,
+}
+
+/// One event that proves a verdict, and where its source says so.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct EvidenceLine {
+    /// When it happened.
+    pub ts: Timestamp,
+    /// The type of the event.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// The tool.
+    pub tool: Option<String>,
+    /// The call.
+    pub call: Option<String>,
+    /// How it failed.
+    pub error_kind: Option<String>,
+    /// The error's first line.
+    pub error_message: Option<String>,
+    /// The source file it was read from.
+    pub path: Option<String>,
+    /// The byte at which its line begins there.
+    pub at: Option<u64>,
+    /// The number of that line, from 1.
+    pub line: Option<u64>,
+    /// That line itself, as far as the caller was asked for it.
+    pub source_line: Option<String>,
+}
+
+/// The explanation as JSON.
+#[derive(Clone, Debug, Serialize)]
+struct ExplainRecord<'a> {
+    schema_version: u32,
+    generated_at: Timestamp,
+    tool_version: &'a str,
+    task: TaskRecord,
+    rule: String,
+    numbers: Vec<NumberRecord>,
+    evidence: &'a [EvidenceLine],
+    would_change: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct NumberRecord {
+    name: &'static str,
+    value: f64,
+    limit: Option<f64>,
+    unit: &'static str,
+}
+
+/// Writes the explanation as text.
+///
+/// # Errors
+/// Those of `out`.
+pub fn text(model: &ExplainModel, now: Timestamp, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let task = &model.status;
+    let verdict = &task.verdict;
+    let title = format!("{} ({})", sanitize(first_line(name(task))), sanitize(&task.task));
+    writeln!(out, "{}", style.paint(Paint::Bold, &style.cut_line(&title)))?;
+    let tool = model
+        .evidence
+        .iter()
+        .rev()
+        .find_map(|line| line.tool.as_deref())
+        .map_or("a tool call".into(), sanitize);
+    let sentence = format!("{}: {}", style.badge(verdict.health), message_naming(task, &tool, now));
+    writeln!(out, "{}", style.paint(health_paint(verdict.health), &style.cut_line(&sentence)))?;
+    if let Some(since) = verdict.since {
+        let since =
+            format!("since {} ({} ago)", style.date_time(since), human_duration(now.millis_since(since)));
+        writeln!(out, "{}", style.cut_line(&since))?;
+    }
+    section("Rule", style, out)?;
+    paragraph(&rule::rule(verdict.health, verdict.reason, &model.policy), style, out)?;
+    if !verdict.numbers.is_empty() {
+        section("Numbers", style, out)?;
+        numbers(&verdict.numbers, style, out)?;
+    }
+    section("Evidence", style, out)?;
+    if model.evidence.is_empty() {
+        paragraph("no single event: the verdict rests on what did not happen", style, out)?;
+    }
+    for line in &model.evidence {
+        evidence(line, style, out)?;
+    }
+    section("What would change it", style, out)?;
+    paragraph(&rule::would_change(verdict.health, verdict.reason), style, out)
+}
+
+/// Writes the explanation as indented JSON and a newline: `schema_version`, `generated_at`, `tool_version`, `task` (as in
+/// `status -o json`), `rule`, `numbers`, `evidence`, `would_change`.
+///
+/// # Errors
+/// Those of `out`.
+pub fn json(model: &ExplainModel, now: Timestamp, tool_version: &str, out: &mut dyn Write) -> io::Result<()> {
+    let verdict = &model.status.verdict;
+    let number = |number: &Number| NumberRecord {
+        name: number.name,
+        value: number.value,
+        limit: number.limit,
+        unit: number.unit,
+    };
+    let text = serde_json::to_string_pretty(&ExplainRecord {
+        schema_version: SCHEMA_VERSION,
+        generated_at: now,
+        tool_version,
+        task: record(&model.status, now),
+        rule: rule::rule(verdict.health, verdict.reason, &model.policy),
+        numbers: verdict.numbers.iter().map(number).collect(),
+        evidence: &model.evidence,
+        would_change: rule::would_change(verdict.health, verdict.reason),
+    })?;
+    writeln!(out, "{}", escape_json(&text))
+}
+
+fn section(title: &str, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\n{}", style.paint(Paint::Bold, title))
+}
+
+/// Our own words, wrapped at blanks.
+fn paragraph(text: &str, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let width = style.width.unwrap_or(usize::MAX).saturating_sub(2);
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && line.len() + 1 + word.len() > width {
+            writeln!(out, "  {}", style.cut(&line, width))?;
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    writeln!(out, "  {}", style.cut(&line, width))
+}
+
+fn numbers(numbers: &[Number], style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    const COLUMNS: [Column; 3] =
+        [Column::new("").shrink_to(8), Column::new("").right(), Column::new("").shrink_to(6).drop_rank(1)];
+    let rows: Vec<Vec<Cell>> = numbers
+        .iter()
+        .map(|number| {
+            let limit = number.limit.map(|limit| format!("limit {}", rule::amount(limit, number.unit)));
+            vec![
+                Cell::plain(number.name.replace('_', " ")),
+                Cell::plain(rule::amount(number.value, number.unit)),
+                Cell::painted(Paint::Dim, limit.unwrap_or_default()),
+            ]
+        })
+        .collect();
+    let width = style.width.map(|width| width.saturating_sub(2));
+    for line in render(&COLUMNS, &rows, false, &Style { width, ..*style }).lines() {
+        writeln!(out, "  {line}")?;
+    }
+    Ok(())
+}
+
+fn evidence(line: &EvidenceLine, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let what = line.tool.as_deref().unwrap_or(&line.type_name);
+    let mut parts = vec![format!("{}  {}", style.time_of_day(line.ts), sanitize(what))];
+    parts.extend(line.error_kind.as_deref().map(|kind| sanitize(kind).replace('_', " ")));
+    parts.extend(line.error_message.as_deref().map(|text| sanitize(first_line(text)).into_owned()));
+    writeln!(out, "  {}", cut_indented(&parts.join(style.dot()), 2, style))?;
+    let indent = " ".repeat(16);
+    if let Some(path) = line.path.as_deref() {
+        let at = line.at.map(|at| format!(":{at}")).unwrap_or_default();
+        let number = line.line.map(|number| format!(" (line {number})")).unwrap_or_default();
+        let place = format!("{at}{number}");
+        let room = style.width.map_or(usize::MAX, |width| width.saturating_sub(indent.len() + place.len()));
+        let path = sanitize(path);
+        let place = format!("{}{place}", elide_middle(&path, room, style.ellipsis()));
+        writeln!(out, "{indent}{}", style.paint(Paint::Cyan, &cut_indented(&place, indent.len(), style)))?;
+    }
+    if let Some(source_line) = line.source_line.as_deref() {
+        let text = sanitize(first_line(source_line));
+        writeln!(out, "{indent}{}", style.paint(Paint::Dim, &cut_indented(&text, indent.len(), style)))?;
+    }
+    Ok(())
+}
+
+fn cut_indented(text: &str, indent: usize, style: &Style) -> String {
+    match style.width {
+        Some(width) => style.cut(text, width.saturating_sub(indent)).into_owned(),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::text::display_width;
+    use crate::projection::health::{Health, Reason};
+    use crate::view::fixture::{ago, now, task_b};
+
+    fn model() -> ExplainModel {
+        let failure = |minutes, call: &str, message: &str, at| EvidenceLine {
+            ts: ago(minutes),
+            type_name: "tool.failed".to_owned(),
+            tool: Some("Bash".to_owned()),
+            call: Some(call.to_owned()),
+            error_kind: Some("exit_code".to_owned()),
+            error_message: Some(message.to_owned()),
+            path: Some("/home/someone/.claude/projects/-srv-project/4c8f6a2e.jsonl".to_owned()),
+            at: Some(at),
+            ..EvidenceLine::default()
+        };
+        let last = EvidenceLine {
+            line: Some(112),
+            source_line: Some("{\"type\":\"user\"}\u{1b}[31m".to_owned()),
+            ..failure(2, "c3", "make: *** [all] Error 2\nsecond line", 51_022)
+        };
+        ExplainModel {
+            status: task_b(),
+            evidence: vec![failure(4, "c1", "exit 1", 48_213), failure(3, "c2", "exit 1", 49_990), last],
+            policy: Policy::default(),
+        }
+    }
+
+    fn shown(width: Option<usize>) -> String {
+        let mut out = Vec::new();
+        text(&model(), now(), &Style { width, ..Style::plain() }, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_verdict_is_explained_down_to_the_byte() {
+        insta::assert_snapshot!(shown(None), @r#"
+        Task B (bg_def456)
+        ⚠ Struggling: 3 tool failures in a row
+        since 2026-11-16 09:39:00 (2m ago)
+
+        Rule
+          struggling: 3 or more counted failures in a row in one thread of work; results that were refused, cancelled or rate limited neither count nor reset
+
+        Numbers
+          consecutive failures  3  limit 3
+
+        Evidence
+          09:37:00.000  Bash · exit code · exit 1
+                        /home/someone/.claude/projects/-srv-project/4c8f6a2e.jsonl:48213
+          09:38:00.000  Bash · exit code · exit 1
+                        /home/someone/.claude/projects/-srv-project/4c8f6a2e.jsonl:49990
+          09:39:00.000  Bash · exit code · make: *** [all] Error 2
+                        /home/someone/.claude/projects/-srv-project/4c8f6a2e.jsonl:51022 (line 112)
+                        {"type":"user"}^[[31m
+
+        What would change it
+          one success in that thread of work resets the streak
+        "#);
+    }
+
+    #[test]
+    fn the_tool_over_its_budget_is_named() {
+        let mut model = model();
+        model.status.verdict.health = Health::Stuck;
+        model.status.verdict.reason = Some(Reason::ToolOverBudget);
+        model.status.verdict.numbers =
+            vec![Number { name: "open_call", value: 1_320_000.0, limit: Some(900_000.0), unit: "ms" }];
+        let mut out = Vec::new();
+        text(&model, now(), &Style::plain(), &mut out).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert!(
+            shown.contains("◌ Stuck: Bash has run for 22 minutes, its budget is 15 minutes\n"),
+            "{shown}"
+        );
+        assert!(shown.contains("open call  22 minutes  limit 15 minutes\n"), "{shown}");
+    }
+
+    #[test]
+    fn an_explanation_fits_its_page() {
+        insta::assert_snapshot!(shown(Some(60)), @r#"
+        Task B (bg_def456)
+        ⚠ Struggling: 3 tool failures in a row
+        since 2026-11-16 09:39:00 (2m ago)
+
+        Rule
+          struggling: 3 or more counted failures in a row in one
+          thread of work; results that were refused, cancelled or
+          rate limited neither count nor reset
+
+        Numbers
+          consecutive failures  3  limit 3
+
+        Evidence
+          09:37:00.000  Bash · exit code · exit 1
+                        /home/someon…rv-project/4c8f6a2e.jsonl:48213
+          09:38:00.000  Bash · exit code · exit 1
+                        /home/someon…rv-project/4c8f6a2e.jsonl:49990
+          09:39:00.000  Bash · exit code · make: *** [all] Error 2
+                        /home/so…ect/4c8f6a2e.jsonl:51022 (line 112)
+                        {"type":"user"}^[[31m
+
+        What would change it
+          one success in that thread of work resets the streak
+        "#);
+        for width in [20, 40, 60] {
+            assert!(
+                shown(Some(width)).lines().all(|line| display_width(line) <= width),
+                "{}",
+                shown(Some(width))
+            );
+        }
+    }
+
+    #[test]
+    fn the_json_says_the_same() {
+        let mut out = Vec::new();
+        json(&model(), now(), "0.1.0", &mut out).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(value["task"]["task"], "bg_def456");
+        assert_eq!(
+            value["numbers"],
+            serde_json::json!([{"name": "consecutive_failures", "value": 3.0, "limit": 3.0, "unit": ""}])
+        );
+        assert_eq!(value["evidence"][2]["at"], 51_022);
+        assert_eq!(value["evidence"][2]["source_line"], "{\"type\":\"user\"}\u{1b}[31m");
+        assert_eq!(value["would_change"], "one success in that thread of work resets the streak");
+    }
+}

@@ -1,12 +1,17 @@
 //! Model → bytes. Reads no file, asks no clock.
 
+pub mod empty;
 pub mod explain;
-pub mod page;
+pub mod message;
 pub mod palette;
 pub mod report_json;
 pub mod report_markdown;
+pub mod rule;
 pub mod show;
 pub mod status;
 pub mod status_json;
 pub mod table;
 pub mod tail;
+
+#[cfg(test)]
+mod fixture;

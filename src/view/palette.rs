@@ -96,12 +96,6 @@ impl Style {
         if self.ascii { ", " } else { " · " }
     }
 
-    /// What stands between from and to, with its spaces.
-    #[must_use]
-    pub const fn arrow(&self) -> &'static str {
-        if self.ascii { " -> " } else { " → " }
-    }
-
     /// The text, cut to `width` columns.
     #[must_use]
     pub fn cut<'a>(&self, text: &'a str, width: usize) -> Cow<'a, str> {

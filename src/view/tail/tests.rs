@@ -73,10 +73,11 @@ fn ascii_pages_get_ascii_separators() {
 
 #[test]
 fn colour_says_nothing_that_the_text_does_not() {
+    let escape = regex::Regex::new("\u{1b}\\[[0-9]+m").unwrap();
     for width in [None, Some(80), Some(40), Some(10)] {
         let plain = Style { width, ..Style::plain() };
         let colored = all(&Style { color: true, ..plain });
-        let stripped = regex::Regex::new("\u{1b}\\[[0-9]+m").unwrap().replace_all(&colored, "").into_owned();
+        let stripped = escape.replace_all(&colored, "").into_owned();
         assert_eq!(stripped, all(&plain));
     }
     let colored = shown(LINES[2], &Style { color: true, ..Style::plain() });

@@ -1,0 +1,36 @@
+//! The configuration file. Flags go before `AGENTLOG_*`, these before `.agents/agentlog.toml`.
+
+use crate::app::exit::{Exit, Failure};
+use crate::app::project::Project;
+use crate::projection::policy::Policy;
+use serde::Deserialize;
+
+/// What `agentlog init` writes: every key with its default, commented out.
+pub const TEMPLATE: &str = include_str!("agentlog.toml");
+
+/// The settings of a project.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The limits of the health rules.
+    pub health: Policy,
+}
+
+/// Reads the file; a missing one means the defaults, unless it was named on the command line.
+///
+/// # Errors
+/// When the file cannot be read or does not fit; the message names the place.
+pub fn load(project: &Project) -> Result<Config, Failure> {
+    let path = &project.config;
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !project.config_is_named => {
+            return Ok(Config::default());
+        }
+        Err(error) => return Err(Failure::new(Exit::Configuration, format!("{}: {error}", path.display()))),
+    };
+    toml::from_str(&text).map_err(|error| {
+        Failure::new(Exit::Configuration, format!("{}: {}", path.display(), error.to_string().trim_end()))
+            .hint("`agentlog init` in an empty directory writes a file with every key and its default")
+    })
+}

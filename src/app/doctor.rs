@@ -1,0 +1,202 @@
+//! `agentlog doctor`: is the set-up right, is the log whole, are the sources there and understood?
+//!
+//! It reads and reports; it mends nothing. Each finding says what to do about it.
+
+use crate::app::environment;
+use crate::app::exit::Exit;
+use crate::app::log::Reader;
+use crate::app::{Context, ingest};
+use crate::base::text;
+use crate::cli::command::{Doctor, TextOutput};
+use crate::event::body::Body;
+use crate::event::codec::Decoded;
+use crate::source::Scope;
+use serde::Serialize;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Grade {
+    Good,
+    Note,
+    Bad,
+}
+
+/// One thing looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    grade: Grade,
+    subject: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
+}
+
+/// Looks at everything and prints it.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn run(context: &Context, arguments: &Doctor) -> anyhow::Result<Exit> {
+    let mut findings = vec![project(context), log_folder(context)];
+    let (log, damaged) = log(context);
+    findings.extend(log);
+    let sources_start = findings.len();
+    findings.extend(sources(context)?);
+    findings.extend(foreign_program());
+    let broken = findings.iter().skip(sources_start).any(|finding| finding.grade == Grade::Bad);
+    match arguments.output {
+        TextOutput::Json => {
+            let document = serde_json::json!({
+                "schema_version": 1, "generated_at": context.now(), "tool_version": env!("CARGO_PKG_VERSION"),
+                "findings": findings,
+            });
+            writeln!(context.out(), "{}", serde_json::to_string_pretty(&document)?)?;
+        }
+        TextOutput::Text => print_text(context, &findings)?,
+    }
+    Ok(match (damaged, broken, findings.iter().any(|finding| finding.grade == Grade::Bad)) {
+        (true, ..) => Exit::Damaged,
+        (_, true, _) => Exit::SourceUnavailable,
+        (.., true) => Exit::Io,
+        _ => Exit::Done,
+    })
+}
+
+fn print_text(context: &Context, findings: &[Finding]) -> anyhow::Result<()> {
+    let mut out = context.out();
+    let count = |grade| findings.iter().filter(|finding| finding.grade == grade).count() as u64;
+    match count(Grade::Bad) {
+        0 => writeln!(out, "all is well, {}", text::plural(count(Grade::Note), "note"))?,
+        bad => writeln!(out, "{} to look at, {}", text::plural(bad, "problem"), text::plural(count(Grade::Note), "note"))?,
+    }
+    for finding in findings {
+        let symbol = match (finding.grade, context.style.ascii) {
+            (Grade::Good, false) => "✓",
+            (Grade::Note, false) => "·",
+            (Grade::Bad, false) => "✗",
+            (Grade::Good, true) => "[ok]",
+            (Grade::Note, true) => "[--]",
+            (Grade::Bad, true) => "[xx]",
+        };
+        writeln!(out, "{symbol} {}: {}", text::sanitize(&finding.subject), text::sanitize(&finding.message))?;
+        if let Some(advice) = &finding.advice {
+            writeln!(out, "    {advice}")?;
+        }
+    }
+    Ok(())
+}
+
+fn finding(grade: Grade, subject: &str, message: impl Into<String>) -> Finding {
+    Finding { grade, subject: subject.to_owned(), message: message.into(), advice: None }
+}
+
+fn project(context: &Context) -> Finding {
+    match &context.project.root {
+        None => finding(Grade::Good, "project", "the log of all projects"),
+        Some(root) if root.join(".agents").is_dir() => {
+            finding(Grade::Good, "project", root.display().to_string())
+        }
+        Some(root) => Finding {
+            advice: Some("`agentlog init` makes it; `agentlog watch` and `agentlog import` do so too".into()),
+            ..finding(Grade::Note, "project", format!("{} has no .agents yet", root.display()))
+        },
+    }
+}
+
+fn log_folder(context: &Context) -> Finding {
+    let logs = &context.project.logs;
+    let existing = logs.ancestors().find(|folder| folder.exists()).unwrap_or(logs);
+    let writable = rustix::fs::access(existing, rustix::fs::Access::WRITE_OK).is_ok();
+    if writable {
+        finding(Grade::Good, "log folder", logs.display().to_string())
+    } else {
+        Finding {
+            advice: Some("give yourself write permission, or name another folder with --log-dir".into()),
+            ..finding(Grade::Bad, "log folder", format!("{} is not writable", existing.display()))
+        }
+    }
+}
+
+/// The state of the log, the sources that drifted, and whether anything is damaged.
+fn log(context: &Context) -> (Vec<Finding>, bool) {
+    let mut reader = Reader::new(&context.project.logs);
+    let mut drifted = Vec::new();
+    let read = reader.advance(&mut |_, decoded, _| {
+        if let Decoded::Known(line) = decoded
+            && let Body::SourceDrifted { path, text, .. } = &line.event.body
+        {
+            let message = text.as_deref().unwrap_or("nothing in it is recognised any more").to_owned();
+            drifted.push((path.as_deref().unwrap_or("a source").to_owned(), message));
+        }
+    });
+    let counts = &reader.counts;
+    let mut findings = Vec::new();
+    match read {
+        Err(error) => findings.push(finding(Grade::Bad, "log", error.to_string())),
+        Ok(()) if counts.damaged > 0 => findings.push(Finding {
+            advice: Some("`agentlog verify` lists the places; every other line is readable".into()),
+            ..finding(
+                Grade::Bad,
+                "log",
+                format!("{}, first {}", text::plural(counts.damaged, "damaged line"), counts.first_damage.as_deref().unwrap_or("?")),
+            )
+        }),
+        Ok(()) => findings.push(finding(Grade::Good, "log", format!("{}, none damaged", text::plural(counts.known, "event")))),
+    }
+    if counts.unknown > 0 {
+        findings.push(finding(Grade::Note, "log", format!("{} of types this version does not know", text::plural(counts.unknown, "event"))));
+    }
+    drifted.sort();
+    drifted.dedup();
+    findings.extend(drifted.into_iter().map(|(path, message)| Finding {
+        advice: Some("its format may have changed: please report it, with the version of the agent".into()),
+        ..finding(Grade::Bad, &path, message)
+    }));
+    (findings, counts.damaged > 0)
+}
+
+fn sources(context: &Context) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let horizon = Some(ingest::first_start_horizon(context.now()));
+    let here = environment::env(&context.project, Scope::Project(context.project.roots()), horizon)?;
+    let everywhere = environment::env(&context.project, Scope::Global, None)?;
+    for (mut own, mut all) in environment::sources().into_iter().zip(environment::sources()) {
+        let (here, all_found) = (own.discover(&here), all.discover(&everywhere));
+        let name = own.name();
+        let places = |roots: &[PathBuf]| roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ");
+        let roots = if all_found.roots.is_empty() { places(&here.roots) } else { places(all_found.roots.get(..1).unwrap_or_default()) };
+        let total = all_found.inputs.len().max(here.inputs.len());
+        let message = match (total, here.inputs.len()) {
+            (0, _) => "nothing found on this machine".to_owned(),
+            (total, here) => format!("{} in {roots}; {here} of this project and the last 7 days", text::plural(total as u64, "file")),
+        };
+        findings.push(finding(if total == 0 { Grade::Note } else { Grade::Good }, name, message));
+        let mut problems = here.problems;
+        problems.extend(all_found.problems.into_iter().filter(|problem| !matches!(problem.message.as_str(), "")));
+        problems.sort_by(|a, b| a.path.cmp(&b.path));
+        problems.dedup();
+        findings.extend(problems.into_iter().map(|problem| Finding {
+            advice: Some("is the file readable for you, and written by a supported version?".into()),
+            ..finding(Grade::Bad, &problem.path.display().to_string(), problem.message)
+        }));
+    }
+    Ok(findings)
+}
+
+/// Another program of the same name that a shell would start first.
+fn foreign_program() -> Option<Finding> {
+    let own = std::env::current_exe().ok()?.canonicalize().ok()?;
+    let first = std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|folder| folder.join("agentlog"))
+        .find(|path| is_executable(path))?;
+    (first.canonicalize().ok()? != own).then(|| Finding {
+        advice: Some(format!("this program is {}", own.display())),
+        ..finding(Grade::Note, "PATH", format!("a shell starts another agentlog: {}", first.display()))
+    })
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}

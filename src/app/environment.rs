@@ -1,0 +1,81 @@
+//! What sources may know of this machine, and the key of keyed hashes.
+
+use crate::app::project::Project;
+use crate::base::clock::Timestamp;
+use crate::base::{fs, random};
+use crate::source::claude_code::ClaudeCode;
+use crate::source::worktree::Worktree;
+use crate::source::{Env, Scope, Source};
+use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+
+const KEY_FILE: &str = "hash_key";
+
+/// All sources. A new kind of thing to watch is one more line here.
+#[must_use]
+pub fn sources() -> Vec<Box<dyn Source>> {
+    vec![Box::new(ClaudeCode::new()), Box::new(Worktree::new())]
+}
+
+/// The environment of the sources for this scope.
+///
+/// # Errors
+/// When the hash key can be neither read nor made.
+pub fn env(project: &Project, scope: Scope, modified_since: Option<Timestamp>) -> anyhow::Result<Env> {
+    Ok(Env {
+        home: variable("HOME").unwrap_or_default(),
+        claude_config_dir: variable("CLAUDE_CONFIG_DIR"),
+        host: host(),
+        scope,
+        modified_since,
+        hash_key: hash_key(project)?,
+    })
+}
+
+/// The name of this machine.
+#[must_use]
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// A path-valued variable that is set and not empty.
+#[must_use]
+pub fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The key of this installation: hashes of the same input are equal in all its projects, and cannot be guessed from
+/// outside. Where the user's state directory is not writable the key belongs to the project.
+fn hash_key(project: &Project) -> anyhow::Result<[u8; 32]> {
+    let user = variable("XDG_STATE_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".local/state")))
+        .map(|state| state.join("agentlog"));
+    let folders = user.into_iter().chain([project.state.clone()]);
+    let mut first_error = None;
+    for folder in folders {
+        match key_in(&folder) {
+            Ok(key) => return Ok(key),
+            Err(error) => {
+                first_error.get_or_insert((folder, error));
+            }
+        }
+    }
+    let (folder, error) = first_error.context("there is no directory for the hash key")?;
+    Err(error).with_context(|| format!("{}", folder.join(KEY_FILE).display()))
+}
+
+fn key_in(folder: &Path) -> std::io::Result<[u8; 32]> {
+    let path = folder.join(KEY_FILE);
+    match std::fs::read(&path) {
+        Ok(bytes) => bytes.try_into().map_err(|_| std::io::Error::other("not a key of 32 bytes; remove the file")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut key = [0; 32];
+            random::fill(&mut key)?;
+            fs::create_private_dir(folder)?;
+            fs::replace(&path, &key)?;
+            // Another process may have made one at the same moment: what is on disk now is the key.
+            std::fs::read(&path)?.try_into().map_err(|_| std::io::Error::other("not a key of 32 bytes; remove the file"))
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,50 @@
+//! `agentlog import`: history, once. Importing the same again adds nothing.
+
+use crate::app::Context;
+use crate::app::environment;
+use crate::app::exit::{Exit, Failure};
+use crate::app::ingest::{Ingest, Outcome};
+use crate::base::text;
+use crate::cli::command::Import;
+use crate::source::{Problem, Scope};
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Reads everything under the paths and tells what came of it.
+///
+/// # Errors
+/// When the log cannot be written.
+pub fn run(context: &Context, arguments: &Import) -> anyhow::Result<Exit> {
+    let mut paths = Vec::new();
+    let mut missing = Vec::new();
+    for path in &arguments.paths {
+        match std::fs::canonicalize(path) {
+            Ok(path) => paths.push(path),
+            Err(error) => missing.push(Problem { path: path.clone(), message: error.to_string() }),
+        }
+    }
+    let outcome = if paths.is_empty() { Outcome::default() } else { import(context, paths)? };
+    for problem in missing.iter().chain(&outcome.problems) {
+        context.warn(&problem.to_string());
+    }
+    if outcome.input_count == 0 {
+        let paths = arguments.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        return Err(Failure::new(
+            if missing.is_empty() { Exit::NothingMatched } else { Exit::Io },
+            format!("{paths}: nothing to import"),
+        )
+        .hint("name transcripts (*.jsonl), status.json files or folders of them; `agentlog doctor` lists what there is")
+        .into());
+    }
+    let events = text::plural(outcome.event_count, "new event");
+    let inputs = text::plural(u64::try_from(outcome.input_count)?, "file");
+    writeln!(context.out(), "{events} from {inputs} in {}", context.project.logs.display())?;
+    let unreadable = !missing.is_empty() || !outcome.problems.is_empty();
+    Ok(if unreadable { Exit::Io } else { Exit::Done })
+}
+
+fn import(context: &Context, paths: Vec<PathBuf>) -> anyhow::Result<Outcome> {
+    let env = environment::env(&context.project, Scope::Paths(paths), None)?;
+    let mut ingest = Ingest::new(context.clock.as_ref(), &context.project, env, environment::sources())?;
+    ingest.catch_up()
+}

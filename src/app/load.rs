@@ -1,0 +1,305 @@
+//! The state of all tasks: from the checkpoint and what was appended since, or from the whole log.
+//!
+//! The checkpoint is a cache. Whatever does not fit exactly (another program version, a segment that is not as it was)
+//! makes it worthless, never wrong: then the log is folded from its start.
+
+use crate::app::Context;
+use crate::app::fold::{self, Fold, Folded};
+use crate::app::log::{Counts, Location, Place, Reader};
+use crate::base::clock::Timestamp;
+use crate::base::lock::FileLock;
+use crate::base::{fs, text};
+use crate::event::codec::{Decoded, Decoder};
+use crate::event::envelope::{Event, Stream};
+use crate::journal::segment;
+use crate::projection::checkpoint::{Checkpoint, Encoded, SegmentPosition};
+use crate::projection::edge::{self, Edge};
+use crate::projection::state::Projection;
+use crate::projection::status::TaskStatus;
+use anyhow::Context as _;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+const HOT_FILE: &str = "checkpoint.hot";
+/// A checkpoint is written anew when this much was appended since the last one: below, folding is cheaper than writing.
+const CHECKPOINT_AFTER_BYTES: u64 = 1024 * 1024;
+
+/// The state as it is now, and the place in the log from which it goes on.
+pub struct Live<'a> {
+    context: &'a Context,
+    checkpoint: Checkpoint,
+    reader: Reader,
+    stored: BTreeMap<Stream, Place>,
+}
+
+impl<'a> Live<'a> {
+    /// The present state.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn load(context: &'a Context) -> anyhow::Result<Self> {
+        let logs = &context.project.logs;
+        let mut live = match stored_checkpoint(context) {
+            Some(checkpoint) => {
+                let stored = places(&checkpoint.positions);
+                let reader = Reader::from_places(logs, stored.clone());
+                Self { context, checkpoint, reader, stored }
+            }
+            None => Self::fold_all(context)?,
+        };
+        live.advance()?;
+        if live.checkpoint.needs_cold() && !live.join_cold() {
+            live = Self::fold_all(context)?;
+        }
+        mention_damage(context, &live.reader.counts);
+        live.save_if_due();
+        Ok(live)
+    }
+
+    /// Folds what was appended since.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn advance(&mut self) -> anyhow::Result<()> {
+        let projection = &mut self.checkpoint.projection;
+        self.reader
+            .advance(&mut |_, decoded, _| {
+                if let Decoded::Known(line) = decoded {
+                    projection.apply(&line.event);
+                }
+            })
+            .with_context(|| unreadable(&self.context.project.logs))
+    }
+
+    /// Adds the tasks that ended long ago, which are kept apart.
+    ///
+    /// # Errors
+    /// When they have to be folded from the log and that cannot be read.
+    pub fn with_all(mut self) -> anyhow::Result<Self> {
+        if self.checkpoint.cold_task_count() > 0 && !self.join_cold() {
+            self = Self::fold_all(self.context)?;
+        }
+        Ok(self)
+    }
+
+    /// All tasks at an instant, by id.
+    #[must_use]
+    pub fn tasks(&self, now: Timestamp) -> Vec<TaskStatus> {
+        self.checkpoint.projection.tasks(now, &self.context.config.health)
+    }
+
+    /// Stores the state, so that the next start folds only what comes after. A failure costs time, nothing else.
+    pub fn save(&mut self) {
+        let places = self.reader.places();
+        let Some(positions) = positions(&self.context.project.logs, &places) else { return };
+        let now = self.context.now();
+        if self.checkpoint.should_move(now) && !self.join_cold() {
+            return;
+        }
+        self.checkpoint.positions = positions;
+        let encoded = self.checkpoint.clone().encode(now);
+        if store(&self.context.project.state, &encoded).is_ok() {
+            self.stored = places;
+        }
+    }
+
+    fn save_if_due(&mut self) {
+        let bytes = |places: &BTreeMap<Stream, Place>| places.values().map(|place| place.offset).sum::<u64>();
+        if bytes(&self.reader.places()).abs_diff(bytes(&self.stored)) >= CHECKPOINT_AFTER_BYTES {
+            self.save();
+        }
+    }
+
+    fn fold_all(context: &'a Context) -> anyhow::Result<Self> {
+        let logs = &context.project.logs;
+        let Folded { fold, counts, places } = fold::fold(logs, &BTreeMap::new(), threads(), States::default)
+            .with_context(|| unreadable(logs))?;
+        let mut reader = Reader::from_places(logs, places);
+        reader.counts = counts;
+        let checkpoint = Checkpoint::of(fold.projection, Vec::new());
+        Ok(Self { context, checkpoint, reader, stored: BTreeMap::new() })
+    }
+
+    /// Joins the cold part; tells whether that was possible.
+    fn join_cold(&mut self) -> bool {
+        let Some(name) = self.checkpoint.cold_name() else { return true };
+        std::fs::read(self.context.project.state.join(name))
+            .is_ok_and(|bytes| self.checkpoint.join_cold(&bytes).is_ok())
+    }
+}
+
+/// The tasks as they were at an instant: the fold, in log order, of the events up to it.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn tasks_at(context: &Context, at: Timestamp) -> anyhow::Result<Vec<TaskStatus>> {
+    let logs = &context.project.logs;
+    let new = || States { until: Some(at), ..States::default() };
+    let folded = fold::fold(logs, &BTreeMap::new(), threads(), new).with_context(|| unreadable(logs))?;
+    mention_damage(context, &folded.counts);
+    Ok(folded.fold.projection.tasks(at, &context.config.health))
+}
+
+/// The tasks now, or at `at`; with those that ended long ago if `all`.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn tasks(context: &Context, at: Option<Timestamp>, all: bool) -> anyhow::Result<Vec<TaskStatus>> {
+    match at {
+        Some(at) => tasks_at(context, at),
+        None => {
+            let live = Live::load(context)?;
+            let live = if all { live.with_all()? } else { live };
+            Ok(live.tasks(context.now()))
+        }
+    }
+}
+
+/// All changes of health up to an instant.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn edges(context: &Context, until: Timestamp) -> anyhow::Result<Vec<Edge>> {
+    let mut lines: Vec<(Timestamp, Vec<u8>)> = Vec::new();
+    let mut reader = Reader::new(&context.project.logs);
+    reader.advance(&mut |_, decoded, line| {
+        if let Decoded::Known(known) = decoded
+            && known.event.task.is_some()
+        {
+            lines.push((known.event.ts, line.to_vec()));
+        }
+    })?;
+    lines.sort_by_key(|(ts, _)| *ts);
+    let events: Vec<Event<'_>> = lines
+        .iter()
+        .filter_map(|(ts, line)| match Decoder::after("", *ts).decode(line, 0) {
+            Decoded::Known(line) => Some(line.event),
+            _ => None,
+        })
+        .collect();
+    Ok(edge::edges(&events, until, &context.config.health))
+}
+
+/// Says once, on standard error, that something in the log was passed over.
+pub fn mention_damage(context: &Context, counts: &Counts) {
+    if counts.damaged > 0 {
+        let lines = text::plural(counts.damaged, "damaged line");
+        let first = counts.first_damage.as_deref().unwrap_or_default();
+        context.note(&format!("note: {lines} passed over, first in {first}; `agentlog verify` lists all"));
+    }
+}
+
+/// How many threads read the log.
+#[must_use]
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(8)
+}
+
+/// One decoder per segment, for lines that arrive in any order of streams.
+#[derive(Default)]
+pub struct Decoders {
+    decoders: HashMap<String, Decoder>,
+}
+
+impl Decoders {
+    /// Decodes a line of the segment `seg`.
+    pub fn decode<'l>(&mut self, seg: &str, line: &'l [u8], offset: u64) -> Decoded<'l> {
+        if !self.decoders.contains_key(seg) {
+            self.decoders.insert(seg.to_owned(), Decoder::new(seg));
+        }
+        match self.decoders.get_mut(seg) {
+            Some(decoder) => decoder.decode(line, offset),
+            None => Decoder::new(seg).decode(line, offset),
+        }
+    }
+}
+
+/// The projection as a fold over lines.
+#[derive(Default)]
+struct States {
+    projection: Projection,
+    until: Option<Timestamp>,
+}
+
+impl Fold for States {
+    fn take(&mut self, _: &Location<'_>, decoded: &Decoded<'_>) {
+        if let Decoded::Known(line) = decoded
+            && self.until.is_none_or(|until| line.event.ts <= until)
+        {
+            self.projection.apply(&line.event);
+        }
+    }
+
+    fn merge(&mut self, later: Self) {
+        self.projection.merge(later.projection);
+    }
+}
+
+/// The stored checkpoint, if it fits the segments as they are.
+fn stored_checkpoint(context: &Context) -> Option<Checkpoint> {
+    let bytes = std::fs::read(context.project.state.join(HOT_FILE)).ok()?;
+    let checkpoint = Checkpoint::decode(&bytes).ok()?;
+    let fits = checkpoint.positions.iter().all(|position| {
+        let segments = segment::segments(&context.project.logs, &position.stream).unwrap_or_default();
+        let found = segments.iter().find(|segment| segment.seg == position.seg);
+        found.is_some_and(|segment| {
+            segment.bytes >= position.offset_bytes
+                && File::open(&segment.path)
+                    .and_then(|file| fs::tail_hash(&file, position.offset_bytes))
+                    .is_ok_and(|hash| hash == position.tail_hash)
+        })
+    });
+    fits.then_some(checkpoint)
+}
+
+/// The places as positions with the hashes of the bytes before them, after making these bytes durable: a checkpoint must
+/// never be ahead of the log it was made from.
+fn positions(logs: &Path, places: &BTreeMap<Stream, Place>) -> Option<Vec<SegmentPosition>> {
+    places
+        .iter()
+        .map(|(stream, place)| {
+            let segments = segment::segments(logs, stream.name()).ok()?;
+            let segment = segments.iter().find(|segment| segment.seg == place.seg)?;
+            let file = File::open(&segment.path).ok()?;
+            file.sync_data().ok()?;
+            let tail_hash = fs::tail_hash(&file, place.offset).ok()?;
+            let (stream, seg) = (stream.name().to_owned(), place.seg.clone());
+            Some(SegmentPosition { stream, seg, offset_bytes: place.offset, tail_hash })
+        })
+        .collect()
+}
+
+fn places(positions: &[SegmentPosition]) -> BTreeMap<Stream, Place> {
+    positions
+        .iter()
+        .filter_map(|position| {
+            let place = Place { seg: position.seg.clone(), offset: position.offset_bytes };
+            Some((Stream::of_name(&position.stream)?, place))
+        })
+        .collect()
+}
+
+/// Writes the cold part first, then the hot one that names it; then removes what no hot part names any more.
+fn store(state: &Path, encoded: &Encoded) -> std::io::Result<()> {
+    fs::create_private_dir(state)?;
+    // Two programs that store at once would remove each other's cold part; the second one leaves it to the first.
+    let Some(_guard) = FileLock::acquire(&state.join("checkpoint.lock"), Duration::ZERO)? else { return Ok(()) };
+    if let Some((name, bytes)) = &encoded.cold {
+        fs::replace(&state.join(name), bytes)?;
+    }
+    fs::replace(&state.join(HOT_FILE), &encoded.hot)?;
+    let named = Checkpoint::decode(&encoded.hot).ok().and_then(|checkpoint| checkpoint.cold_name());
+    for entry in std::fs::read_dir(state)?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with("cold-") && Some(&name) != named.as_ref() {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn unreadable(logs: &Path) -> String {
+    format!("cannot read the log in {}", logs.display())
+}

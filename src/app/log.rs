@@ -1,0 +1,171 @@
+//! Reading the log: every line of every stream once, from wherever a reader stands.
+//!
+//! Live, replay and tests come through here. Lines are decoded and handed on; what is damaged is counted.
+
+use crate::event::codec::{Decoded, Decoder};
+use crate::event::envelope::Stream;
+use crate::journal::read::SegmentReader;
+use crate::journal::segment::{self, Segment};
+use crate::base::lines::Piece;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where a line stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Location<'a> {
+    /// The stream.
+    pub stream: Stream,
+    /// The identity of the segment.
+    pub seg: &'a str,
+    /// The byte offset of the line in the segment.
+    pub offset: u64,
+}
+
+/// What was met on the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Events of known types.
+    pub known: u64,
+    /// Of those, lines without a checksum.
+    pub unchecked: u64,
+    /// Good lines of unknown types.
+    pub unknown: u64,
+    /// Damaged lines.
+    pub damaged: u64,
+    /// The first damaged line: stream, segment and offset, and what is wrong.
+    pub first_damage: Option<String>,
+}
+
+impl Counts {
+    /// Counts one decoded line.
+    pub fn add(&mut self, decoded: &Decoded<'_>, location: &Location<'_>) {
+        match decoded {
+            Decoded::Known(line) => {
+                self.known += 1;
+                if line.integrity == crate::base::frame::Integrity::Unchecked {
+                    self.unchecked += 1;
+                }
+            }
+            Decoded::Unknown(_) => self.unknown += 1,
+            Decoded::Malformed(malformed) => self.damage(location, &malformed.to_string()),
+        }
+    }
+
+    /// Counts one damaged line.
+    pub fn damage(&mut self, location: &Location<'_>, what: &str) {
+        self.damaged += 1;
+        self.first_damage.get_or_insert_with(|| {
+            format!("{}.jsonl, byte {}: {what}", location.stream.name(), location.offset)
+        });
+    }
+
+    /// The counts of two readings.
+    pub fn merge(&mut self, other: Self) {
+        self.known += other.known;
+        self.unchecked += other.unchecked;
+        self.unknown += other.unknown;
+        self.damaged += other.damaged;
+        if self.first_damage.is_none() {
+            self.first_damage = other.first_damage;
+        }
+    }
+}
+
+/// How far a stream was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The segment.
+    pub seg: String,
+    /// The first byte not read.
+    pub offset: u64,
+}
+
+/// A reader that remembers where it stands in each stream.
+#[derive(Debug)]
+pub struct Reader {
+    logs: PathBuf,
+    places: BTreeMap<Stream, (Place, Decoder)>,
+    /// What was met so far.
+    pub counts: Counts,
+}
+
+impl Reader {
+    /// A reader at the beginning of all streams.
+    #[must_use]
+    pub fn new(logs: &Path) -> Self {
+        Self { logs: logs.to_path_buf(), places: BTreeMap::new(), counts: Counts::default() }
+    }
+
+    /// A reader that goes on from these places.
+    #[must_use]
+    pub fn from_places(logs: &Path, places: BTreeMap<Stream, Place>) -> Self {
+        let places = places
+            .into_iter()
+            .map(|(stream, place)| {
+                let decoder = Decoder::new(&place.seg);
+                (stream, (place, decoder))
+            })
+            .collect();
+        Self { logs: logs.to_path_buf(), places, counts: Counts::default() }
+    }
+
+    /// Where the reader stands.
+    #[must_use]
+    pub fn places(&self) -> BTreeMap<Stream, Place> {
+        self.places.iter().map(|(stream, (place, _))| (*stream, place.clone())).collect()
+    }
+
+    /// Reads what has come since the last call, stream by stream, and gives every good or damaged line to `take`.
+    ///
+    /// # Errors
+    /// When a segment cannot be read.
+    pub fn advance(&mut self, take: &mut dyn FnMut(&Location<'_>, &Decoded<'_>, &[u8])) -> io::Result<()> {
+        for stream in Stream::ALL {
+            let segments = segment::segments(&self.logs, stream.name())?;
+            let standing = self.places.get(&stream).map(|(place, _)| place.seg.clone());
+            let first = standing
+                .as_ref()
+                .and_then(|seg| segments.iter().position(|segment| &segment.seg == seg))
+                .unwrap_or(0);
+            for segment in segments.iter().skip(first) {
+                self.read_segment(stream, segment, take)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_segment(
+        &mut self,
+        stream: Stream,
+        segment: &Segment,
+        take: &mut dyn FnMut(&Location<'_>, &Decoded<'_>, &[u8]),
+    ) -> io::Result<()> {
+        let fresh = || (Place { seg: segment.seg.clone(), offset: 0 }, Decoder::new(&segment.seg));
+        let (place, decoder) = self.places.entry(stream).or_insert_with(fresh);
+        if place.seg != segment.seg {
+            (*place, *decoder) = fresh();
+        }
+        if place.offset >= segment.bytes {
+            return Ok(());
+        }
+        let mut reader = SegmentReader::open(&segment.path, place.offset)?;
+        while let Some(piece) = reader.next()? {
+            let at = |offset| Location { stream, seg: &segment.seg, offset };
+            match piece {
+                Piece::Line { bytes, .. } if bytes.trim_ascii().is_empty() => {}
+                Piece::Line { bytes, offset } => {
+                    let decoded = decoder.decode(bytes, offset);
+                    self.counts.add(&decoded, &at(offset));
+                    take(&at(offset), &decoded, bytes);
+                }
+                Piece::TooLong { length, offset } => {
+                    self.counts.damage(&at(offset), &format!("line of {length} bytes is too long"));
+                }
+                Piece::Torn { .. } => {}
+            }
+        }
+        place.offset = reader.offset();
+        Ok(())
+    }
+}

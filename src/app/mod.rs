@@ -1,0 +1,192 @@
+//! One file per command: wires the stages and does the input and output. The only place, beside `main`, that uses anyhow,
+//! and the only one that prints.
+
+pub mod config;
+pub mod demo;
+pub mod doctor;
+pub mod emit;
+pub mod environment;
+pub mod exit;
+pub mod explain;
+pub mod fold;
+pub mod import;
+pub mod ingest;
+pub mod init;
+pub mod load;
+pub mod log;
+pub mod positions;
+pub mod project;
+pub mod query;
+pub mod report;
+pub mod schema;
+pub mod show;
+pub mod status;
+pub mod tail;
+pub mod verify;
+pub mod watch;
+pub mod writer;
+
+use crate::app::config::Config;
+use crate::app::exit::{Exit, Failure};
+use crate::app::project::Project;
+use crate::base::clock::{Clock, FixedClock, SystemClock, Timestamp};
+use crate::base::text;
+use crate::base::zone::Zone;
+use crate::cli::{Cli, ColorWhen, Command, Global};
+use crate::query::instant;
+use crate::view::palette::Style;
+use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
+use std::path::PathBuf;
+
+/// Columns when standard output is no terminal.
+const COLUMNS_WITHOUT_TERMINAL: usize = 100;
+
+/// What every command needs.
+pub struct Context {
+    /// Where `now` comes from.
+    pub clock: Box<dyn Clock>,
+    /// The directory the command was started for.
+    pub directory: PathBuf,
+    /// The project and its log.
+    pub project: Project,
+    /// Its settings.
+    pub config: Config,
+    /// The reader's time zone.
+    pub zone: Zone,
+    /// How to draw.
+    pub style: Style,
+    quiet: bool,
+}
+
+impl Context {
+    /// Resolves the global flags.
+    ///
+    /// # Errors
+    /// When the directory, the zone or the configuration is not usable.
+    pub fn new(global: &Global) -> anyhow::Result<Self> {
+        let project = Project::find(global, &|name| std::env::var_os(name).map(PathBuf::from))?;
+        let config = config::load(&project)?;
+        let zone = Zone::parse(&global.tz).map_err(|error| {
+            Failure::new(Exit::Usage, error.to_string())
+                .hint("use local, utc or a name of the tz database such as Europe/Berlin")
+        })?;
+        let directory = global.directory.clone().unwrap_or_else(|| PathBuf::from("."));
+        Ok(Self {
+            clock: clock()?,
+            directory: std::fs::canonicalize(&directory).unwrap_or(directory),
+            project,
+            config,
+            zone,
+            style: style(global, zone),
+            quiet: global.quiet,
+        })
+    }
+
+    /// The present instant.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Standard output, buffered; flushed when dropped.
+    #[must_use]
+    pub fn out(&self) -> BufWriter<StdoutLock<'static>> {
+        BufWriter::with_capacity(64 * 1024, io::stdout().lock())
+    }
+
+    /// A time that was typed.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn instant(&self, typed: &str) -> Result<Timestamp, Failure> {
+        instant::parse(typed, self.now(), self.zone).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+    }
+
+    /// Advice on standard error, unless `--quiet`.
+    pub fn hint(&self, text: &str) {
+        if !self.quiet {
+            talk(&format!("hint: {text}"));
+        }
+    }
+
+    /// A remark on standard error, unless `--quiet`.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            talk(text);
+        }
+    }
+
+    /// A problem on standard error, always.
+    pub fn warn(&self, text: &str) {
+        talk(&format!("warning: {text}"));
+    }
+}
+
+/// Runs what was typed and tells how it ended; errors are printed here, once.
+#[must_use]
+pub fn run(cli: &Cli) -> Exit {
+    match dispatch(cli) {
+        Ok(exit) => exit,
+        Err(error) => {
+            let Some(exit) = exit::of_error(&error) else { return Exit::Done };
+            talk(&format!("agentlog: {error:#}"));
+            if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.hint.clone()) {
+                talk(&format!("hint: {hint}"));
+            }
+            exit
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
+    let context = Context::new(&cli.global)?;
+    match &cli.command {
+        None => status::run(&context, &crate::cli::command::Status::default()),
+        Some(Command::Init(_)) => init::run(&context),
+        Some(Command::Watch(arguments)) => watch::run(&context, arguments),
+        Some(Command::Status(arguments)) => status::run(&context, arguments),
+        Some(Command::Tail(arguments)) => tail::run(&context, arguments),
+        Some(Command::Show(arguments)) => show::run(&context, arguments),
+        Some(Command::Explain(arguments)) => explain::run(&context, arguments),
+        Some(Command::Report(arguments)) => report::run(&context, arguments),
+        Some(Command::Query(arguments)) => query::run(&context, arguments),
+        Some(Command::Emit(arguments)) => emit::run(&context, arguments),
+        Some(Command::Import(arguments)) => import::run(&context, arguments),
+        Some(Command::Verify(arguments)) => verify::run(&context, arguments),
+        Some(Command::Doctor(arguments)) => doctor::run(&context, arguments),
+        Some(Command::Schema(arguments)) => schema::run(&context, arguments),
+        Some(Command::Demo(arguments)) => demo::run(&context, arguments),
+    }
+}
+
+/// One line on standard error, made safe for a terminal. Nobody is there to hear of a failure to print it.
+fn talk(line: &str) {
+    let _unheard = writeln!(io::stderr().lock(), "{}", text::sanitize(line));
+}
+
+/// The machine's clock, or the instant that a test fixed.
+fn clock() -> Result<Box<dyn Clock>, Failure> {
+    match std::env::var("__AGENTLOG_NOW") {
+        Ok(fixed) => Timestamp::parse(&fixed)
+            .map(|now| Box::new(FixedClock(now)) as Box<dyn Clock>)
+            .ok_or_else(|| Failure::new(Exit::Usage, format!("__AGENTLOG_NOW={fixed} is no instant"))),
+        Err(_) => Ok(Box::new(SystemClock)),
+    }
+}
+
+fn style(global: &Global, zone: Zone) -> Style {
+    let terminal = io::stdout().is_terminal();
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let color = match global.color {
+        ColorWhen::Always => true,
+        ColorWhen::Never => false,
+        ColorWhen::Auto => set("CLICOLOR_FORCE") || (terminal && !dumb && !set("NO_COLOR")),
+    };
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let width = match terminal_size::terminal_size() {
+        Some((width, _)) if terminal => usize::from(width.0),
+        _ => columns.unwrap_or(COLUMNS_WITHOUT_TERMINAL),
+    };
+    Style { color, ascii: global.ascii, width: Some(width), zone }
+}

@@ -1,0 +1,228 @@
+//! `agentlog tail`: the last events of all streams as one, then new ones as they come.
+//!
+//! The end is read backwards, so the cost does not depend on the size of the log. The followed part begins exactly where
+//! the first part ended: no line is shown twice, none is left out.
+
+use crate::app::exit::{Exit, Failure};
+use crate::app::log::Reader;
+use crate::app::{Context, load};
+use crate::base::clock::Timestamp;
+use crate::base::limits;
+use crate::cli::command::Tail;
+use crate::event::codec::{Decoded, Decoder};
+use crate::event::envelope::Stream;
+use crate::journal::follow::{Follower, Start};
+use crate::journal::reverse::ReverseLines;
+use crate::journal::segment::{self, Segment};
+use crate::query::expression::Expression;
+use crate::query::filter::{Filter, TaskSelector};
+use crate::view::empty;
+use crate::view::tail as view;
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const COUNT_DEFAULT: usize = 10;
+
+/// One line chosen for showing.
+struct Shown {
+    ts: Timestamp,
+    line: Vec<u8>,
+}
+
+/// Where the part that is followed begins, by segment: the first part ends there.
+struct Ends(Option<HashMap<String, u64>>);
+
+impl Ends {
+    fn of(logs: &Path, follower: Option<&Follower>) -> Self {
+        let Some(follower) = follower else { return Self(None) };
+        let mut ends: HashMap<String, u64> =
+            follower.positions().into_iter().map(|position| (position.seg, position.offset)).collect();
+        // An active file that the follower does not know was born after it began: all of it is followed.
+        for stream in Stream::ALL {
+            let active = segment::active_path(logs, stream.name());
+            for segment in segment::segments(logs, stream.name()).unwrap_or_default() {
+                if segment.path == active {
+                    ends.entry(segment.seg).or_insert(0);
+                }
+            }
+        }
+        Self(Some(ends))
+    }
+
+    fn end(&self, seg: &str, otherwise: u64) -> u64 {
+        self.0.as_ref().and_then(|ends| ends.get(seg)).copied().unwrap_or(otherwise)
+    }
+}
+
+/// Shows the end of the log, and follows it with `-f`.
+///
+/// # Errors
+/// When a condition makes no sense, the log cannot be read, or nothing matches.
+pub fn run(context: &Context, arguments: &Tail) -> anyhow::Result<Exit> {
+    let filter = filter(context, arguments)?;
+    let logs = &context.project.logs;
+    let follower = arguments.follow.then(|| Follower::new(logs, None, &Start::End));
+    let ends = Ends::of(logs, follower.as_ref());
+    let count = arguments.count.unwrap_or(if arguments.since.is_some() { usize::MAX } else { COUNT_DEFAULT });
+    let mut shown = if arguments.since.is_some() || count == usize::MAX {
+        forward(context, &filter, &ends)?
+    } else {
+        backward(context, &filter, count, &ends)?
+    };
+    shown.sort_by_key(|shown| shown.ts);
+    shown.drain(..shown.len().saturating_sub(count));
+    let mut out = context.out();
+    for shown in &shown {
+        print(context, arguments.raw, &shown.line, shown.ts, &mut out)?;
+    }
+    out.flush()?;
+    drop(out);
+    match follower {
+        Some(follower) => follow(context, arguments.raw, &filter, follower),
+        None if shown.is_empty() => {
+            context.note(empty::no_events(&logs.display().to_string(), &context.style).trim_end());
+            Ok(Exit::NothingMatched)
+        }
+        None => Ok(Exit::Done),
+    }
+}
+
+fn filter(context: &Context, arguments: &Tail) -> Result<Filter, Failure> {
+    let instant = |text: &Option<String>| text.as_ref().map(|text| context.instant(text)).transpose();
+    let expressions = arguments
+        .conditions
+        .iter()
+        .map(|condition| Expression::parse(condition))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    Ok(Filter {
+        tasks: arguments.task.iter().cloned().map(TaskSelector::Prefix).collect(),
+        agents: arguments.agent.clone(),
+        tools: arguments.tool.clone(),
+        types: arguments.types.clone(),
+        expressions,
+        since: instant(&arguments.since)?,
+        until: instant(&arguments.until)?,
+    })
+}
+
+/// All matching lines, oldest first per stream.
+fn forward(context: &Context, filter: &Filter, ends: &Ends) -> anyhow::Result<Vec<Shown>> {
+    let mut shown = Vec::new();
+    let mut reader = Reader::new(&context.project.logs);
+    reader.advance(&mut |location, decoded, line| {
+        if location.offset < ends.end(location.seg, u64::MAX)
+            && let Some(ts) = matching(decoded, filter)
+        {
+            shown.push(Shown { ts, line: line.to_vec() });
+        }
+    })?;
+    load::mention_damage(context, &reader.counts);
+    Ok(shown)
+}
+
+/// The last `count` matching lines of each stream.
+fn backward(context: &Context, filter: &Filter, count: usize, ends: &Ends) -> anyhow::Result<Vec<Shown>> {
+    let mut shown = Vec::new();
+    for stream in Stream::ALL {
+        let mut own = Vec::new();
+        for segment in segment::segments(&context.project.logs, stream.name())?.iter().rev() {
+            let end = ends.end(&segment.seg, segment.bytes);
+            backward_segment(segment, end, filter, count, &mut own)?;
+            if own.len() >= count {
+                break;
+            }
+        }
+        own.reverse();
+        shown.append(&mut own);
+    }
+    Ok(shown)
+}
+
+fn backward_segment(
+    segment: &Segment,
+    end: u64,
+    filter: &Filter,
+    count: usize,
+    shown: &mut Vec<Shown>,
+) -> io::Result<()> {
+    let file = Arc::new(crate::base::fs::open_read_regular(&segment.path)?);
+    // Lines without a time of their own wait for the nearest earlier line that has one.
+    let mut waiting: Vec<(u64, Vec<u8>)> = Vec::new();
+    for line in ReverseLines::new(file, end, limits::LINE_BYTES_MAX) {
+        let (offset, line) = line?;
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let mut decoder = Decoder::new(&segment.seg);
+        let decoded = decoder.decode(&line, offset);
+        if let Decoded::Malformed(crate::event::codec::Malformed::Field { field: "ts" }) = decoded {
+            waiting.push((offset, line));
+            continue;
+        }
+        // `decoder` now knows the time of this line, and so can read those that waited for it.
+        for (offset, line) in waiting.drain(..) {
+            if let Some(ts) = matching(&decoder.decode(&line, offset), filter) {
+                shown.push(Shown { ts, line });
+            }
+        }
+        if let Some(ts) = matching(&Decoder::new(&segment.seg).decode(&line, offset), filter) {
+            shown.push(Shown { ts, line });
+        }
+        if shown.len() >= count {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn follow(context: &Context, raw: bool, filter: &Filter, mut follower: Follower) -> anyhow::Result<Exit> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let mut decoders = load::Decoders::default();
+    let mut shown_count = 0_u64;
+    while !stop.load(Ordering::Relaxed) {
+        let mut out = context.out();
+        for line in follower.next(Duration::from_millis(500)) {
+            let decoded = decoders.decode(&line.seg, &line.bytes, line.offset);
+            if let Some(ts) = matching(&decoded, filter) {
+                print(context, raw, &line.bytes, ts, &mut out)?;
+                shown_count += 1;
+            }
+        }
+        out.flush()?;
+        for problem in follower.take_problems() {
+            context.warn(&problem.to_string());
+        }
+    }
+    context.note(&crate::base::text::plural(shown_count, "event"));
+    Ok(Exit::Interrupted)
+}
+
+/// The instant of a line that the filter lets through.
+fn matching(decoded: &Decoded<'_>, filter: &Filter) -> Option<Timestamp> {
+    match decoded {
+        Decoded::Known(line) => filter.matches(&line.event).then_some(line.event.ts),
+        Decoded::Unknown(unknown) => filter.is_empty().then_some(unknown.ts).flatten(),
+        Decoded::Malformed(_) => None,
+    }
+}
+
+fn print(context: &Context, raw: bool, line: &[u8], ts: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+    if raw {
+        out.write_all(line)?;
+        return out.write_all(b"\n");
+    }
+    match Decoder::after("", ts).decode(line, 0) {
+        Decoded::Known(line) => view::event(&line.event, &context.style, out),
+        Decoded::Unknown(unknown) => view::unknown(&unknown, &context.style, out),
+        Decoded::Malformed(_) => Ok(()),
+    }
+}

@@ -1,0 +1,267 @@
+//! `agentlog watch`: the monitors at work, and the seeds' lines on the console.
+//!
+//! The loop is woken by changes in the watched folders and looks again at least once a second. A line is printed when the
+//! health or the progress of a task changes, and for all live tasks at the interval, worst last so that it stays in sight.
+
+use crate::app::exit::{Exit, Failure};
+use crate::app::ingest::{Ingest, first_start_horizon};
+use crate::app::load::Live;
+use crate::app::{Context, environment};
+use crate::base::lock::FileLock;
+use crate::base::{fs, limits, text};
+use crate::cli::command::Watch;
+use crate::event::body::Body;
+use crate::journal::follow::Watcher;
+use crate::projection::health::Health;
+use crate::projection::status::TaskStatus;
+use crate::source::{Env, Scope};
+use crate::view::palette::ShortIds;
+use crate::view::{message, status as view};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long the loop rests after a failed round, at first and at most.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// Watches until Ctrl-C, or once.
+///
+/// # Errors
+/// When the log cannot be written at the start, or another watcher is running.
+pub fn run(context: &Context, arguments: &Watch) -> anyhow::Result<Exit> {
+    let state = &context.project.state;
+    fs::create_private_dir(&context.project.logs)?;
+    fs::create_private_dir(state)?;
+    let lock = FileLock::acquire(&state.join("watch.lock"), Duration::ZERO)?;
+    if lock.is_none() && !arguments.once {
+        return Err(Failure::new(Exit::Io, format!("another agentlog watches {} already", context.project.logs.display()))
+            .hint("it records for all; see it with `agentlog status`, or stop it first")
+            .into());
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let mut session = Session::start(context)?;
+    if arguments.once {
+        session.round()?;
+        session.print_all()?;
+        session.finish("once")?;
+        return Ok(Exit::Done);
+    }
+    session.watch(arguments.interval, &stop)?;
+    session.finish("stopped")?;
+    context.note(&format!("{} recorded", text::plural(session.recorded_count, "event")));
+    Ok(Exit::Interrupted)
+}
+
+/// One run of the watcher.
+struct Session<'a> {
+    context: &'a Context,
+    env: Env,
+    ingest: Ingest<'a>,
+    live: Live<'a>,
+    announced: BTreeMap<String, Announced>,
+    complained: BTreeSet<String>,
+    roots: Vec<PathBuf>,
+    recorded_count: u64,
+    input_count: usize,
+}
+
+/// What was last printed of a task.
+#[derive(Clone, Debug, PartialEq)]
+struct Announced {
+    health: Health,
+    line: String,
+}
+
+impl<'a> Session<'a> {
+    fn start(context: &'a Context) -> anyhow::Result<Self> {
+        let scope = if context.project.root.is_some() {
+            Scope::Project(context.project.roots())
+        } else {
+            Scope::Global
+        };
+        let env = environment::env(&context.project, scope, Some(first_start_horizon(context.now())))?;
+        let mut ingest = engine(context, &env)?;
+        let version = Some(Cow::Borrowed(env!("CARGO_PKG_VERSION")));
+        let pid = Some(u64::from(std::process::id()));
+        let host = Some(Cow::Borrowed(env.host.as_str()));
+        ingest.writer().emit(context.clock.as_ref(), Body::MonitorStarted { host, pid, version }, None)?;
+        Ok(Self {
+            context,
+            ingest,
+            live: Live::load(context)?,
+            announced: BTreeMap::new(),
+            complained: BTreeSet::new(),
+            roots: Vec::new(),
+            recorded_count: 0,
+            input_count: 0,
+            env,
+        })
+    }
+
+    fn watch(&mut self, interval: Duration, stop: &AtomicBool) -> anyhow::Result<()> {
+        self.round()?;
+        self.print_all()?;
+        if self.announced.is_empty() {
+            self.context.note(&format!(
+                "watching {}; nothing to show yet. Ctrl-C ends",
+                text::plural(self.input_count as u64, "file")
+            ));
+        }
+        let mut printed_at = Instant::now();
+        let mut back_off = BACK_OFF.0;
+        let mut watched = self.roots.clone();
+        let mut watcher = Watcher::new(&watched);
+        while !stop.load(Ordering::Relaxed) {
+            // Whether something changed or the time is over: both mean looking.
+            let _woken = watcher.wait(limits::POLL_FLOOR);
+            match self.round() {
+                Ok(()) => back_off = BACK_OFF.0,
+                Err(error) => {
+                    self.complain(&format!("{error:#}"));
+                    std::thread::sleep(back_off);
+                    back_off = (back_off * 2).min(BACK_OFF.1);
+                    // Nothing in memory is trusted that may not be on disk: begin again from the log.
+                    self.ingest = engine(self.context, &self.env)?;
+                }
+            }
+            self.print_changes()?;
+            if printed_at.elapsed() >= interval {
+                self.print_all()?;
+                printed_at = Instant::now();
+            }
+            if watched != self.roots {
+                watched.clone_from(&self.roots);
+                watcher = Watcher::new(&watched);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the sources, then what that put into the log.
+    fn round(&mut self) -> anyhow::Result<()> {
+        if self.context.project.root.is_some() {
+            let roots = self.context.project.roots();
+            self.env.scope = Scope::Project(roots.clone());
+            self.ingest.set_scope(Scope::Project(roots));
+        }
+        let outcome = self.ingest.catch_up()?;
+        for problem in &outcome.problems {
+            self.complain(&problem.to_string());
+        }
+        self.recorded_count += outcome.event_count;
+        self.input_count = outcome.input_count;
+        self.roots = outcome.roots;
+        self.live.advance()?;
+        Ok(())
+    }
+
+    /// Prints the tasks whose health or progress is not as it was, and records each change of health.
+    fn print_changes(&mut self) -> anyhow::Result<()> {
+        let tasks = self.tasks();
+        let mut out = self.context.out();
+        for task in tasks {
+            let line = self.line(&task, "");
+            let before = self.announced.get(&task.task);
+            if before.is_some_and(|before| before.line == line) {
+                continue;
+            }
+            let health = task.verdict.health;
+            if before.is_some() || is_shown(health) {
+                writeln!(out, "{}", self.line(&task, &self.hour()))?;
+            }
+            if before.is_some_and(|before| before.health != health) {
+                self.record_change(before.map(|before| before.health), &task)?;
+            }
+            self.announced.insert(task.task.clone(), Announced { health, line });
+        }
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Prints all live tasks, worst last.
+    fn print_all(&mut self) -> anyhow::Result<()> {
+        let tasks = self.tasks();
+        let mut out = self.context.out();
+        for task in &tasks {
+            if is_shown(task.verdict.health) {
+                writeln!(out, "{}", self.line(task, &self.hour()))?;
+            }
+        }
+        out.flush()?;
+        self.announced = tasks
+            .into_iter()
+            .map(|task| {
+                let announced = Announced { health: task.verdict.health, line: self.line(&task, "") };
+                (task.task, announced)
+            })
+            .collect();
+        Ok(())
+    }
+
+    fn record_change(&mut self, before: Option<Health>, task: &TaskStatus) -> anyhow::Result<()> {
+        let body = Body::HealthChanged {
+            from_health: before.map(|health| health.word().into()),
+            to_health: task.verdict.health.word().into(),
+            reason: task.verdict.reason.map(|reason| reason.word().into()),
+            text: Some(message::message(task, self.context.now()).into()),
+        };
+        self.ingest.writer().emit(self.context.clock.as_ref(), body, Some(Cow::Borrowed(&task.task)))?;
+        Ok(())
+    }
+
+    /// All tasks, worst last.
+    fn tasks(&self) -> Vec<TaskStatus> {
+        let now = self.context.now();
+        let tasks = self.live.tasks(now);
+        let mut ordered: Vec<TaskStatus> = view::ordered(&tasks, now).into_iter().map(|(task, _)| task.clone()).collect();
+        ordered.reverse();
+        ordered
+    }
+
+    fn line(&self, task: &TaskStatus, hour_minute: &str) -> String {
+        let ids = ShortIds::new([task.task.as_str()]);
+        message::line(task, hour_minute, &ids, self.context.now(), &self.context.style)
+    }
+
+    fn hour(&self) -> String {
+        self.context.zone.local(self.context.now()).format("%H:%M").to_string()
+    }
+
+    fn complain(&mut self, problem: &str) {
+        if self.complained.insert(problem.to_owned()) {
+            self.context.warn(problem);
+        }
+    }
+
+    fn finish(&mut self, reason: &'static str) -> anyhow::Result<()> {
+        let numbers = self.ingest.writer().last_numbers();
+        let body = Body::MonitorStopped {
+            pid: Some(u64::from(std::process::id())),
+            reason: Some(reason.into()),
+            last_n: Some(numbers.into_iter().map(|(stream, n)| (stream.into(), n)).collect()),
+        };
+        let writer = self.ingest.writer();
+        writer.emit(self.context.clock.as_ref(), body, None)?;
+        writer.sync()?;
+        self.live.save();
+        Ok(())
+    }
+}
+
+fn engine<'a>(context: &'a Context, env: &Env) -> anyhow::Result<Ingest<'a>> {
+    Ingest::new(context.clock.as_ref(), &context.project, env.clone(), environment::sources())
+}
+
+/// Whether a task is printed without having changed: what has ended or fallen silent long ago is not news.
+const fn is_shown(health: Health) -> bool {
+    matches!(health, Health::Healthy | Health::Idle | Health::Waiting | Health::Struggling | Health::Stuck)
+}

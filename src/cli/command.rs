@@ -1,0 +1,311 @@
+//! One struct per command.
+
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What agentlog can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make `.agents/` with a commented configuration here.
+    Init(Init),
+    /// Watch the agents of this project and record what they do.
+    Watch(Watch),
+    /// Show how every task stands, worst first.
+    Status(Status),
+    /// Show the last events, and follow new ones with -f.
+    Tail(Tail),
+    /// Show everything known of one task.
+    Show(Show),
+    /// Say why a task is in its state, and prove it; or what a number means.
+    Explain(Explain),
+    /// Write the weekly review.
+    Report(Report),
+    /// Ask the log in SQL.
+    Query(Query),
+    /// Append one event.
+    Emit(Emit),
+    /// Read transcripts and status files once, history included.
+    Import(Import),
+    /// Check that the log is whole.
+    Verify(Verify),
+    /// Find every source on this machine and say what is wrong.
+    Doctor(Doctor),
+    /// Print the JSON Schema of an event type or of an output.
+    Schema(Schema),
+    /// Play sample sessions through the whole pipeline in a scratch directory.
+    Demo(Demo),
+}
+
+/// Make `.agents/` here.
+#[derive(Debug, Args)]
+pub struct Init {}
+
+/// Watch the agents of this project.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  agentlog watch                 record and print until Ctrl-C
+  agentlog watch --once          read what is new, print the status, end (for cron)
+  agentlog watch --interval 30s  print every 30 seconds")]
+pub struct Watch {
+    /// Read what is new once, print, and end.
+    #[arg(long)]
+    pub once: bool,
+    /// How often the state of all live tasks is printed; changes are printed at once.
+    #[arg(long, value_name = "TIME", default_value = "3m", value_parser = duration)]
+    pub interval: Duration,
+}
+
+/// Show how every task stands.
+#[derive(Debug, Default, Args)]
+pub struct Status {
+    /// Only these tasks: ids, or prefixes that fit one task only.
+    #[arg(value_name = "TASK")]
+    pub tasks: Vec<String>,
+    /// The state at this instant: the fold of the events up to it.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = StatusOutput::Table)]
+    pub output: StatusOutput,
+    /// Also tasks that ended or fell silent long ago.
+    #[arg(short, long)]
+    pub all: bool,
+    /// Tell the worst state by the exit code.
+    #[arg(long)]
+    pub exit_status: bool,
+}
+
+/// Forms of the status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum StatusOutput {
+    /// For people.
+    #[default]
+    Table,
+    /// With all columns.
+    Wide,
+    /// The schema `agentlog schema status`.
+    Json,
+    /// One row per task.
+    Csv,
+}
+
+/// Show the last events.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  agentlog tail -f                          follow everything
+  agentlog tail -n 50 --type 'tool.*'       the last 50 tool events
+  agentlog tail --since 2h tool=Bash 'duration_ms>1000'
+  agentlog tail --raw | jq 'select(.type==\"tool.failed\")'")]
+pub struct Tail {
+    /// Conditions on fields: `key=value`, `!=`, `~=` (regular expression), `>`, `<`, `>=`, `<=`.
+    #[arg(value_name = "CONDITION")]
+    pub conditions: Vec<String>,
+    /// Go on with new events as they come.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// How many events from the end: a number or `all` [default: 10, with --since all].
+    #[arg(short = 'n', long = "tail", value_name = "N", value_parser = count)]
+    pub count: Option<usize>,
+    /// Only events from this time on.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only events before this time.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only this task (id or prefix); may be repeated.
+    #[arg(long, value_name = "TASK")]
+    pub task: Vec<String>,
+    /// Only this agent; may be repeated.
+    #[arg(long, value_name = "AGENT")]
+    pub agent: Vec<String>,
+    /// Only this tool; may be repeated.
+    #[arg(long, value_name = "TOOL")]
+    pub tool: Vec<String>,
+    /// Only this type, such as tool.failed or `tool.*`; may be repeated.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// The lines as they stand in the log.
+    #[arg(long)]
+    pub raw: bool,
+}
+
+/// Show one task.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The task: its id or a prefix that fits no other.
+    pub task: String,
+    /// The state at this instant.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
+    pub output: TextOutput,
+}
+
+/// Text or JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TextOutput {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Say why.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  agentlog explain bg_1a2b                  why this task is in its state
+  agentlog explain bg_1a2b --at 14:05       why it was at that time
+  agentlog explain metric tool_success      what a number means")]
+pub struct Explain {
+    /// The task (id or prefix), or the word `metric` followed by a name.
+    #[arg(value_name = "TASK", num_args = 1..=2, required = true)]
+    pub subject: Vec<String>,
+    /// The state at this instant.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Print the lines of the source files as well.
+    #[arg(long)]
+    pub source: bool,
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
+    pub output: TextOutput,
+}
+
+/// The weekly review.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  agentlog report                     this week, into reports/
+  agentlog report --week 2026-W47 -o md   one week, to standard output")]
+pub struct Report {
+    /// The ISO week, such as 2026-W47; the present one by default.
+    #[arg(long, value_name = "WEEK")]
+    pub week: Option<String>,
+    /// Print this form instead of writing files.
+    #[arg(short, long, value_enum)]
+    pub output: Option<ReportOutput>,
+    /// The folder for the files, instead of `reports/` in the project.
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+}
+
+/// Forms of the review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportOutput {
+    /// Markdown.
+    Md,
+    /// The schema `agentlog schema report`.
+    Json,
+}
+
+/// SQL over the log.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  agentlog query 'SHOW TABLES'
+  agentlog query 'SELECT tool, COUNT(*) AS n FROM tool_calls GROUP BY tool ORDER BY n DESC'
+  agentlog query 'SELECT * FROM events' -o parquet > events.parquet")]
+pub struct Query {
+    /// The statement. Tables: events, tool_calls, tasks, usage, health.
+    pub sql: String,
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = QueryOutput::Table)]
+    pub output: QueryOutput,
+}
+
+/// Forms of a query's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum QueryOutput {
+    /// For people.
+    Table,
+    /// Comma-separated, with a header.
+    Csv,
+    /// One array of objects.
+    Json,
+    /// One object per line.
+    Jsonl,
+    /// Apache Parquet, to a file or a pipe.
+    Parquet,
+}
+
+/// Append one event.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  agentlog emit task.started --task nightly
+  agentlog emit progress.reported --task nightly current=2 total=5 step='building'
+  agentlog emit tool.failed --task nightly tool=make call=1 error.kind=exit_code error.exit_code=2")]
+pub struct Emit {
+    /// The event type; `agentlog schema` lists them.
+    #[arg(value_name = "TYPE")]
+    pub event_type: String,
+    /// Fields; a dot reaches into an object. Numbers and true/false are recognised by the field's type.
+    #[arg(value_name = "KEY=VALUE")]
+    pub fields: Vec<String>,
+    /// The task it is about.
+    #[arg(long, env = "AGENTLOG_TASK")]
+    pub task: Option<String>,
+    /// Who works.
+    #[arg(long, env = "AGENTLOG_AGENT")]
+    pub agent: Option<String>,
+    /// When it happened; now by default.
+    #[arg(long, value_name = "TIME")]
+    pub ts: Option<String>,
+}
+
+/// Read history once.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Transcripts, status files, or folders of them.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Check the log.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
+    pub output: TextOutput,
+}
+
+/// Check the set-up.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
+    pub output: TextOutput,
+}
+
+/// Print a schema.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// An event type, `event`, `status` or `report`; without one, the list of names.
+    #[arg(value_name = "TYPE")]
+    pub name: Option<String>,
+}
+
+/// Play the samples.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Play in this directory and leave it there, instead of a scratch directory.
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(split);
+    let number: u64 = digits.parse().map_err(|_| "expected a number and a unit, such as 30s, 5m or 1h".to_owned())?;
+    let seconds = match unit {
+        "s" | "" => number,
+        "m" => number.saturating_mul(60),
+        "h" => number.saturating_mul(3600),
+        "ms" => return Ok(Duration::from_millis(number)),
+        _ => return Err(format!("unknown unit `{unit}`; expected ms, s, m or h")),
+    };
+    Ok(Duration::from_secs(seconds))
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    if text == "all" { Ok(usize::MAX) } else { text.parse().map_err(|_| "expected a number or `all`".to_owned()) }
+}

@@ -1,0 +1,192 @@
+//! How a tool call failed: the text of an error result becomes a kind, a category, a message and an exit code.
+//!
+//! Classes and their frequency in real transcripts: about 28 % of error results are no failure of the agent (rejected
+//! by the user, cancelled with a sibling). The kinds are those of [`crate::event::error`].
+
+use crate::event::error::{ErrorDetail, categorise};
+use crate::event::field::Text;
+use crate::source::claude_code::text::{cap, first_line};
+
+const REJECTIONS: [&str; 8] = [
+    "The user doesn't want to proceed with this tool use",
+    "The user doesn't want to take this action right now",
+    "The agent proposed a plan that was rejected by the user",
+    "The user wants to clarify these questions",
+    "User rejected",
+    "User declined",
+    "The user rejected",
+    "Tool use was rejected",
+];
+const INTERRUPTION: &str = "[Request interrupted by user";
+/// The beginnings of texts that say the tool could not run at all.
+const ENVIRONMENT: [&str; 4] =
+    ["Claude requested permissions", "Permission to use", "Permission for this action", "spawn "];
+
+/// What an error result says.
+pub(super) fn of_result(text: &str) -> ErrorDetail<'static> {
+    let trimmed = text.trim_start();
+    if let Some(code) = exit_code(trimmed) {
+        let message = exit_message(trimmed);
+        return detail("exit_code", &message, Some(code));
+    }
+    if let Some(inner) = trimmed.strip_prefix("<tool_use_error>") {
+        let inner = inner.trim_end().trim_end_matches("</tool_use_error>");
+        let cancelled = inner.starts_with("Sibling tool call errored")
+            || inner.starts_with("Cancelled: parallel tool call");
+        return detail(if cancelled { "sibling_cancelled" } else { "validation" }, inner, None);
+    }
+    if is_interruption(trimmed) {
+        return detail("interrupted", trimmed, None);
+    }
+    if REJECTIONS.iter().any(|rejection| trimmed.starts_with(rejection)) {
+        return detail("user_rejected", trimmed, None);
+    }
+    let inner = trimmed.strip_prefix("Error: ").unwrap_or(trimmed);
+    let kind = if is_environment(inner) { "environment" } else { "tool_error" };
+    detail(kind, trimmed, None)
+}
+
+/// A call that the user stopped while it ran.
+pub(super) fn interrupted() -> ErrorDetail<'static> {
+    detail("interrupted", "interrupted by the user", None)
+}
+
+/// Whether a text is the program's note that the user pressed Escape.
+pub(super) fn is_interruption(text: &str) -> bool {
+    text.starts_with(INTERRUPTION)
+}
+
+/// A request to the model that failed. `status` is that of HTTP, `code` the word of the program or the network.
+pub(super) fn of_model(status: Option<u64>, code: &str, message: &str) -> ErrorDetail<'static> {
+    let lower = format!("{code} {message}").to_lowercase();
+    let limited = matches!(status, Some(429 | 529))
+        || ["rate_limit", "rate limit", "overloaded", "usage limit", "session limit", "429", "529"]
+            .iter()
+            .any(|word| lower.contains(word));
+    let message = if message.is_empty() { code } else { message };
+    let mut error = detail(if limited { "rate_limited" } else { "environment" }, message, None);
+    error.category = Some(Text::Borrowed(match (categorise(&lower), status) {
+        ("unknown_error", Some(401 | 403)) => "permission_error",
+        ("unknown_error", Some(400..)) => "network_error",
+        ("unknown_error", None) if lower.contains("connection") => "network_error",
+        (category, _) => category,
+    }));
+    error
+}
+
+fn detail(kind: &'static str, text: &str, exit_code: Option<i64>) -> ErrorDetail<'static> {
+    let message = first_line(text);
+    ErrorDetail {
+        kind: Text::Borrowed(kind),
+        category: Some(Text::Borrowed(categorise(message.unwrap_or_default()))),
+        message: message.map(|message| Text::Owned(message.to_owned())),
+        exit_code,
+    }
+}
+
+fn exit_code(text: &str) -> Option<i64> {
+    let rest = text.strip_prefix("Exit code ")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(rest.len());
+    rest.get(..end)?.parse().ok()
+}
+
+/// `Exit code 2: make: *** [all] Error 2`: the status, and the first line that says something.
+fn exit_message(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| line.chars().any(char::is_alphanumeric));
+    let status = lines.next().unwrap_or_default();
+    let said = lines.next().map_or_else(|| status.to_owned(), |line| format!("{status}: {line}"));
+    cap(&said).to_owned()
+}
+
+fn is_environment(text: &str) -> bool {
+    let errno = text.split_once(':').is_some_and(|(word, _)| {
+        word.len() > 3
+            && word.starts_with('E')
+            && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    });
+    errno || text.contains("posix_spawn") || ENVIRONMENT.iter().any(|beginning| text.starts_with(beginning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_text_has_one_kind() {
+        for (text, kind, message, code) in [
+            (
+                "Exit code 2\n\nmake: *** [all] Error 2",
+                "exit_code",
+                "Exit code 2: make: *** [all] Error 2",
+                Some(2),
+            ),
+            ("Exit code 1\n---\n---", "exit_code", "Exit code 1", Some(1)),
+            ("Exit code 127", "exit_code", "Exit code 127", Some(127)),
+            (
+                "<tool_use_error>File does not exist.</tool_use_error>",
+                "validation",
+                "File does not exist.",
+                None,
+            ),
+            (
+                "<tool_use_error>Sibling tool call errored</tool_use_error>",
+                "sibling_cancelled",
+                "Sibling tool call errored",
+                None,
+            ),
+            (
+                "<tool_use_error>Cancelled: parallel tool call Bash(x) errored</tool_use_error>",
+                "sibling_cancelled",
+                "Cancelled: parallel tool call Bash(x) errored",
+                None,
+            ),
+            (
+                "The user doesn't want to take this action right now. STOP",
+                "user_rejected",
+                "The user doesn't want to take this action right now. STOP",
+                None,
+            ),
+            (
+                "[Request interrupted by user for tool use]",
+                "interrupted",
+                "[Request interrupted by user for tool use]",
+                None,
+            ),
+            (
+                "ENOENT: no such file or directory, posix_spawn '/x'",
+                "environment",
+                "ENOENT: no such file or directory, posix_spawn '/x'",
+                None,
+            ),
+            ("Error: EISDIR: illegal operation", "environment", "Error: EISDIR: illegal operation", None),
+            (
+                "Request failed with status code 404",
+                "tool_error",
+                "Request failed with status code 404",
+                None,
+            ),
+            ("Error: it broke", "tool_error", "Error: it broke", None),
+        ] {
+            let error = of_result(text);
+            assert_eq!(
+                (&*error.kind, error.message.as_deref(), error.exit_code),
+                (kind, Some(message), code),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_is_neutral_and_a_broken_connection_is_not() {
+        for (status, code, message, kind, category) in [
+            (Some(529), "", "Overloaded", "rate_limited", "network_error"),
+            (None, "rate_limit", "You've hit your session limit", "rate_limited", "unknown_error"),
+            (None, "ECONNRESET", "socket closed", "environment", "network_error"),
+            (Some(401), "authentication_failed", "Please run /login", "environment", "permission_error"),
+            (None, "", "Connection error.", "environment", "network_error"),
+        ] {
+            let error = of_model(status, code, message);
+            assert_eq!((&*error.kind, error.category.as_deref()), (kind, Some(category)), "{code} {message}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! One JSON object of a transcript, borrowed: the fields agentlog looks at, found in one pass.
+//!
+//! A line usually holds one object; two writers at once can leave two behind each other (`}{`), so a line is read as a
+//! sequence of objects. Fields nobody asks for are skipped without being looked into.
+
+use crate::base::clock::Timestamp;
+use crate::event::scan::{self, Entry, Raw, RawKind};
+use crate::source::claude_code::text::{count, member, members, word};
+
+/// The types of line that Claude Code writes, 1.0 to 2.1 and what its documentation adds.
+const KINDS: [&str; 25] = [
+    "user",
+    "assistant",
+    "system",
+    "progress",
+    "attachment",
+    "summary",
+    "file-history-snapshot",
+    "queue-operation",
+    "pr-link",
+    "ai-title",
+    "custom-title",
+    "agent-name",
+    "agent-color",
+    "agent-setting",
+    "agent_metadata",
+    "mode",
+    "permission-mode",
+    "last-prompt",
+    "tag",
+    "task-summary",
+    "worktree-state",
+    "content-replacement",
+    "attribution-snapshot",
+    "file-history-delta",
+    "bridge-session",
+];
+
+/// What an object says, as far as it matters here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Record<'a> {
+    pub(super) kind: &'a str,
+    pub(super) subtype: &'a str,
+    /// Its own id, or, in a fork, that of the record it repeats.
+    pub(super) uuid: Option<&'a str>,
+    pub(super) parent: Option<&'a str>,
+    pub(super) ts: Option<Timestamp>,
+    pub(super) cwd: Option<Raw<'a>>,
+    pub(super) version: Option<&'a str>,
+    pub(super) agent: Option<&'a str>,
+    pub(super) request: Option<&'a str>,
+    pub(super) is_sidechain: bool,
+    /// Written by the program in the user's name.
+    pub(super) is_meta: bool,
+    pub(super) is_api_error: bool,
+    pub(super) message: Option<Raw<'a>>,
+    pub(super) result: Option<Raw<'a>>,
+    pub(super) operation: &'a str,
+    pub(super) content: Option<Raw<'a>>,
+    pub(super) duration_ms: Option<u64>,
+    pub(super) compact: Option<Raw<'a>>,
+    pub(super) error: Option<Raw<'a>>,
+    pub(super) retry: Option<u64>,
+    pub(super) retry_max: Option<u64>,
+    pub(super) attachment: Option<Raw<'a>>,
+    is_foreign: bool,
+}
+
+impl Record<'_> {
+    /// Whether Claude Code writes such objects.
+    pub(super) fn is_known(&self) -> bool {
+        let is_message = matches!(self.kind, "user" | "assistant");
+        KINDS.contains(&self.kind)
+            && !self.is_foreign
+            && (!is_message
+                || self.message.is_some_and(|message| member(&members(message), "content").is_some()))
+    }
+}
+
+/// Calls `take` with every object of a line; `false` when something in it is no JSON object.
+pub(super) fn records<'a>(line: &'a str, mut take: impl FnMut(&Record<'a>)) -> bool {
+    let mut rest = line.trim();
+    let mut entries = Vec::with_capacity(32);
+    while !rest.is_empty() {
+        let length = match scan::object(rest, &mut entries) {
+            Ok(()) => rest.len(),
+            // The scanner stops where a second object begins; the first is known to be whole.
+            Err(error) if error.at > 0 && rest.as_bytes().get(error.at) == Some(&b'{') => error.at,
+            Err(_) => return false,
+        };
+        let Some((first, others)) = rest.split_at_checked(length) else { return false };
+        if length < rest.len() && scan::object(first, &mut entries).is_err() {
+            return false;
+        }
+        take(&record(&entries));
+        rest = others;
+    }
+    true
+}
+
+fn record<'a>(entries: &[Entry<'a>]) -> Record<'a> {
+    let mut record = Record::default();
+    let mut forked = None;
+    for Entry { key, value } in entries {
+        let text = word(*value);
+        match *key {
+            "type" => record.kind = text.unwrap_or_default(),
+            "subtype" => record.subtype = text.unwrap_or_default(),
+            "uuid" => record.uuid = text,
+            "parentUuid" => record.parent = text,
+            "forkedFrom" => forked = Some(*value),
+            "timestamp" => record.ts = text.and_then(Timestamp::parse),
+            "cwd" => record.cwd = Some(*value),
+            "version" => record.version = text,
+            "attributionAgent" => record.agent = text,
+            "requestId" => record.request = text,
+            "operation" => record.operation = text.unwrap_or_default(),
+            "isSidechain" => record.is_sidechain = is_true(*value),
+            "isMeta" | "isCompactSummary" | "isVisibleInTranscriptOnly" => record.is_meta |= is_true(*value),
+            "isApiErrorMessage" => record.is_api_error = is_true(*value),
+            "message" => record.message = Some(*value),
+            "toolUseResult" => record.result = Some(*value),
+            "content" => record.content = Some(*value),
+            "durationMs" => record.duration_ms = count(*value),
+            "compactMetadata" => record.compact = Some(*value),
+            "error" => record.error = Some(*value),
+            "retryAttempt" => record.retry = count(*value),
+            "maxRetries" => record.retry_max = count(*value),
+            "attachment" => record.attachment = Some(*value),
+            // Qwen Code took over the shape of the lines, but not what stands in them.
+            "systemPayload" => record.is_foreign = true,
+            _ => {}
+        }
+    }
+    let original = forked.map(members).and_then(|entries| member(&entries, "messageUuid").and_then(word));
+    record.uuid = original.or(record.uuid);
+    record
+}
+
+fn is_true(raw: Raw<'_>) -> bool {
+    raw.kind == RawKind::Flag && raw.text == "true"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(line: &str) -> (Vec<String>, bool) {
+        let mut kinds = Vec::new();
+        let whole = records(line, |record| kinds.push(record.kind.to_owned()));
+        (kinds, whole)
+    }
+
+    #[test]
+    fn a_line_is_a_sequence_of_objects() {
+        let all = |kinds: &[&str]| kinds.iter().map(|kind| (*kind).to_owned()).collect::<Vec<_>>();
+        assert_eq!(kinds(r#"{"type":"user"}"#), (all(&["user"]), true));
+        assert_eq!(
+            kinds(r#" {"type":"user"}{"type":"summary"} {"type":"mode"}"#),
+            (all(&["user", "summary", "mode"]), true)
+        );
+        assert_eq!(kinds(r#"{"type":"user"}{"type":"#), (all(&["user"]), false));
+        assert_eq!(kinds("garbage"), (all(&[]), false));
+        assert_eq!(kinds(r#"{"a":{1}}"#), (all(&[]), false));
+        assert_eq!(kinds("[1]"), (all(&[]), false));
+    }
+
+    #[test]
+    fn a_forked_record_has_the_id_of_its_original() {
+        let line = r#"{"type":"user","uuid":"new","forkedFrom":{"sessionId":"s","messageUuid":"old"}}"#;
+        records(line, |record| assert_eq!(record.uuid, Some("old")));
+    }
+}

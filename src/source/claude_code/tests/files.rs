@@ -1,0 +1,258 @@
+//! Which files are read, what they are, and what happens to them.
+
+use super::*;
+
+fn problems(paths: &[&Path]) -> Vec<String> {
+    import(paths, &mut Log::default()).into_iter().map(|problem| problem.message).collect()
+}
+
+fn text(lines: &[Value]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn what_cannot_be_read_is_said_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        write(&path, text);
+        path
+    };
+    let good = prompt(0, "x").to_string();
+    let length = good.len() + 1;
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    for (path, expected) in [
+        (folder.path().join("missing.jsonl"), "there is no such file or folder".to_owned()),
+        (folder.path().join("empty"), "holds no transcripts (*.jsonl)".to_owned()),
+        (file("e.jsonl", ""), "is empty".to_owned()),
+        (
+            file("other.jsonl", "{\"type\":\"session_meta\"}\n"),
+            "is no Claude Code transcript: no line of it is recognised".to_owned(),
+        ),
+        (
+            file("text.jsonl", "hello\nworld\n"),
+            "is no Claude Code transcript: no line of it is recognised".to_owned(),
+        ),
+        (
+            file("bad.jsonl", &format!("{good}\nx\n{{\"type\":\n")),
+            format!("2 damaged lines skipped, the first at byte {length}"),
+        ),
+        (
+            file("torn.jsonl", &format!("{good}\n{{\"type\":")),
+            format!("the last line, at byte {length}, has no newline and was not read (8 bytes)"),
+        ),
+    ] {
+        assert_eq!(problems(&[&path]), [expected], "{}", path.display());
+    }
+}
+
+#[test]
+fn invalid_utf_8_costs_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.jsonl");
+    let mut bytes = text(&[prompt(0, "x")]).into_bytes();
+    bytes.extend(b"{\"type\":\"user\",\"x\":\"\xff\"}\n");
+    bytes.extend(text(&[prompt(1, "y")]).into_bytes());
+    std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), &bytes).unwrap();
+    let mut log = Log::default();
+    assert_eq!(import(&[&path], &mut log).len(), 1);
+    assert_eq!(log.count(|event| event["type"] == "turn.started"), 2);
+}
+
+#[test]
+fn a_folder_is_searched_and_its_sessions_keep_their_own_identity() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = folder.path().join("a").join(format!("{SESSION}.jsonl"));
+    write(&named, &text(&[with(prompt(0, "x"), json!({"sessionId": "other"}))]));
+    write(
+        &folder.path().join("b.jsonl"),
+        &text(&[with(prompt(0, "y"), json!({"sessionId": "native", "uuid": "y"}))]),
+    );
+    let mut log = Log::default();
+    assert_eq!(import(&[folder.path()], &mut log), []);
+    let created: Vec<_> = log
+        .events
+        .iter()
+        .filter(|event| event["type"] == "task.created")
+        .map(|event| event["task"].clone())
+        .collect();
+    assert_eq!(created, [json!(SESSION), json!("native")]);
+}
+
+#[test]
+fn a_sub_agents_file_is_a_task_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let agents = folder.path().join(SESSION).join("subagents");
+    let side = |line: Value| with(line, json!({"isSidechain": true, "agentId": "a1"}));
+    let lines = [side(prompt(1, "look around")), side(call(2, "t1", "Read", json!({})))];
+    write(&agents.join("agent-a1.jsonl"), &text(&lines));
+    write(&agents.join("agent-a1.meta.json"), "{\"agentType\":\"Explore\",\"parentAgentId\":\"a0\"}");
+    let other = with(lines[0].clone(), json!({"uuid": "other"}));
+    write(&agents.join("workflows/run/agent-a2.jsonl"), &text(&[other]));
+    let mut log = Log::default();
+    assert_eq!(import(&[folder.path()], &mut log), []);
+    let tasks: Vec<_> = log
+        .events
+        .iter()
+        .filter(|event| event["type"] == "task.created")
+        .map(|event| json!([event["task"], event["agent"], event["parent"], event["title"]]))
+        .collect();
+    assert_eq!(
+        tasks,
+        [
+            json!(["agent-a1", "explore", "agent-a0", "look around"]),
+            json!(["agent-a2", "claude-code-subagent", SESSION, "look around"]),
+        ]
+    );
+    assert!(log.events.iter().all(|event| event["thread"].is_null() || event["thread"] == "main"));
+    assert_eq!(log.count(|event| event["type"] == "turn.started"), 2);
+}
+
+fn follow(source: &mut ClaudeCode, env: &Env, log: &mut Log) -> usize {
+    let inputs = source.discover(env).inputs.len();
+    drain(source, log);
+    inputs
+}
+
+#[test]
+fn a_project_takes_the_work_done_in_its_folders() {
+    let home = tempfile::tempdir().unwrap();
+    let projects = home.path().join(".claude/projects");
+    let scope = Scope::Project(vec![PathBuf::from("/home/u/app")]);
+    let env = Env { home: home.path().to_owned(), ..env(scope) };
+    let (mut source, mut log) = (ClaudeCode::new(), Log::default());
+    assert_eq!(follow(&mut source, &env, &mut log), 0, "there is nothing yet, and nothing is said");
+    let elsewhere = with(prompt(0, "x"), json!({"cwd": "/home/u/application", "uuid": "1"}));
+    write(&projects.join("-a").join("00000000-0000-4000-8000-000000000001.jsonl"), &text(&[elsewhere]));
+    let inside = with(prompt(0, "x"), json!({"cwd": "/home/u/app/src", "uuid": "2"}));
+    write(&projects.join("-b").join("00000000-0000-4000-8000-000000000002.jsonl"), &text(&[inside]));
+    let unripe = projects.join("-c").join("00000000-0000-4000-8000-000000000003.jsonl");
+    let summary = json!({"type": "summary", "summary": "\"cwd\":\"/home/u/application\""});
+    write(&unripe, &text(std::slice::from_ref(&summary)));
+    assert_eq!(follow(&mut source, &env, &mut log), 1);
+    write(&unripe, &text(&[summary, with(prompt(0, "x"), json!({"uuid": "3"}))]));
+    assert_eq!(follow(&mut source, &env, &mut log), 2);
+    assert_eq!(log.count(|event| event["type"] == "task.created"), 2);
+}
+
+#[test]
+fn old_files_are_left_to_import_and_the_configured_folder_is_used() {
+    let config = tempfile::tempdir().unwrap();
+    write(&config.path().join("projects/-a").join(format!("{SESSION}.jsonl")), &text(&[prompt(0, "x")]));
+    let mut env = Env { claude_config_dir: Some(config.path().to_owned()), ..env(Scope::Global) };
+    env.modified_since = Timestamp::parse("2100-01-01T00:00:00Z");
+    assert_eq!(ClaudeCode::new().discover(&env).inputs.len(), 0);
+    env.modified_since = Timestamp::parse("2000-01-01T00:00:00Z");
+    assert_eq!(ClaudeCode::new().discover(&env).inputs.len(), 1);
+}
+
+#[test]
+fn a_fork_does_not_repeat_its_parent() {
+    let folder = tempfile::tempdir().unwrap();
+    let fork = "22222222-2222-4333-8444-555555555555";
+    let common =
+        [prompt(0, "x"), call(1, "t1", "Read", json!({})), answer(2, "t1", json!("x"), false, json!({}))];
+    let parent = folder.path().join(format!("{SESSION}.jsonl"));
+    let mut lines = common.to_vec();
+    lines.push(prompt(3, "in the parent"));
+    write(&parent, &text(&lines));
+    let mut lines = common.to_vec();
+    lines.push(prompt(4, "in the fork"));
+    let lines: Vec<_> = lines.into_iter().map(|line| with(line, json!({"sessionId": fork}))).collect();
+    let child = folder.path().join(format!("{fork}.jsonl"));
+    write(&child, &text(&lines));
+    let mut log = Log::default();
+    import(&[&parent], &mut log);
+    log.restart();
+    import(&[&child], &mut log);
+    assert_eq!(log.count(|event| event["type"] == "tool.started"), 1);
+    assert_eq!(log.count(|event| event["type"] == "turn.started"), 3);
+    let of_fork: Vec<_> =
+        log.events.iter().filter(|event| event["task"] == fork).map(|event| event["type"].clone()).collect();
+    assert_eq!(of_fork, ["task.created", "task.started", "turn.started", "message.recorded"]);
+    let opened: Vec<_> = log
+        .events
+        .iter()
+        .filter(|event| event["type"] == "source.opened")
+        .map(|event| event["forked_from"].clone())
+        .collect();
+    assert_eq!(opened, [Value::Null, json!(SESSION)]);
+}
+
+#[test]
+fn a_copy_adds_nothing_and_a_copy_that_went_on_adds_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let lines = [prompt(0, "x"), prompt(1, "y"), prompt(2, "z")];
+    write(&path("a.jsonl"), &text(&lines));
+    write(&path("b.jsonl"), &text(&lines[..2]));
+    write(&path("c.jsonl"), &text(&[lines[0].clone(), prompt(7, "another way")]));
+    let mut log = Log::default();
+    assert_eq!(import(&[&path("a.jsonl")], &mut log), []);
+    let before = log.events.len();
+    assert_eq!(import(&[&path("b.jsonl")], &mut log), []);
+    assert_eq!(log.events.len(), before);
+    import(&[&path("c.jsonl")], &mut log);
+    let types: Vec<_> = log.events[before..].iter().map(|event| event["type"].clone()).collect();
+    assert_eq!(types, ["source.opened", "turn.started", "message.recorded"]);
+}
+
+#[test]
+fn a_rewritten_file_is_a_new_generation() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(format!("{SESSION}.jsonl"));
+    let scope = env(Scope::Paths(vec![path.clone()]));
+    write(&path, &text(&[prompt(0, "x"), prompt(1, "y")]));
+    let (mut source, mut log) = (ClaudeCode::new(), Log::default());
+    follow(&mut source, &scope, &mut log);
+    let before = log.events.len();
+    write(&path, &text(&[prompt(0, "x")]));
+    follow(&mut source, &scope, &mut log);
+    let rest: Vec<_> =
+        log.events[before..].iter().map(|event| json!([event["type"], event["generation"]])).collect();
+    assert_eq!(
+        rest,
+        [json!(["source.truncated", null]), json!(["source.opened", 1])],
+        "what stood there before is known"
+    );
+    std::fs::remove_file(&path).unwrap();
+    drain(&mut source, &mut log);
+    write(&path, &text(&[prompt(0, "x"), prompt(9, "new")]));
+    follow(&mut source, &scope, &mut log);
+    assert_eq!(log.count(|event| event["type"] == "turn.started"), 3);
+    let now = log.events.len();
+    log.restart();
+    follow(&mut ClaudeCode::new(), &scope, &mut log);
+    assert_eq!(log.events.len(), now, "a restart finds the same generation");
+}
+
+#[test]
+fn growth_without_a_known_line_is_loud_once() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join(".claude/projects/-a").join(format!("{SESSION}.jsonl"));
+    let strange = format!("{{\"type\":\"novelty\",\"text\":\"{}\"}}\n", "x".repeat(4000));
+    let scope = Env { home: home.path().to_owned(), ..env(Scope::Global) };
+    let known = text(&[prompt(0, "x")]);
+    for (count, expected) in [(16, 0), (19, 0), (20, 1), (60, 1)] {
+        write(&path, &(known.clone() + &strange.repeat(count)));
+        let (mut source, mut log) = (ClaudeCode::new(), Log::default());
+        follow(&mut source, &scope, &mut log);
+        assert_eq!(log.count(|event| event["type"] == "source.drifted"), expected, "{count}");
+    }
+}
+
+#[test]
+fn an_unterminated_line_waits_for_its_newline() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join(".claude/projects/-a").join(format!("{SESSION}.jsonl"));
+    let scope = Env { home: home.path().to_owned(), ..env(Scope::Global) };
+    let line = prompt(0, "x").to_string();
+    let (mut source, mut log) = (ClaudeCode::new(), Log::default());
+    write(&path, &line);
+    assert_eq!(source.discover(&scope).problems, []);
+    assert_eq!(drain(&mut source, &mut log), []);
+    assert_eq!(log.events.len(), 0);
+    write(&path, &(line + "\n"));
+    drain(&mut source, &mut log);
+    assert_eq!(log.count(|event| event["type"] == "turn.started"), 1);
+}

@@ -1,0 +1,479 @@
+//! The adapter: lines of one transcript in, events out, with the memory that takes.
+//!
+//! Everything remembered is bounded, except the calls, tasks and to-dos that are really open. What a line means depends
+//! on the lines before it in the same file only.
+
+use crate::base::clock::Timestamp;
+use crate::event::body::Body;
+use crate::event::field::Text;
+use crate::event::scan::{Raw, RawKind};
+use crate::source::claude_code::background::Background;
+use crate::source::claude_code::failure;
+use crate::source::claude_code::place::Place;
+use crate::source::claude_code::recent::Recent;
+use crate::source::claude_code::record::{Record, records};
+use crate::source::claude_code::scribe::Scribe;
+use crate::source::claude_code::text::{
+    beginning, count, decoded_bytes, elements, first_line, member, members, word,
+};
+use crate::source::claude_code::thread::Threads;
+use crate::source::claude_code::todo::TodoList;
+use crate::source::claude_code::tool::Calls;
+use crate::source::claude_code::usage::Usages;
+use crate::source::follower::{Adapter, Recognition, Sink};
+use serde::{Deserialize, Serialize};
+
+/// Between two signs of activity that say nothing else lie at least so many milliseconds of the transcript's own time.
+const ACTIVITY_EVERY_MS: i64 = 30_000;
+const MAIN: &str = "main";
+
+/// What is known of a transcript from outside it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Context {
+    /// The session, or for a sub-agent that of its parent.
+    pub(super) session: String,
+    /// The sub-agent whose own file this is.
+    pub(super) agent_id: Option<String>,
+    /// Its kind, from the note beside the file.
+    pub(super) agent_type: Option<String>,
+    /// The sub-agent that started it, if it was not the session itself.
+    pub(super) parent_agent: Option<String>,
+    pub(super) host: String,
+    pub(super) hash_key: [u8; 32],
+}
+
+impl Context {
+    /// The id of the task whose transcript this is.
+    pub(super) fn task(&self) -> String {
+        self.agent_id.as_ref().map_or_else(|| self.session.clone(), |agent| format!("agent-{agent}"))
+    }
+
+    fn parent(&self) -> Option<String> {
+        self.agent_id.as_ref()?;
+        Some(
+            self.parent_agent.as_ref().map_or_else(|| self.session.clone(), |agent| format!("agent-{agent}")),
+        )
+    }
+}
+
+/// The memory of one transcript.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Transcript {
+    created: Created,
+    agent: Option<String>,
+    turn: Turn,
+    records: Recent,
+    threads: Threads,
+    pub(super) calls: Calls,
+    pub(super) todos: TodoList,
+    pub(super) background: Background,
+    usages: Usages,
+    last_ts: Option<Timestamp>,
+    last_activity: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Created {
+    done: bool,
+    titled: bool,
+    /// A slash command, in case no prompt follows it.
+    command: Option<String>,
+    cwd: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Turn {
+    open: bool,
+    /// The message that ended the last turn: its other lines do not begin a new one.
+    last_message: Option<String>,
+}
+
+/// What a text in the user's name really is.
+enum Said<'t> {
+    Prompt(&'t str),
+    Interruption,
+    Notification,
+    Command(String),
+    /// A hook refused the prompt before it.
+    Stopped,
+    Other,
+}
+
+impl Adapter for Transcript {
+    type Context = Context;
+    const FORMAT: &'static str = "Claude Code transcript";
+
+    fn line(&mut self, context: &Context, bytes: &[u8], out: &mut Sink<'_>) -> Recognition {
+        let Ok(line) = simdutf8::basic::from_utf8(bytes) else { return Recognition::Garbage };
+        let task = context.task();
+        let (mut known, mut ordinal) = (false, 0);
+        let whole = records(line, |record| {
+            known |= record.is_known();
+            if record.is_known() {
+                self.record(context, &task, record, ordinal, out);
+            }
+            ordinal += 1;
+        });
+        match (whole, known) {
+            (_, true) => Recognition::Known,
+            (true, false) => Recognition::Unknown,
+            (false, false) => Recognition::Garbage,
+        }
+    }
+}
+
+impl Transcript {
+    fn record(
+        &mut self,
+        context: &Context,
+        task: &str,
+        record: &Record<'_>,
+        ordinal: u64,
+        out: &mut Sink<'_>,
+    ) {
+        if let Some(uuid) = record.uuid {
+            out.record(uuid);
+            if !self.records.is_new(uuid) {
+                return;
+            }
+        }
+        let Some(ts) = record.ts.or(self.last_ts) else { return };
+        self.last_ts = Some(ts);
+        if let Some(agent) = record.agent.filter(|_| context.agent_id.is_some()) {
+            self.agent = Some(agent.to_lowercase());
+        }
+        if let Some(cwd) = record.cwd.filter(|_| self.created.cwd.is_none()) {
+            self.created.cwd = Some(beginning(cwd));
+        }
+        let agent = self.agent_name(context);
+        let mut scribe = Scribe::new(out, (task, &agent), ts, record.uuid, ordinal);
+        match record.kind {
+            "assistant" => self.assistant(context, record, &mut scribe),
+            "user" => self.user(context, record, &mut scribe),
+            "system" => self.system(context, record, &mut scribe),
+            "progress" => self.activity(context, &mut scribe),
+            "queue-operation" => self.notification(context, record.content, &mut scribe),
+            "attachment" => {
+                let attachment = record.attachment.map(members).unwrap_or_default();
+                self.notification(context, member(&attachment, "prompt"), &mut scribe);
+            }
+            _ => {}
+        }
+    }
+
+    fn agent_name(&self, context: &Context) -> String {
+        if context.agent_id.is_none() {
+            return "claude-code".to_owned();
+        }
+        self.agent
+            .clone()
+            .or_else(|| context.agent_type.clone())
+            .unwrap_or_else(|| "claude-code-subagent".to_owned())
+    }
+
+    /// The thread of execution a record belongs to. A sub-agent's own file is one thread.
+    fn thread(&mut self, context: &Context, record: &Record<'_>) -> String {
+        if record.is_sidechain && context.agent_id.is_none() {
+            return self.threads.of(record.uuid, record.parent);
+        }
+        MAIN.to_owned()
+    }
+
+    fn assistant(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_, '_>) {
+        let message = record.message.map(members).unwrap_or_default();
+        let text_of = |name| member(&message, name).and_then(word);
+        let (id, model) = (text_of("id"), text_of("model").unwrap_or_default());
+        let thread = self.thread(context, record);
+        let is_model = model != "<synthetic>" && !record.is_api_error;
+        self.create(context, None, scribe);
+        let goes_on = id.is_some() && self.turn.last_message.as_deref() == id;
+        if is_model && thread == MAIN && !self.turn.open && !goes_on {
+            self.begin_turn(scribe);
+        }
+        let blocks = member(&message, "content").map(elements).unwrap_or_default();
+        let blocks: Vec<_> = blocks.into_iter().map(members).collect();
+        let kind_of = |block: &[_]| member(block, "type").and_then(word).unwrap_or_default();
+        let texts =
+            blocks.iter().filter(|block| kind_of(block) == "text").filter_map(|block| member(block, "text"));
+        self.said(
+            scribe,
+            "assistant",
+            &thread,
+            texts.clone().map(decoded_bytes).sum(),
+            blocks.iter().any(|block| kind_of(block) == "tool_use"),
+        );
+        if is_model {
+            self.usages.record(&message, model, record, scribe);
+        }
+        for block in blocks.iter().filter(|block| kind_of(block) == "tool_use") {
+            self.tool_use(context, block, (&thread, model), scribe);
+        }
+        if record.is_api_error {
+            let text = texts.map(beginning).next().unwrap_or_default();
+            self.api_failed(record, &text, scribe);
+        } else if is_model
+            && thread == MAIN
+            && matches!(text_of("stop_reason"), Some("end_turn" | "stop_sequence" | "refusal"))
+        {
+            self.turn.last_message = id.map(str::to_owned);
+            self.end_turn("done", None, scribe);
+        }
+    }
+
+    fn user(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_, '_>) {
+        let message = record.message.map(members).unwrap_or_default();
+        let Some(content) = member(&message, "content") else { return };
+        let thread = self.thread(context, record);
+        let is_inline = record.is_sidechain && context.agent_id.is_none();
+        if matches!(content.kind, RawKind::Text { .. }) {
+            self.told(context, record, content, (&thread, is_inline), scribe);
+            return;
+        }
+        let mut prompts = 0;
+        for block in elements(content) {
+            let block = members(block);
+            match member(&block, "type").and_then(word) {
+                Some("tool_result") => {
+                    self.create(context, None, scribe);
+                    self.tool_result(context, &block, record, &thread, scribe);
+                    prompts = 1;
+                }
+                Some("text") if prompts == 0 || is_interruption(&block) => {
+                    let Some(text) = member(&block, "text") else { continue };
+                    prompts += usize::from(self.told(context, record, text, (&thread, is_inline), scribe));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes a text in the user's name; whether it was a prompt.
+    fn told(
+        &mut self,
+        context: &Context,
+        record: &Record<'_>,
+        text: Raw<'_>,
+        (thread, is_inline): (&str, bool),
+        scribe: &mut Scribe<'_, '_>,
+    ) -> bool {
+        let start = beginning(text);
+        match what_is(&start) {
+            Said::Interruption => {
+                self.create(context, None, scribe);
+                self.turn.open &= thread != MAIN;
+                self.last_activity = Some(scribe.ts());
+                scribe.say(Body::TurnEnded {
+                    thread: Some(Text::Owned(thread.to_owned())),
+                    reason: Some(Text::Borrowed("interrupted")),
+                    duration_ms: None,
+                });
+            }
+            Said::Notification => self.notification(context, Some(text), scribe),
+            _ if record.is_meta => {}
+            Said::Command(command) => self.created.command = Some(command),
+            Said::Stopped if self.turn.open => self.end_turn("done", None, scribe),
+            Said::Prompt(line) => {
+                self.create(context, Some(line).filter(|_| !is_inline), scribe);
+                if !is_inline {
+                    self.begin_turn(scribe);
+                }
+                self.said(scribe, "user", thread, decoded_bytes(text), false);
+                return true;
+            }
+            Said::Stopped | Said::Other => {}
+        }
+        false
+    }
+
+    fn system(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_, '_>) {
+        match record.subtype {
+            "turn_duration" => {
+                self.create(context, None, scribe);
+                self.end_turn("done", record.duration_ms, scribe);
+            }
+            "stop_hook_summary" if self.turn.open => {
+                self.create(context, None, scribe);
+                self.end_turn("done", None, scribe);
+            }
+            "compact_boundary" => {
+                let details = record.compact.map(members).unwrap_or_default();
+                self.create(context, None, scribe);
+                scribe.say(Body::ContextCompacted {
+                    trigger: member(&details, "trigger")
+                        .and_then(word)
+                        .map(|word| Text::Owned(word.to_owned())),
+                    context_tokens: member(&details, "preTokens").and_then(count),
+                });
+            }
+            "api_error" => {
+                self.create(context, None, scribe);
+                scribe.say(Body::ModelFailed {
+                    model: None,
+                    request: None,
+                    retry: Some(record.retry.unwrap_or(1)),
+                    retry_max: record.retry_max,
+                    error: failure_of(record.error),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn api_failed(&mut self, record: &Record<'_>, text: &str, scribe: &mut Scribe<'_, '_>) {
+        let code = record.error.and_then(word).unwrap_or_default();
+        let status = text.split("API Error: ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+        scribe.say(Body::ModelFailed {
+            model: None,
+            request: record.request.map(|request| Text::Owned(request.to_owned())),
+            retry: None,
+            retry_max: None,
+            error: failure::of_model(status, code, text),
+        });
+        self.end_turn("error", None, scribe);
+    }
+
+    fn notification(&mut self, context: &Context, text: Option<Raw<'_>>, scribe: &mut Scribe<'_, '_>) {
+        let text = text.map(beginning).unwrap_or_default();
+        if text.trim_start().starts_with("<task-notification>") {
+            self.create(context, None, scribe);
+            self.background.notified(&text, scribe);
+        }
+    }
+
+    /// A sign of life that says nothing else, at most one in thirty seconds.
+    fn activity(&mut self, context: &Context, scribe: &mut Scribe<'_, '_>) {
+        let quiet = self.last_activity.is_none_or(|last| scribe.ts().millis_since(last) >= ACTIVITY_EVERY_MS);
+        if self.created.done && quiet {
+            self.create(context, None, scribe);
+            self.last_activity = Some(scribe.ts());
+            scribe.say(Body::OutputGrew { output_bytes: None });
+        }
+    }
+
+    fn said(
+        &mut self,
+        scribe: &mut Scribe<'_, '_>,
+        role: &'static str,
+        thread: &str,
+        bytes: u64,
+        calls: bool,
+    ) {
+        self.last_activity = Some(scribe.ts());
+        scribe.say(Body::MessageRecorded {
+            role: Some(Text::Borrowed(role)),
+            thread: Some(Text::Owned(thread.to_owned())),
+            text_bytes: Some(bytes),
+            has_tool_use: Some(calls),
+        });
+    }
+
+    fn begin_turn(&mut self, scribe: &mut Scribe<'_, '_>) {
+        self.turn = Turn { open: true, last_message: None };
+        scribe.say(Body::TurnStarted { thread: Some(Text::Borrowed(MAIN)) });
+    }
+
+    /// A measured duration is always told; without one only a turn that is open can end.
+    fn end_turn(&mut self, reason: &'static str, duration_ms: Option<u64>, scribe: &mut Scribe<'_, '_>) {
+        if std::mem::replace(&mut self.turn.open, false) || duration_ms.is_some() || reason == "error" {
+            self.last_activity = Some(scribe.ts());
+            scribe.say(Body::TurnEnded {
+                thread: Some(Text::Borrowed(MAIN)),
+                reason: Some(Text::Borrowed(reason)),
+                duration_ms,
+            });
+        }
+    }
+
+    /// Introduces the task before its first event; once more when its title comes later than that.
+    fn create(&mut self, context: &Context, title: Option<&str>, scribe: &mut Scribe<'_, '_>) {
+        if self.created.done && (self.created.titled || title.is_none()) {
+            return;
+        }
+        let title = title.map(str::to_owned).or_else(|| self.created.command.take());
+        let first = !std::mem::replace(&mut self.created.done, true);
+        self.created.titled = title.is_some();
+        let cwd = self.created.cwd.clone();
+        let place = cwd.as_deref().map(Place::of).unwrap_or_default();
+        let identity = [context.session.as_str(), context.agent_id.as_deref().unwrap_or_default()];
+        let again = if first { "first" } else { "titled" };
+        let created = Body::TaskCreated {
+            title: title.map(Text::Owned),
+            assigned_task: None,
+            parent: context.parent().map(Text::Owned),
+            model: None,
+            host: Some(Text::Owned(context.host.clone())).filter(|host| !host.is_empty()),
+            project: place.project.map(Text::Owned),
+            cwd: cwd.map(Text::Owned),
+            worktree: place.worktree.map(Text::Owned),
+            steps_total: None,
+            criteria_total: None,
+            max_iterations: None,
+            timeout_ms: None,
+        };
+        scribe.say_of(&identity, again, created);
+        if first {
+            scribe.say_of(&identity, again, Body::TaskStarted { attempt: Some(1) });
+        }
+    }
+}
+
+fn is_interruption(block: &[crate::event::scan::Entry<'_>]) -> bool {
+    member(block, "text").and_then(|text| text.text.get(..)).is_some_and(failure::is_interruption)
+}
+
+fn failure_of(error: Option<Raw<'_>>) -> crate::event::error::ErrorDetail<'static> {
+    let entries = error.map(members).unwrap_or_default();
+    let nested = |name| member(&entries, name).map(members).unwrap_or_default();
+    let inner = nested("error");
+    let innermost = member(&inner, "error").map(members).unwrap_or_default();
+    let (cause, connection) = (nested("cause"), nested("connection"));
+    let places = [&entries, &innermost, &inner, &cause, &connection];
+    let find = |name| places.iter().find_map(|entries| member(entries, name));
+    let message = find("message").or_else(|| find("formatted")).map(beginning).unwrap_or_default();
+    let code = find("code").or_else(|| find("type")).and_then(word).unwrap_or_default();
+    failure::of_model(find("status").and_then(count), code, &message)
+}
+
+fn what_is(text: &str) -> Said<'_> {
+    const NOT_SAID: [&str; 14] = [
+        "<local-command-",
+        "<command-args>",
+        "<bash-",
+        "<user-memory-input>",
+        "<system-reminder>",
+        "<ide_",
+        "<session-",
+        "<new-diagnostics>",
+        "<background-",
+        "<teammate-message",
+        "<cross-session-message",
+        "<tick>",
+        "Caveat: The messages below",
+        "This session is being continued from a previous conversation",
+    ];
+    let text = text.trim_start();
+    if failure::is_interruption(text) {
+        Said::Interruption
+    } else if text.starts_with("<task-notification>") {
+        Said::Notification
+    } else if text.starts_with("<command-name>") || text.starts_with("<command-message>") {
+        let between =
+            |tag: &str| between(text, &format!("<{tag}>"), &format!("</{tag}>")).unwrap_or_default().trim();
+        let name =
+            format!("/{} {}", between("command-name").trim_start_matches('/'), between("command-args"));
+        Said::Command(first_line(&name).unwrap_or_default().to_owned())
+    } else if text.starts_with("Operation stopped by hook") {
+        Said::Stopped
+    } else if NOT_SAID.iter().any(|beginning| text.starts_with(beginning)) {
+        Said::Other
+    } else {
+        first_line(text).map_or(Said::Other, Said::Prompt)
+    }
+}
+
+/// What stands between two marks.
+pub(super) fn between<'t>(text: &'t str, open: &str, close: &str) -> Option<&'t str> {
+    let (_, rest) = text.split_once(open)?;
+    rest.split_once(close).map(|(inner, _)| inner)
+}

@@ -1,0 +1,170 @@
+//! Where an adapter's facts get their provenance, and where a file is introduced to the log.
+
+use crate::base::clock::Timestamp;
+use crate::base::fs::{self, FileIdentity};
+use crate::base::limits::HEAD_HASH_BYTES;
+use crate::event::body::Body;
+use crate::event::envelope::{Event, Provenance, Stream, VERSION};
+use crate::event::field::Text;
+use crate::event::ids::{EventId, file_id};
+use crate::source::Emit;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::path::Path;
+
+/// Source and our clock differ when they are further apart than this.
+const OBSERVED_DIFFERS_MS: i64 = 1000;
+
+/// One fact an adapter found; the provenance is added by the [`Sink`].
+#[derive(Clone, Debug)]
+pub struct Fact<'a> {
+    /// The same wherever the same fact is read.
+    pub id: EventId,
+    /// When it happened.
+    pub ts: Timestamp,
+    /// About which task.
+    pub task: Option<&'a str>,
+    /// Who works.
+    pub agent: Option<&'a str>,
+    /// What it says.
+    pub body: Body<'a>,
+}
+
+/// Who a file is, independent of where it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The name of the source.
+    pub source: &'static str,
+    /// The native identity, or host and path where there is none.
+    pub parts: Vec<String>,
+    /// The native session or agent, as `source.opened` names it.
+    pub session: Option<String>,
+}
+
+impl Identity {
+    /// The id of the file in provenance, after it was replaced or rewritten `generation` times.
+    #[must_use]
+    pub fn file(&self, generation: u64) -> String {
+        let generation = generation.to_string();
+        let mut parts = vec![self.source];
+        parts.extend(self.parts.iter().map(String::as_str));
+        parts.push(&generation);
+        file_id(&parts)
+    }
+}
+
+/// Takes the events of one line.
+pub struct Sink<'s> {
+    pub(super) out: &'s mut dyn Emit,
+    pub(super) identity: &'s Identity,
+    pub(super) path: &'s Path,
+    pub(super) file: &'s str,
+    pub(super) generation: u64,
+    pub(super) opening: &'s mut Opening,
+    pub(super) bytes: &'s File,
+    pub(super) at: u64,
+    pub(super) end: u64,
+    pub(super) now: Timestamp,
+    pub(super) next_i: [u64; Stream::ALL.len()],
+}
+
+/// What is remembered of the beginning of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Opening {
+    pub(super) opened: bool,
+    first_record: Option<String>,
+    pub(super) last_ts: Option<Timestamp>,
+}
+
+impl Sink<'_> {
+    /// Byte offset of the line.
+    #[must_use]
+    pub const fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// The id of the file, as in provenance.
+    #[must_use]
+    pub const fn file(&self) -> &str {
+        self.file
+    }
+
+    /// Names a native record of the file; the first one identifies forks and copies. Call it before the first event.
+    pub fn record(&mut self, id: &str) {
+        if self.opening.first_record.is_none() && !self.opening.opened {
+            self.opening.first_record = Some(id.to_owned());
+        }
+    }
+
+    /// Emits a fact, and before the first one of a file the `source.opened` that introduces it.
+    pub fn emit(&mut self, fact: Fact<'_>) {
+        if !self.opening.opened {
+            self.opening.opened = true;
+            self.open(fact.ts);
+        }
+        self.opening.last_ts = Some(fact.ts);
+        self.send(fact);
+    }
+
+    fn open(&mut self, ts: Timestamp) {
+        let relatives = link(self.out, self.file, self.opening);
+        let forked_from =
+            relatives.into_iter().find(|session| self.identity.session.as_ref() != Some(session));
+        let head_bytes = self.end.min(HEAD_HASH_BYTES);
+        let (file, path) = (self.file, self.path.to_string_lossy());
+        let first_record = self.opening.first_record.clone();
+        let place = FileIdentity::of_file(self.bytes).ok();
+        self.send(Fact {
+            id: EventId::of(&[self.identity.source.as_bytes(), b"source.opened", file.as_bytes()]),
+            ts,
+            task: None,
+            agent: None,
+            body: Body::SourceOpened {
+                file: Text::Borrowed(file),
+                path: Some(path),
+                session: self.identity.session.as_deref().map(Text::Borrowed),
+                device: place.map(|place| place.device),
+                inode: place.map(|place| place.inode),
+                head_bytes: Some(head_bytes),
+                head_hash: fs::head_hash(self.bytes, head_bytes).ok().map(Text::Owned),
+                generation: Some(self.generation),
+                forked_from: forked_from.map(Text::Owned),
+                first_record: first_record.map(Text::Owned),
+            },
+        });
+    }
+
+    fn send(&mut self, fact: Fact<'_>) {
+        let stream = fact.body.stream();
+        let Some(next) = self.next_i.get_mut(stream.index()) else { return };
+        let i = *next;
+        *next += 1;
+        self.out.emit(Event {
+            v: VERSION,
+            id: fact.id,
+            ts: fact.ts,
+            observed_at: observed_at(fact.ts, self.now),
+            task: fact.task.map(Text::Borrowed),
+            agent: fact.agent.map(Text::Borrowed),
+            source: Some(Text::Borrowed(self.identity.source)),
+            body: fact.body,
+            from: Some(Provenance { file: Text::Borrowed(self.file), at: Some(self.at), key: None, i }),
+            written: None,
+        });
+    }
+}
+
+/// Makes the log drop what this file repeats of its relatives, and they of it; gives the relatives' sessions.
+pub(super) fn link(out: &mut dyn Emit, file: &str, opening: &Opening) -> Vec<String> {
+    let Some(first_record) = &opening.first_record else { return Vec::new() };
+    let relatives = out.with_first_record(first_record, file);
+    for relative in &relatives {
+        out.exclude(file, &relative.file);
+        out.exclude(&relative.file, file);
+    }
+    relatives.into_iter().filter_map(|relative| relative.session).collect()
+}
+
+fn observed_at(ts: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    (now.millis_since(ts).saturating_abs() > OBSERVED_DIFFERS_MS).then_some(now)
+}

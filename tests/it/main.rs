@@ -1,0 +1,18 @@
+//! The one integration binary: the real program as a process, and the repository itself as a subject.
+//!
+//! One binary because every test binary links everything again. Each file beside this one is a module below; a test in
+//! `layers` fails when one is forgotten.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a panic is how a test says no; clippy allows it in #[test] bodies only"
+)]
+#![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
+
+mod bad_input;
+mod docs;
+mod layers;
+mod real_claude;
+mod schemas;
+mod support;
+mod watch;

@@ -1,0 +1,6 @@
+//! What the integration tests share: the sandbox, waiting, and the repository's own files.
+
+pub(crate) mod repository;
+pub(crate) mod rust_text;
+pub(crate) mod sandbox;
+pub(crate) mod wait;

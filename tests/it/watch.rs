@@ -1,0 +1,137 @@
+//! `watch` and `tail -f` as real processes beside a transcript that grows.
+
+use crate::support::sandbox::{Background, Sandbox};
+use crate::support::wait::await_condition;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+const SESSION: &str = "22222222-2222-4222-8222-222222222222";
+
+/// A live transcript of the sandbox's project, written line by line.
+struct Transcript<'a> {
+    sandbox: &'a Sandbox,
+    next: u32,
+}
+
+impl<'a> Transcript<'a> {
+    fn begin(sandbox: &'a Sandbox) -> Self {
+        let mut transcript = Self { sandbox, next: 0 };
+        transcript.line(r#""type":"user","message":{"role":"user","content":"Fix the build"}"#);
+        transcript
+    }
+
+    fn line(&mut self, fields: &str) {
+        let folder = self.sandbox.claude().join("projects/-project");
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut file =
+            OpenOptions::new().create(true).append(true).open(folder.join(format!("{SESSION}.jsonl"))).unwrap();
+        let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::UNIX_EPOCH + unix_time());
+        let ts = now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        let cwd = self.sandbox.project();
+        let cwd = cwd.canonicalize().unwrap();
+        writeln!(
+            file,
+            r#"{{"uuid":"{:08}-0000-4000-8000-000000000000","sessionId":"{SESSION}","timestamp":"{ts}","cwd":"{}","version":"2.1.100","isSidechain":false,{fields}}}"#,
+            self.next,
+            cwd.display()
+        )
+        .unwrap();
+        self.next += 1;
+    }
+
+    fn failing_call(&mut self, call: u32) {
+        self.line(&format!(
+            r#""type":"assistant","requestId":"req_{call}","message":{{"id":"msg_{call}","role":"assistant","model":"m","content":[{{"type":"tool_use","id":"toolu_{call}","name":"Bash","input":{{"command":"make {call}"}}}}],"usage":{{"input_tokens":1,"output_tokens":1}}}}"#
+        ));
+        self.line(&format!(
+            r#""type":"user","message":{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"toolu_{call}","content":"Exit code 2\nmake: no rule","is_error":true}}]}}"#
+        ));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the transcript is live: its times are now")]
+fn unix_time() -> Duration {
+    std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap()
+}
+
+/// How often each call was recorded as failed, in the order of the calls.
+fn failures(sandbox: &Sandbox) -> Vec<String> {
+    let sql = "SELECT call, COUNT(*) AS n FROM events WHERE type = 'tool.failed' GROUP BY call ORDER BY call";
+    sandbox.run(&["query", sql, "-o", "csv"]).stdout.lines().skip(1).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_struggling_agent_is_shown_within_a_second() {
+    let sandbox = Sandbox::new().with_file("project/.agents/agentlog.toml", "");
+    let mut transcript = Transcript::begin(&sandbox);
+    let watch = sandbox.spawn(&["watch", "--interval", "1h"]);
+    watch.await_line("healthy task", |line| line.contains("Healthy"));
+    for call in 0..3 {
+        transcript.failing_call(call);
+    }
+    let start = Instant::now();
+    watch.await_line("struggling task", |line| line.contains("⚠ Struggling - 3 tool failures detected"));
+    assert!(start.elapsed() < Duration::from_secs(2), "took {:?}", start.elapsed());
+    assert_eq!(failures(&sandbox), ["toolu_0,1", "toolu_1,1", "toolu_2,1"]);
+}
+
+#[test]
+fn a_watcher_killed_and_started_again_loses_and_repeats_nothing() {
+    let sandbox = Sandbox::new().with_file("project/.agents/agentlog.toml", "");
+    let mut transcript = Transcript::begin(&sandbox);
+    for round in 0..5 {
+        let watch = sandbox.spawn(&["watch", "--interval", "1h"]);
+        watch.await_line("task", |line| line.contains("Fix the build"));
+        transcript.failing_call(round);
+        if round % 2 == 0 {
+            await_condition("event of the round", || failures(&sandbox).len() > round as usize);
+        }
+        drop(watch);
+    }
+    let last = sandbox.run(&["watch", "--once"]);
+    assert_eq!(last.status, Some(0), "{}", last.stderr);
+    assert_eq!(failures(&sandbox), ["toolu_0,1", "toolu_1,1", "toolu_2,1", "toolu_3,1", "toolu_4,1"]);
+    let verify = sandbox.run(&["verify"]);
+    assert!(matches!(verify.status, Some(0 | 30)), "{}", verify.stdout);
+}
+
+#[test]
+fn a_second_watcher_says_that_there_is_one() {
+    let sandbox = Sandbox::new().with_file("project/.agents/agentlog.toml", "");
+    let _transcript = Transcript::begin(&sandbox);
+    let watch = sandbox.spawn(&["watch"]);
+    watch.await_line("task", |line| line.contains("Fix the build"));
+    let second = sandbox.run(&["watch"]);
+    assert_eq!(second.status, Some(5));
+    assert!(second.stderr.contains("another agentlog watches"), "{}", second.stderr);
+}
+
+#[test]
+fn tail_follows_every_line_once_and_ends_with_ctrl_c() {
+    let sandbox = Sandbox::new().with_file("project/.agents/agentlog.toml", "");
+    let first = sandbox.run(&["emit", "note.logged", "--task", "t", "text=before"]);
+    assert_eq!(first.status, Some(0), "{}", first.stderr);
+    let tail = sandbox.spawn(&["tail", "-f", "--raw", "--type", "note.logged"]);
+    tail.await_line("line from before", |line| line.contains("before"));
+    for number in 0..20 {
+        let emitted = sandbox.run(&["emit", "note.logged", "--task", "t", &format!("text=note {number:02}")]);
+        assert_eq!(emitted.status, Some(0), "{}", emitted.stderr);
+    }
+    tail.await_line("last line", |line| line.contains("note 19"));
+    interrupt(&tail);
+    let (status, lines) = tail.await_end();
+    assert_eq!(status, Some(130));
+    let texts: Vec<String> = lines
+        .iter()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].as_str().unwrap().to_owned())
+        .collect();
+    let expected: Vec<String> =
+        ["before".to_owned()].into_iter().chain((0..20).map(|number| format!("note {number:02}"))).collect();
+    assert_eq!(texts, expected);
+}
+
+fn interrupt(process: &Background) {
+    let pid = i32::try_from(process.id()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+}

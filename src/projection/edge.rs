@@ -133,7 +133,9 @@ impl<'p> Timeline<'p> {
         if matches!(event.body, Body::TaskCreated { .. }) {
             self.link(place);
         }
-        let last = self.projection.tasks.get(id).map_or(Stamp::NEVER, |task| task.last);
+        let own = self.projection.tasks.get(id).map_or(Stamp::NEVER, |task| task.last);
+        // A subtree that was just linked brings what was heard below it.
+        let last = self.nodes.get(place).map_or(own, |node| node.last_below.max(own));
         self.touched.insert(place);
         for ancestor in self.ancestors(place) {
             if let Some(node) = self.nodes.get_mut(ancestor) {

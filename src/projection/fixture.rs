@@ -246,7 +246,6 @@ pub(crate) fn folded<'e, 'a: 'e>(events: impl IntoIterator<Item = &'e Event<'a>>
     projection
 }
 
-
 /// The beginning of the sentence.
 pub(crate) fn given<const N: usize>(events: [Event<'static>; N]) -> Given {
     Given { events: events.to_vec(), task: "t", policy: Policy::default() }

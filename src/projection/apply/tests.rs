@@ -13,6 +13,8 @@ fn only<'e>(events: &'e [Event<'static>], stream: Stream) -> impl Iterator<Item 
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn the_fold_of_two_pieces_is_the_fold_of_both(
         events in prop::collection::vec(any_event(), 0..80), cut in any::<prop::sample::Index>(),

@@ -1,1 +1,142 @@
-//! tests
+//! Cursors follow the log, per stream and file.
+
+use super::*;
+use crate::event::envelope::Event;
+use crate::projection::fixture::*;
+use proptest::prelude::*;
+use std::borrow::Cow;
+
+const TOOLS: Stream = Stream::ToolCalls;
+const MONITORING: Stream = Stream::BackgroundMonitoring;
+
+fn read_at(file: &'static str, at: u64, i: u64, mut event: Event<'static>) -> Event<'static> {
+    event.from = Some(Provenance { file: file.into(), at: Some(at), key: None, i });
+    event
+}
+
+fn keyed(file: &'static str, key: &'static str, mut event: Event<'static>) -> Event<'static> {
+    event.from = Some(Provenance { file: file.into(), at: None, key: Some(key.into()), i: 0 });
+    event
+}
+
+fn opened(
+    at: &str,
+    file: &'static str,
+    generation: u64,
+    first_record: Option<&'static str>,
+) -> Event<'static> {
+    event(
+        at,
+        Body::SourceOpened {
+            file: file.into(),
+            path: Some(Cow::Owned(format!("/log/{file}.{generation}"))),
+            session: Some("s".into()),
+            device: None,
+            inode: None,
+            head_bytes: None,
+            head_hash: None,
+            generation: Some(generation),
+            forked_from: None,
+            first_record: first_record.map(Into::into),
+        },
+    )
+}
+
+fn cursors(events: &[Event<'_>]) -> Cursors {
+    let mut cursors = Cursors::default();
+    events.iter().for_each(|event| cursors.apply(event.body.stream(), event));
+    cursors
+}
+
+#[test]
+fn only_what_lies_beyond_the_cursor_of_its_stream_is_new() {
+    let cursors = cursors(&[read_at("f", 100, 0, ok("09:00", "a")), read_at("f", 100, 1, ok("09:00", "b"))]);
+    let new = |stream, at, i| cursors.exceeds(stream, "f", at, i);
+    assert_eq!(
+        [new(TOOLS, 99, 7), new(TOOLS, 100, 1), new(TOOLS, 100, 2), new(TOOLS, 101, 0)],
+        [false, false, true, true]
+    );
+    assert!(new(MONITORING, 0, 0) && cursors.exceeds(TOOLS, "g", 0, 0));
+}
+
+#[test]
+fn what_was_advanced_over_is_not_new_in_any_stream() {
+    let cursors = cursors(&[event("09:00", Body::SourceAdvanced { file: "f".into(), offset_bytes: 50 })]);
+    assert_eq!([49, 50].map(|at| cursors.exceeds(TOOLS, "f", at, 0)), [false, true]);
+}
+
+#[test]
+fn the_last_key_is_the_latest_over_the_streams_and_the_last_in_each() {
+    let cursors = cursors(&[
+        keyed("f", "one", started("09:00")),
+        keyed("f", "two", output_grew("09:02")),
+        keyed("f", "one", output_grew("09:01")),
+    ]);
+    assert_eq!(cursors.last_key("f"), Some("one"));
+    assert_eq!(cursors.last_key_in(MONITORING, "f"), Some("one"));
+    assert_eq!((cursors.last_key("g"), cursors.last_key_in(TOOLS, "f")), (None, None));
+}
+
+#[test]
+fn a_file_is_known_from_its_last_opening() {
+    let cursors = cursors(&[
+        opened("09:05", "f", 1, Some("r")),
+        opened("09:00", "f", 0, Some("r")),
+        opened("09:00", "g", 0, Some("r")),
+        opened("09:00", "h", 0, Some("other")),
+        read_at("f", 70, 0, ok("09:06", "a")),
+        read_at("f", 90, 0, output_grew("09:06")),
+        read_at("unopened", 1, 0, ok("09:06", "a")),
+    ]);
+    let known = |file: &str, generation, at| KnownFile {
+        file: file.to_owned(),
+        path: Some(format!("/log/{file}.{generation}")),
+        session: Some("s".to_owned()),
+        generation,
+        at,
+    };
+    assert_eq!([cursors.known("f"), cursors.known("unopened")], [Some(known("f", 1, Some(90))), None]);
+    assert_eq!(cursors.with_first_record("r", "h"), [known("f", 1, Some(90)), known("g", 0, None)]);
+    assert_eq!(cursors.with_first_record("r", "f"), [known("g", 0, None)]);
+}
+
+fn any_record() -> impl Strategy<Value = Event<'static>> {
+    let file = prop::sample::select(&["f", "g"][..]);
+    let key = prop::option::of(prop::sample::select(&["x", "y", "z"][..]));
+    (any_event(), file, prop::option::of(0_u64..50), 0_u64..3, key, 0_u8..9).prop_map(
+        |(mut event, file, at, i, key, kind)| {
+            event.from = Some(Provenance { file: file.into(), at, key: key.map(Into::into), i });
+            match kind {
+                0 => event.body = opened("09:00", "f", i, key).body,
+                1 => event.body = Body::SourceAdvanced { file: file.into(), offset_bytes: i * 9 },
+                _ => {}
+            }
+            event
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn cursors_of_two_pieces_are_those_of_both(
+        events in prop::collection::vec(any_record(), 0..40), cut in any::<prop::sample::Index>(),
+    ) {
+        let (a, b) = events.split_at(cut.index(events.len() + 1));
+        let mut merged = cursors(a);
+        merged.merge(cursors(b));
+        prop_assert_eq!(merged, cursors(&events));
+    }
+
+    #[test]
+    fn no_event_of_the_log_exceeds_its_cursor(events in prop::collection::vec(any_record(), 0..40)) {
+        let cursors = cursors(&events);
+        for event in &events {
+            let from = event.from.as_ref().unwrap();
+            if let Some(at) = from.at {
+                prop_assert!(!cursors.exceeds(event.body.stream(), &from.file, at, from.i));
+            }
+        }
+    }
+}

@@ -1,3 +1,5 @@
+//! Hand-made events, and the rows that they must become.
+
 use super::*;
 use crate::event::codec::{Decoded, Decoder};
 use polars::prelude::AnyValue;

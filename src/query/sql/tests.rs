@@ -1,3 +1,5 @@
+//! Statements as analysts write them, over hand-made usage records.
+
 use super::*;
 use crate::base::zone::Zone;
 use crate::event::codec::{Decoded, Decoder};

@@ -1,3 +1,5 @@
+//! The review of hand-made weeks, and a plain fold as the oracle of its group-bys.
+
 use super::*;
 use crate::event::codec::{Decoded, Decoder};
 use crate::projection::health::{Health, Reason};

@@ -1,3 +1,5 @@
+//! A hand-made review, and the Markdown that it must become.
+
 use super::*;
 use crate::base::clock::Timestamp;
 use crate::report::coverage::{Coverage, LineCoverage, SourceCoverage};

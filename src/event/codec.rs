@@ -7,9 +7,11 @@ use crate::base::clock::Timestamp;
 use crate::base::frame::{self, FrameError, Integrity};
 use crate::event::body::Body;
 use crate::event::envelope::{Event, VERSION};
-use crate::event::field::{Field, Text, write_key, write_text};
-use crate::event::fields::Fields;
+use crate::event::cursor::Cursor;
+use crate::event::field::{Field, Text};
+use crate::event::fields::{Fields, Scanned};
 use crate::event::ids::EventId;
+use crate::event::key::{Key, key};
 use crate::event::owned::IntoStatic;
 use crate::event::scan::{self, Entry, ScanError};
 use crate::event::upcast::{self, UPCASTERS, Upcaster};
@@ -117,9 +119,7 @@ impl Decoder {
 
     /// Decodes the line (without its newline) at byte `offset` of the segment.
     pub fn decode<'a>(&mut self, line: &'a [u8], offset: u64) -> Decoded<'a> {
-        let mut entries = recycle(std::mem::take(&mut self.entries));
-        let decoded = self.decode_into(line, offset, &mut entries).unwrap_or_else(Decoded::Malformed);
-        self.entries = recycle(entries);
+        let decoded = self.checked(line, offset).unwrap_or_else(Decoded::Malformed);
         self.ts_before = match &decoded {
             Decoded::Known(line) => Some(line.event.ts),
             Decoded::Unknown(line) => line.ts.or(self.ts_before),
@@ -128,29 +128,45 @@ impl Decoder {
         decoded
     }
 
-    fn decode_into<'a>(
-        &self,
-        line: &'a [u8],
-        offset: u64,
-        entries: &mut Vec<Entry<'a>>,
-    ) -> Result<Decoded<'a>, Malformed> {
+    #[inline]
+    fn checked<'a>(&mut self, line: &'a [u8], offset: u64) -> Result<Decoded<'a>, Malformed> {
         let text = simdutf8::basic::from_utf8(line).map_err(|_| invalid_utf8(line))?;
         let integrity = frame::check(line)?;
-        if let Some(mut fields) = Fields::canonical(text)
-            && let Ok(
-                known @ Decoded::Known(Line {
-                    event: Event { v: VERSION.., .. }, unknown_field_count: 0, ..
-                }),
-            ) = self.typed(&mut fields, offset, integrity)
-        {
-            return Ok(known);
+        match self.typed(&mut Cursor::new(text), offset, integrity) {
+            Ok(Decoded::Known(line)) if line.event.v >= VERSION && line.unknown_field_count == 0 => {
+                Ok(Decoded::Known(line))
+            }
+            _ => self.scanned(text, offset, integrity),
         }
+    }
+
+    /// A line that is not as we would have written it.
+    #[cold]
+    fn scanned<'a>(
+        &mut self,
+        text: &'a str,
+        offset: u64,
+        integrity: Integrity,
+    ) -> Result<Decoded<'a>, Malformed> {
+        let mut entries = recycle(std::mem::take(&mut self.entries));
+        let decoded = self.scanned_into(&mut entries, text, offset, integrity);
+        self.entries = recycle(entries);
+        decoded
+    }
+
+    fn scanned_into<'a>(
+        &self,
+        entries: &mut Vec<Entry<'a>>,
+        text: &'a str,
+        offset: u64,
+        integrity: Integrity,
+    ) -> Result<Decoded<'a>, Malformed> {
         scan::object(text, entries).map_err(Malformed::Json)?;
-        let v = field::<Option<u64>>(&mut Fields::scanned(entries), "v")?.unwrap_or(VERSION);
+        let v = field::<_, Option<u64>>(&mut Scanned::new(entries), key!("v"))?.unwrap_or(VERSION);
         if v < VERSION {
             self.lift(text, v, offset, integrity)
         } else {
-            self.typed(&mut Fields::scanned(entries), offset, integrity)
+            self.typed(&mut Scanned::new(entries), offset, integrity)
         }
     }
 
@@ -166,7 +182,7 @@ impl Decoder {
         let lifted = upcast::lift(text, v, self.upcasters).ok_or(Malformed::Field { field: "v" })?;
         let mut entries = Vec::new();
         scan::object(&lifted, &mut entries).map_err(Malformed::Json)?;
-        Ok(match self.typed(&mut Fields::scanned(&entries), offset, integrity)? {
+        Ok(match self.typed(&mut Scanned::new(&entries), offset, integrity)? {
             Decoded::Known(line) => Decoded::Known(Line {
                 event: line.event.into_static(),
                 integrity,
@@ -183,28 +199,29 @@ impl Decoder {
         })
     }
 
-    fn typed<'a>(
+    /// What the fields of a line of our version say: the one meaning of both ways.
+    fn typed<'a, F: Fields<'a>>(
         &self,
-        fields: &mut Fields<'_, 'a>,
+        fields: &mut F,
         offset: u64,
         integrity: Integrity,
     ) -> Result<Decoded<'a>, Malformed> {
-        let v = field::<Option<u64>>(fields, "v")?.unwrap_or(VERSION);
-        let id = field::<Option<Text<'a>>>(fields, "id")?;
-        let ts = field::<Option<Timestamp>>(fields, "ts")?;
-        let observed_at = field(fields, "observed_at")?;
-        let type_name = field::<Text<'a>>(fields, "type")?;
-        let task = field(fields, "task")?;
-        let agent = field(fields, "agent")?;
-        let source = field(fields, "source")?;
+        let v = fields.first::<Option<u64>>(key!("v")).map_err(wrong_field)?.unwrap_or(VERSION);
+        let id = field::<_, Option<Text<'a>>>(fields, key!("id"))?;
+        let ts = field::<_, Option<Timestamp>>(fields, key!("ts"))?;
+        let observed_at = field(fields, key!("observed_at"))?;
+        let type_name = field::<_, Text<'a>>(fields, key!("type"))?;
+        let task = field(fields, key!("task"))?;
+        let agent = field(fields, key!("agent"))?;
+        let source = field(fields, key!("source"))?;
         let Some(body) = Body::read(&type_name, fields) else {
             return Ok(Decoded::Unknown(UnknownType { type_name, ts, task, integrity }));
         };
-        let body = body.map_err(|field| Malformed::Field { field })?;
-        let from = field(fields, "from")?;
-        let writer = field::<Option<Text<'a>>>(fields, "w")?;
-        let number = field::<Option<u64>>(fields, "n")?;
-        let _crc = field::<Option<Text<'a>>>(fields, "crc")?;
+        let body = body.map_err(wrong_field)?;
+        let from = field(fields, key!("from"))?;
+        let writer = field::<_, Option<Text<'a>>>(fields, key!("w"))?;
+        let number = field::<_, Option<u64>>(fields, key!("n"))?;
+        let _crc = field::<_, Option<Text<'a>>>(fields, key!("crc"))?;
         let event = Event {
             v,
             id: id.map_or_else(|| self.inferred_id(offset), |text| given_id(&text)),
@@ -228,19 +245,16 @@ impl Decoder {
 
 /// Appends the event as one JSON object, without frame and newline: the journal adds both.
 pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
-    out.push(b'{');
-    event.v.write("v", out);
-    write_key("id", out);
-    write_text(&event.id.to_string(), out);
-    event.ts.write("ts", out);
-    event.observed_at.write("observed_at", out);
-    write_key("type", out);
-    write_text(event.body.type_name(), out);
-    event.task.write("task", out);
-    event.agent.write("agent", out);
-    event.source.write("source", out);
+    event.v.write_first(key!("v"), out);
+    Text::Owned(event.id.to_string()).write(key!("id"), out);
+    event.ts.write(key!("ts"), out);
+    event.observed_at.write(key!("observed_at"), out);
+    Text::Borrowed(event.body.type_name()).write(key!("type"), out);
+    event.task.write(key!("task"), out);
+    event.agent.write(key!("agent"), out);
+    event.source.write(key!("source"), out);
     event.body.write(out);
-    event.from.write("from", out);
+    event.from.write(key!("from"), out);
     out.push(b'}');
 }
 
@@ -258,8 +272,13 @@ pub fn validate(line: &[u8]) -> Result<Integrity, Malformed> {
 }
 
 #[inline]
-fn field<'a, T: Field<'a>>(fields: &mut Fields<'_, 'a>, name: &'static str) -> Result<T, Malformed> {
-    fields.read(name).map_err(|field| Malformed::Field { field })
+fn field<'a, F: Fields<'a>, T: Field<'a>>(fields: &mut F, key: Key) -> Result<T, Malformed> {
+    fields.read(key).map_err(wrong_field)
+}
+
+#[inline]
+const fn wrong_field(field: &'static str) -> Malformed {
+    Malformed::Field { field }
 }
 
 #[inline]

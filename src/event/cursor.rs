@@ -1,0 +1,108 @@
+//! A walk through an object as we write it ourselves: no spaces, every key where it is expected.
+//!
+//! The walk reads values in place and stores nothing. Whatever surprises it makes it give up (`None`), never fail: the
+//! caller then reads the line by [`crate::event::scan`], which alone says what is wrong.
+
+use crate::event::field::{Field, Text};
+use crate::event::key::Key;
+use crate::event::plain;
+use crate::event::scan::{self, Raw};
+
+/// What is left of the object.
+pub struct Cursor<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Cursor<'a> {
+    /// A walk that begins at the opening brace.
+    #[must_use]
+    #[inline]
+    pub const fn new(text: &'a str) -> Self {
+        Self { rest: text }
+    }
+
+    /// The value of `key`, which the object begins with.
+    #[inline]
+    pub fn first<T: Field<'a>>(&mut self, key: Key) -> Option<T> {
+        self.rest = self.rest.strip_prefix(key.first)?;
+        T::take(self)
+    }
+
+    /// The value of the next member if its key is `key`, else that of an absent field.
+    #[inline]
+    pub fn next<T: Field<'a>>(&mut self, key: Key) -> Option<T> {
+        match self.rest.strip_prefix(key.next) {
+            Some(rest) => {
+                self.rest = rest;
+                T::take(self)
+            }
+            None => T::absent(),
+        }
+    }
+
+    /// Leaves an object that was entered by [`Self::first`].
+    #[inline]
+    pub fn leave(&mut self) -> Option<()> {
+        self.rest = self.rest.strip_prefix('}')?;
+        Some(())
+    }
+
+    /// Whether nothing but the closing brace is left.
+    #[must_use]
+    #[inline]
+    pub fn is_at_end(&self) -> bool {
+        self.rest == "}"
+    }
+
+    /// A string.
+    pub fn text(&mut self) -> Option<Text<'a>> {
+        match self.plain() {
+            Some(text) => Some(Text::Borrowed(text)),
+            None => Text::read(self.value()?),
+        }
+    }
+
+    /// A string without escapes.
+    pub fn plain(&mut self) -> Option<&'a str> {
+        let inner = self.rest.strip_prefix('"')?;
+        let (text, rest) = inner.split_at_checked(plain::prefix(inner.as_bytes()))?;
+        self.rest = rest.strip_prefix('"')?;
+        Some(text)
+    }
+
+    /// A number without sign and fraction. Nineteen digits always fit; longer ones are left to the other way.
+    pub fn count(&mut self) -> Option<u64> {
+        let mut value = 0;
+        let mut length = 0;
+        for byte in self.rest.bytes() {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 || length == 19 {
+                break;
+            }
+            value = value * 10 + u64::from(digit);
+            length += 1;
+        }
+        let leading_zero = length > 1 && self.rest.starts_with('0');
+        self.rest = self.rest.get(length..)?;
+        (length > 0 && !leading_zero).then_some(value)
+    }
+
+    /// `true` or `false`.
+    #[inline]
+    pub fn flag(&mut self) -> Option<bool> {
+        let (rest, value) = match self.rest.strip_prefix("true") {
+            Some(rest) => (rest, true),
+            None => (self.rest.strip_prefix("false")?, false),
+        };
+        self.rest = rest;
+        Some(value)
+    }
+
+    /// A value of any kind, its grammar checked.
+    #[cold]
+    pub fn value(&mut self) -> Option<Raw<'a>> {
+        let (raw, rest) = scan::value(self.rest).ok()?;
+        self.rest = rest;
+        Some(raw)
+    }
+}

@@ -5,6 +5,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::event::cursor::Cursor;
+use crate::event::ids::EventId;
 use crate::event::key::Key;
 use crate::event::plain;
 use crate::event::scan::{self, Entry, Raw, RawKind};
@@ -146,7 +147,26 @@ impl<'a> Field<'a> for Timestamp {
 
     #[inline]
     fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
-        Self::parse(cursor.plain()?)
+        cursor.exactly("2026-11-16T09:00:00.123Z".len(), Self::parse).or_else(|| Self::parse(cursor.plain()?))
+    }
+
+    fn write_value(&self, out: &mut Vec<u8>) {
+        write_text(&self.to_string(), out);
+    }
+}
+
+/// An id that is no UUID is hashed, so that equal ids stay equal.
+impl<'a> Field<'a> for EventId {
+    const SHAPE: Shape = Shape::Text;
+
+    fn read(raw: Raw<'a>) -> Option<Self> {
+        let text = Text::read(raw)?;
+        Some(Self::parse(&text).unwrap_or_else(|| Self::of(&[b"foreign", text.as_bytes()])))
+    }
+
+    #[inline]
+    fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
+        cursor.exactly(36, Self::parse)
     }
 
     fn write_value(&self, out: &mut Vec<u8>) {

@@ -29,12 +29,12 @@ pub trait Fields<'a> {
 }
 
 impl<'a> Fields<'a> for Cursor<'a> {
-    #[inline]
+    #[inline(always)]
     fn first<T: Field<'a>>(&mut self, key: Key) -> Result<T, &'static str> {
         Self::first(self, key).ok_or(key.name)
     }
 
-    #[inline]
+    #[inline(always)]
     fn read<T: Field<'a>>(&mut self, key: Key) -> Result<T, &'static str> {
         self.next(key).ok_or(key.name)
     }

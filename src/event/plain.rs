@@ -35,10 +35,13 @@ fn prefix_until(bytes: &[u8], word_hits: impl Fn(u64) -> u64, ends: impl Fn(u8) 
 }
 
 /// Marks quotes, backslashes and control characters. Flipping bit 1 moves the quote (0x22) to 0x20, next to the control
-/// characters, which stay below it: one subtraction finds both.
+/// characters, which stay below it: one subtraction finds both. Bytes above 0x7f have their high bit before any
+/// subtraction, so they are masked out.
 #[inline]
 const fn specials(word: u64) -> u64 {
-    ((word ^ (ONES * 2)).wrapping_sub(ONES * 0x21) & !word & HIGH) | zeros(word ^ (ONES * 0x5c))
+    let quotes_and_controls = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+    let backslashes = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
+    (quotes_and_controls | backslashes) & !word & HIGH
 }
 
 /// Marks the bytes that are zero.

@@ -44,9 +44,12 @@ macro_rules! vocabulary {
             #[inline]
             pub fn read<F: Fields<$lt>>(name: &str, fields: &mut F) -> Option<Result<Self, &'static str>> {
                 match name {
-                    $( $name => Some((|| Ok(Self::$variant {
-                        $( $field: fields.read(key!(stringify!($field)))? ),*
-                    }))()), )+
+                    $( $name => Some(Ok(Self::$variant {
+                        $( $field: match fields.read(key!(stringify!($field))) {
+                            Ok(value) => value,
+                            Err(name) => return Some(Err(name)),
+                        } ),*
+                    })), )+
                     _ => None,
                 }
             }

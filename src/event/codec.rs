@@ -8,12 +8,12 @@ use crate::base::frame::{self, FrameError, Integrity};
 use crate::event::body::Body;
 use crate::event::envelope::{Event, Provenance, VERSION};
 use crate::event::cursor::Cursor;
-use crate::event::field::{Field, Text};
+use crate::event::field::{Field, Shape, Text};
 use crate::event::fields::{Fields, Scanned};
 use crate::event::ids::EventId;
 use crate::event::key::key;
 use crate::event::owned::IntoStatic;
-use crate::event::scan::{self, Entry, ScanError};
+use crate::event::scan::{self, Entry, Raw, ScanError};
 use crate::event::upcast::{self, UPCASTERS, Upcaster};
 
 /// What a line turned out to be.
@@ -300,9 +300,27 @@ impl<'a> Tail<'a> {
         let from = fields.read(key!("from"))?;
         let writer = fields.read::<Option<Text<'a>>>(key!("w"))?;
         let number = fields.read::<Option<u64>>(key!("n"))?;
-        let _crc = fields.read::<Option<Text<'a>>>(key!("crc"))?;
+        let _checked = fields.read::<Option<Checksum>>(key!("crc"))?;
         Ok(Self { from, written: writer.zip(number) })
     }
+}
+
+/// The checksum of a line, which [`frame::check`] has compared already: it only has to be a text.
+struct Checksum;
+
+impl<'a> Field<'a> for Checksum {
+    const SHAPE: Shape = Shape::Text;
+
+    fn read(raw: Raw<'a>) -> Option<Self> {
+        Text::read(raw).map(|_| Self)
+    }
+
+    #[inline]
+    fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
+        cursor.exactly(8, |text| text.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(Self))
+    }
+
+    fn write_value(&self, _: &mut Vec<u8>) {}
 }
 
 /// The text of a line whose bytes are those that were written.

@@ -6,7 +6,7 @@
 use crate::event::field::{Field, Text};
 use crate::event::key::Key;
 use crate::event::plain;
-use crate::event::scan::{self, Raw};
+use crate::event::scan;
 
 /// What is left of the object.
 pub struct Cursor<'a> {
@@ -55,18 +55,19 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string.
+    #[inline(always)]
     pub fn text(&mut self) -> Option<Text<'a>> {
         match self.plain() {
             Some(text) => Some(Text::Borrowed(text)),
-            None => Text::read(self.value()?),
+            None => self.read(),
         }
     }
 
-    /// A string without escapes.
+    /// A string without escapes. One that is not found here may be found by [`Self::read`].
     pub fn plain(&mut self) -> Option<&'a str> {
         let inner = self.rest.strip_prefix('"')?;
-        let (text, rest) = inner.split_at_checked(plain::prefix(inner.as_bytes()))?;
-        self.rest = rest.strip_prefix('"')?;
+        let (text, rest) = inner.split_at_checked(plain::string(inner.as_bytes())?)?;
+        self.rest = rest.get(1..)?;
         Some(text)
     }
 
@@ -109,10 +110,11 @@ impl<'a> Cursor<'a> {
         Some(value)
     }
 
-    /// A value of any kind, its grammar checked.
-    pub fn value(&mut self) -> Option<Raw<'a>> {
+    /// A value of any type, by way of its raw form.
+    #[inline(never)]
+    pub fn read<T: Field<'a>>(&mut self) -> Option<T> {
         let (raw, rest) = scan::value(self.rest).ok()?;
         self.rest = rest;
-        Some(raw)
+        T::read(raw)
     }
 }

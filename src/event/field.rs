@@ -54,7 +54,7 @@ pub trait Field<'a>: Sized {
     /// The value at the cursor; `None` where the scanned way has to look. What it gives is what [`Self::read`] gives.
     #[inline]
     fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
-        Self::read(cursor.value()?)
+        cursor.read()
     }
 
     /// The value of a field that is not there: only optional fields have one.
@@ -147,7 +147,7 @@ impl<'a> Field<'a> for Timestamp {
 
     #[inline]
     fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
-        cursor.exactly("2026-11-16T09:00:00.123Z".len(), Self::parse).or_else(|| Self::parse(cursor.plain()?))
+        cursor.exactly("2026-11-16T09:00:00.123Z".len(), Self::parse).or_else(|| cursor.read())
     }
 
     fn write_value(&self, out: &mut Vec<u8>) {

@@ -4,6 +4,7 @@
 //! that [`encode`] writes is a performance contract (lookups succeed at the first try); any other order is read as well.
 
 use crate::base::clock::Timestamp;
+use crate::base::digits;
 use crate::base::frame::{self, FrameError, Integrity};
 use crate::event::body::Body;
 use crate::event::envelope::{Event, Provenance, VERSION};
@@ -135,11 +136,7 @@ impl Decoder {
     fn read<'a>(&mut self, text: &'a str, offset: u64, integrity: Integrity) -> Decoded<'a> {
         // One variable for both ways, so that the large value is made where the caller wants it and never moved.
         let mut decoded = self.typed(&mut Cursor::new(text), offset, integrity);
-        let as_ours = matches!(
-            &decoded,
-            Decoded::Known(Line { event: Event { v: VERSION.., .. }, unknown_field_count: 0, .. })
-        );
-        if !as_ours {
+        if !is_canonical(&decoded) {
             decoded = self.scanned(text, offset, integrity).unwrap_or_else(Decoded::Malformed);
         }
         decoded
@@ -203,19 +200,21 @@ impl Decoder {
         })
     }
 
-    /// What the fields of a line of our version say: the one meaning of both ways.
-    #[inline]
+    /// What the fields of a line of our version say: the one meaning of both ways. (Not inlined, so that it makes the large
+    /// value in the place of the caller's; and the body stays where it was read until there is an event to move it to.)
+    #[inline(never)]
     fn typed<'a, F: Fields<'a>>(&self, fields: &mut F, offset: u64, integrity: Integrity) -> Decoded<'a> {
         let head = match Head::read(fields) {
             Ok(head) => head,
             Err(field) => return wrong(field),
         };
         let Head { v, id, ts, observed_at, type_name, task, agent, source } = head;
-        let body = match Body::read(&type_name, fields) {
-            Some(Ok(body)) => body,
+        let body = Body::read(&type_name, fields);
+        match &body {
+            Some(Ok(_)) => {}
             Some(Err(field)) => return wrong(field),
             None => return Decoded::Unknown(UnknownType { type_name, ts, task, integrity }),
-        };
+        }
         let Tail { from, written } = match Tail::read(fields) {
             Ok(tail) => tail,
             Err(field) => return wrong(field),
@@ -223,8 +222,10 @@ impl Decoder {
         let ts_inferred = ts.is_none();
         let Some(ts) = ts.or(self.ts_before) else { return wrong("ts") };
         let id = id.unwrap_or_else(|| self.inferred_id(offset));
+        let unknown_field_count = fields.unused();
+        let Some(Ok(body)) = body else { return wrong("type") };
         let event = Event { v, id, ts, observed_at, task, agent, source, body, from, written };
-        Decoded::Known(Line { event, integrity, ts_inferred, unknown_field_count: fields.unused() })
+        Decoded::Known(Line { event, integrity, ts_inferred, unknown_field_count })
     }
 
     fn inferred_id(&self, offset: u64) -> EventId {
@@ -317,10 +318,19 @@ impl<'a> Field<'a> for Checksum {
 
     #[inline]
     fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
-        cursor.exactly(8, |text| text.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(Self))
+        cursor.exactly(8, |text| digits::hexadecimal(text.as_bytes().try_into().ok()?).map(|_| Self))
     }
 
     fn write_value(&self, _: &mut Vec<u8>) {}
+}
+
+/// Whether the canonical way found all that the line says, so that the other would find the same.
+#[inline]
+const fn is_canonical(decoded: &Decoded<'_>) -> bool {
+    matches!(
+        decoded,
+        Decoded::Known(Line { event: Event { v: VERSION.., .. }, unknown_field_count: 0, .. })
+    )
 }
 
 /// The text of a line whose bytes are those that were written.

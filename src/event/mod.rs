@@ -11,6 +11,7 @@ pub mod cursor;
 pub mod dictionary;
 pub mod envelope;
 pub mod error;
+pub mod escape;
 pub mod field;
 pub mod fields;
 pub mod ids;

@@ -4,7 +4,7 @@
 //! depth), and allocates nothing. It does not interpret: [`crate::event::field`] gives values their types. It refuses what
 //! is not one object, what is nested deeper than [`DEPTH_MAX`], and anything after the closing brace.
 
-use crate::event::plain;
+use crate::event::{escape, plain};
 use std::borrow::Cow;
 
 /// How deep values may be nested inside the line's object.
@@ -106,11 +106,7 @@ pub fn value(text: &str) -> Result<(Raw<'_>, &str), ScanError> {
 #[must_use]
 #[inline]
 pub fn unescape<'a>(raw: &'a str, escaped: bool) -> Option<Cow<'a, str>> {
-    if !escaped {
-        return Some(Cow::Borrowed(raw));
-    }
-    let quoted = format!("\"{raw}\"");
-    serde_json::from_str::<String>(&quoted).ok().map(Cow::Owned)
+    if escaped { escape::resolve(raw).map(Cow::Owned) } else { Some(Cow::Borrowed(raw)) }
 }
 
 struct Scanner<'a> {

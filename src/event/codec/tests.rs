@@ -433,4 +433,67 @@ proptest! {
         decoder.decode(&bytes, 0);
         prop_assert!(matches!(decoder.decode(FAILED.as_bytes(), 0), Decoded::Known(_)));
     }
+
+    #[test]
+    fn our_own_lines_take_the_canonical_way_and_both_ways_agree(value in any_line()) {
+        let written = encoded(&known(&value.to_string()).event);
+        for text in [written.clone(), sealed(&written)] {
+            let (canonical, scanned) = both_ways(&text);
+            // A line without `id` or the like is ours as well; one with an integer beyond nineteen digits is read otherwise.
+            let long = text.as_bytes().windows(20).any(|digits| digits.iter().all(u8::is_ascii_digit));
+            prop_assert!(is_canonical(&canonical) || long, "{text}");
+            prop_assert!(canonical == scanned || long, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_changed_line_is_read_the_same_both_ways_or_left_to_the_second(
+        value in any_line(),
+        place in any::<prop::sample::Index>(),
+        with in prop_oneof!["[\\x00-\\x7f]{0,2}", r#"[0-9eE+.,:"\\{}\[\]nutrl -]{1,3}"#, "é"],
+        cut in 0_usize..3,
+        seal in any::<bool>(),
+    ) {
+        let mut bytes = encoded(&known(&value.to_string()).event).into_bytes();
+        let place = place.index(bytes.len());
+        bytes.splice(place..(place + cut).min(bytes.len()), with.bytes());
+        if let Ok(text) = String::from_utf8(bytes) {
+            let text = if seal { sealed(&text) } else { text };
+            let (canonical, scanned) = both_ways(&text);
+            prop_assert!(!is_canonical(&canonical) || canonical == scanned, "{text}\n{canonical:?}\n{scanned:?}");
+        }
+    }
+}
+
+/// What the two ways make of the same text.
+fn both_ways(text: &str) -> (Decoded<'_>, Decoded<'_>) {
+    let mut decoder = Decoder::after("seg", Timestamp::default());
+    let canonical = decoder.typed(&mut Cursor::new(text), 0, Integrity::Unchecked);
+    let scanned = decoder.scanned(text, 0, Integrity::Unchecked).unwrap_or_else(Decoded::Malformed);
+    (canonical, scanned)
+}
+
+#[test]
+fn the_canonical_way_leaves_to_the_other_what_we_never_write() {
+    let line = r#"{"v":1,"ts":"2026-11-16T09:00:00.123Z","type":"output.grew","output_bytes":7}"#;
+    assert!(is_canonical(&both_ways(line).0));
+    for (ours, theirs) in [
+        (":7}", ":07}"),
+        (":7}", ":7 }"),
+        (":7}", ":7,}"),
+        (":7}", ":7.0}"),
+        (":7}", ":-7}"),
+        (":7}", ":null}"),
+        (":7}", ":18446744073709551616}"),
+        (":7}", ":7}}"),
+        (":7}", ":7,\"mood\":1}"),
+        (":7}", ":7,\"v\":1}"),
+        ("\"v\":1", "\"v\":0"),
+        ("{\"v\"", "{ \"v\""),
+        ("output.grew", "moon.landed"),
+    ] {
+        let text = line.replace(ours, theirs);
+        assert_ne!(text, line);
+        assert!(!is_canonical(&both_ways(&text).0), "{text}");
+    }
 }

@@ -70,7 +70,8 @@ impl Timestamp {
         let ([f0, f1], [f2, f3], [f4, f5]) =
             (two(micros / 10_000), two(micros / 100 % 100), two(micros % 100));
         out.extend_from_slice(&[
-            y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1, b'.', f0, f1, f2,
+            y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1, b'.', f0,
+            f1, f2,
         ]);
         if (f3, f4, f5) != (b'0', b'0', b'0') {
             out.extend_from_slice(&[f3, f4, f5]);

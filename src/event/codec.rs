@@ -7,8 +7,8 @@ use crate::base::clock::Timestamp;
 use crate::base::digits;
 use crate::base::frame::{self, FrameError, Integrity};
 use crate::event::body::Body;
-use crate::event::envelope::{Event, Provenance, VERSION};
 use crate::event::cursor::Cursor;
+use crate::event::envelope::{Event, Provenance, VERSION};
 use crate::event::field::{Field, Shape, Text};
 use crate::event::fields::{Fields, Scanned};
 use crate::event::ids::EventId;
@@ -120,10 +120,17 @@ impl Decoder {
 
     /// Decodes the line (without its newline) at byte `offset` of the segment.
     pub fn decode<'a>(&mut self, line: &'a [u8], offset: u64) -> Decoded<'a> {
-        let decoded = match checked(line) {
-            Ok((text, integrity)) => self.read(text, offset, integrity),
-            Err(malformed) => Decoded::Malformed(malformed),
-        };
+        // One variable for both ways, so that the large value is made where the caller wants it.
+        let mut decoded;
+        match checked(line) {
+            Ok((text, integrity)) => {
+                decoded = self.typed(&mut Cursor::new(text), offset, integrity);
+                if !is_canonical(&decoded) {
+                    decoded = self.scanned(text, offset, integrity);
+                }
+            }
+            Err(malformed) => decoded = Decoded::Malformed(malformed),
+        }
         self.ts_before = match &decoded {
             Decoded::Known(line) => Some(line.event.ts),
             Decoded::Unknown(line) => line.ts.or(self.ts_before),
@@ -132,26 +139,12 @@ impl Decoder {
         decoded
     }
 
-    #[inline]
-    fn read<'a>(&mut self, text: &'a str, offset: u64, integrity: Integrity) -> Decoded<'a> {
-        // One variable for both ways, so that the large value is made where the caller wants it and never moved.
-        let mut decoded = self.typed(&mut Cursor::new(text), offset, integrity);
-        if !is_canonical(&decoded) {
-            decoded = self.scanned(text, offset, integrity).unwrap_or_else(Decoded::Malformed);
-        }
-        decoded
-    }
-
     /// A line that is not as we would have written it.
     #[cold]
-    fn scanned<'a>(
-        &mut self,
-        text: &'a str,
-        offset: u64,
-        integrity: Integrity,
-    ) -> Result<Decoded<'a>, Malformed> {
+    fn scanned<'a>(&mut self, text: &'a str, offset: u64, integrity: Integrity) -> Decoded<'a> {
         let mut entries = recycle(std::mem::take(&mut self.entries));
-        let decoded = self.scanned_into(&mut entries, text, offset, integrity);
+        let decoded =
+            self.scanned_into(&mut entries, text, offset, integrity).unwrap_or_else(Decoded::Malformed);
         self.entries = recycle(entries);
         decoded
     }
@@ -327,10 +320,7 @@ impl<'a> Field<'a> for Checksum {
 /// Whether the canonical way found all that the line says, so that the other would find the same.
 #[inline]
 const fn is_canonical(decoded: &Decoded<'_>) -> bool {
-    matches!(
-        decoded,
-        Decoded::Known(Line { event: Event { v: VERSION.., .. }, unknown_field_count: 0, .. })
-    )
+    matches!(decoded, Decoded::Known(Line { event: Event { v: VERSION.., .. }, unknown_field_count: 0, .. }))
 }
 
 /// The text of a line whose bytes are those that were written.

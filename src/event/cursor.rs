@@ -22,6 +22,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// The value of `key`, which the object begins with.
+    #[expect(
+        clippy::inline_always,
+        reason = "a key has to be a constant where it is compared: twice the speed of a line"
+    )]
     #[inline(always)]
     pub fn first<T: Field<'a>>(&mut self, key: Key) -> Option<T> {
         self.rest = self.rest.strip_prefix(key.first)?;
@@ -29,6 +33,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// The value of the next member if its key is `key`, else that of an absent field.
+    #[expect(
+        clippy::inline_always,
+        reason = "a key has to be a constant where it is compared: twice the speed of a line"
+    )]
     #[inline(always)]
     pub fn next<T: Field<'a>>(&mut self, key: Key) -> Option<T> {
         match self.rest.strip_prefix(key.next) {
@@ -55,6 +63,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string.
+    #[expect(
+        clippy::inline_always,
+        reason = "most strings are plain; a call more for each costs a tenth of a line"
+    )]
     #[inline(always)]
     pub fn text(&mut self) -> Option<Text<'a>> {
         match self.plain() {
@@ -67,8 +79,8 @@ impl<'a> Cursor<'a> {
     #[inline(never)]
     pub fn plain(&mut self) -> Option<&'a str> {
         let inner = self.rest.strip_prefix('"')?;
-        let (text, rest) = inner.split_at_checked(plain::string(inner.as_bytes())?)?;
-        self.rest = rest.get(1..)?;
+        let (text, rest) = inner.split_at_checked(plain::prefix_in_words(inner.as_bytes())?)?;
+        self.rest = rest.strip_prefix('"')?;
         Some(text)
     }
 

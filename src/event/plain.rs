@@ -5,17 +5,15 @@
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = ONES * 0x80;
 
-/// The length of the string whose opening quote stands before `bytes`, if it has no escapes. Looks at whole words only: a
-/// string that ends within the last eight bytes may be missed (`None`), and is left to whoever reads more slowly.
+/// [`prefix`] for bytes that go on behind it: only whole words are looked at, and `None` says that none of them ends it.
 #[must_use]
 #[inline]
-pub fn string(bytes: &[u8]) -> Option<usize> {
+pub fn prefix_in_words(bytes: &[u8]) -> Option<usize> {
     let mut rest = bytes;
     while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
         let hits = specials(u64::from_le_bytes(*chunk));
         if hits != 0 {
-            let length = bytes.len() - rest.len() + hits.trailing_zeros() as usize / 8;
-            return (bytes.get(length) == Some(&b'"')).then_some(length);
+            return Some(bytes.len() - rest.len() + hits.trailing_zeros() as usize / 8);
         }
         rest = after;
     }
@@ -97,6 +95,7 @@ mod tests {
             let alone = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
             let expected = bytes.iter().position(alone).unwrap_or(bytes.len());
             prop_assert_eq!(prefix(&bytes), expected);
+            prop_assert_eq!(prefix_in_words(&bytes), (expected < bytes.len() / 8 * 8).then_some(expected));
             let expected = bytes.iter().position(|byte| alone(byte) || *byte == 0x7f).unwrap_or(bytes.len());
             prop_assert_eq!(prefix_to_write(&bytes), expected);
         }

@@ -105,7 +105,7 @@ pub fn value(text: &str) -> Result<(Raw<'_>, &str), ScanError> {
 /// The characters of a JSON string, given what stands between its quotes; `None` if an escape is wrong (a lone surrogate).
 #[must_use]
 #[inline]
-pub fn unescape<'a>(raw: &'a str, escaped: bool) -> Option<Cow<'a, str>> {
+pub fn unescape(raw: &str, escaped: bool) -> Option<Cow<'_, str>> {
     if escaped { escape::resolve(raw).map(Cow::Owned) } else { Some(Cow::Borrowed(raw)) }
 }
 

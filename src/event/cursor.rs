@@ -95,21 +95,27 @@ impl<'a> Cursor<'a> {
         Some(value)
     }
 
-    /// A number without sign and fraction. Nineteen digits always fit; longer ones are left to the other way.
+    /// A number without sign and fraction, of at most nineteen digits: so many always fit. A longer one may be found by
+    /// [`Self::read`].
     pub fn count(&mut self) -> Option<u64> {
         let mut value = 0;
         let mut length = 0;
         for byte in self.rest.bytes() {
             let digit = byte.wrapping_sub(b'0');
-            if digit > 9 || length == 19 {
+            if digit > 9 {
                 break;
+            }
+            if length == 19 {
+                return None;
             }
             value = value * 10 + u64::from(digit);
             length += 1;
         }
-        let leading_zero = length > 1 && self.rest.starts_with('0');
+        if length == 0 || (length > 1 && self.rest.starts_with('0')) {
+            return None;
+        }
         self.rest = self.rest.get(length..)?;
-        (length > 0 && !leading_zero).then_some(value)
+        Some(value)
     }
 
     /// `true` or `false`.

@@ -197,7 +197,7 @@ impl<'a> Field<'a> for u64 {
 
     #[inline]
     fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
-        cursor.count()
+        cursor.count().or_else(|| cursor.read())
     }
 
     fn write_value(&self, out: &mut Vec<u8>) {

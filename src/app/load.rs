@@ -285,7 +285,9 @@ fn places(positions: &[SegmentPosition]) -> BTreeMap<Stream, Place> {
 fn store(state: &Path, encoded: &Encoded) -> std::io::Result<()> {
     fs::create_private_dir(state)?;
     // Two programs that store at once would remove each other's cold part; the second one leaves it to the first.
-    let Some(_guard) = FileLock::acquire(&state.join("checkpoint.lock"), Duration::ZERO)? else { return Ok(()) };
+    let Some(_guard) = FileLock::acquire(&state.join("checkpoint.lock"), Duration::ZERO)? else {
+        return Ok(());
+    };
     if let Some((name, bytes)) = &encoded.cold {
         fs::replace(&state.join(name), bytes)?;
     }

@@ -2,11 +2,11 @@
 //!
 //! Live, replay and tests come through here. Lines are decoded and handed on; what is damaged is counted.
 
+use crate::base::lines::Piece;
 use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::Stream;
 use crate::journal::read::SegmentReader;
 use crate::journal::segment::{self, Segment};
-use crate::base::lines::Piece;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};

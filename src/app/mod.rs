@@ -96,7 +96,8 @@ impl Context {
     /// # Errors
     /// When it is none.
     pub fn instant(&self, typed: &str) -> Result<Timestamp, Failure> {
-        instant::parse(typed, self.now(), self.zone).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+        instant::parse(typed, self.now(), self.zone)
+            .map_err(|error| Failure::new(Exit::Usage, error.to_string()))
     }
 
     /// Advice on standard error, unless `--quiet`.
@@ -127,7 +128,8 @@ pub fn run(cli: &Cli) -> Exit {
         Err(error) => {
             let Some(exit) = exit::of_error(&error) else { return Exit::Done };
             talk(&format!("agentlog: {error:#}"));
-            if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.hint.clone()) {
+            if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.hint.clone())
+            {
                 talk(&format!("hint: {hint}"));
             }
             exit

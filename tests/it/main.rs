@@ -10,6 +10,7 @@
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
 mod bad_input;
+mod crowd;
 mod docs;
 mod layers;
 mod real_claude;

@@ -380,6 +380,7 @@ fn what_a_moved_file_may_have_lost_is_written_to_the_new_one() {
     faults.0.lock().unwrap().syncs.push_back(Fault::Full);
     append(&mut appender, &[2]).unwrap();
     assert_eq!(stage.values(), [(4, 2)]);
+    assert_eq!(faults.0.lock().unwrap().sync_count, 1);
     assert!(appender.sync().unwrap().again_bytes > 0);
     assert_eq!(stage.values(), [(4, 2), (2, 1), (4, 2)]);
 }

@@ -14,6 +14,7 @@ mod judge;
 mod monitoring;
 pub mod policy;
 mod register;
+mod repeats;
 mod results;
 pub mod state;
 pub mod status;

@@ -18,8 +18,8 @@ pub struct Policy {
     pub stuck_after_ms: u64,
     /// Time without activity after which nothing is known of an unfinished task, in milliseconds.
     pub stale_after_ms: u64,
-    /// So many calls in a row that are identical, or alternate between two, with identical results are a loop; at most
-    /// the twelve that are kept per thread.
+    /// So many calls in a row that are identical, or alternate between two, with identical results are a loop; below 3
+    /// nothing is one.
     pub identical_calls: u64,
     /// Time in uninterruptible sleep after which a process hangs, in milliseconds.
     pub process_hung_after_ms: u64,

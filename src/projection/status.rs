@@ -9,7 +9,7 @@ use crate::projection::facts::Fact;
 use crate::projection::health::{Health, Reason, Verdict};
 use crate::projection::judge::{Family, Judge};
 use crate::projection::policy::Policy;
-use crate::projection::register::{Name, Register};
+use crate::projection::register::Register;
 use crate::projection::state::{Projection, Task};
 use crate::projection::usage::to_number;
 
@@ -267,24 +267,23 @@ impl Node<'_> {
         let task = self.task.unwrap_or(&unknown);
         let judge = Judge { task, family: self.family, suspensions: &projection.suspensions, policy };
         let verdict = self.verdict.unwrap_or_else(no_evidence);
-        let text =
-            |read: fn(&Fact) -> Option<&Name>| task.facts.get(read).map(|(_, name)| name.as_str().to_owned());
+        let text = |read: fn(&Fact) -> Option<&str>| task.facts.get(read).map(|(_, text)| text.to_owned());
         TaskStatus {
             task: self.id.to_owned(),
             parent: task.parent().map(str::to_owned),
             agent: owned(&task.agent),
             source: owned(&task.source),
-            title: text(|fact| if let Fact::Title(name) = fact { Some(name) } else { None }),
-            assigned_task: text(|fact| if let Fact::AssignedTask(name) = fact { Some(name) } else { None }),
+            title: text(|fact| if let Fact::Title(text) = fact { Some(text) } else { None }),
+            assigned_task: text(|fact| if let Fact::AssignedTask(text) = fact { Some(text) } else { None }),
             model: owned(&task.model),
-            host: text(|fact| if let Fact::Host(name) = fact { Some(name) } else { None }),
-            project: text(|fact| if let Fact::Project(name) = fact { Some(name) } else { None }),
-            cwd: text(|fact| if let Fact::Cwd(name) = fact { Some(name) } else { None }),
-            worktree: text(|fact| if let Fact::Worktree(name) = fact { Some(name) } else { None }),
+            host: text(|fact| if let Fact::Host(name) = fact { Some(name.as_str()) } else { None }),
+            project: text(|fact| if let Fact::Project(name) = fact { Some(name.as_str()) } else { None }),
+            cwd: text(|fact| if let Fact::Cwd(name) = fact { Some(name.as_str()) } else { None }),
+            worktree: text(|fact| if let Fact::Worktree(name) = fact { Some(name.as_str()) } else { None }),
             attempt: task.attempt().into(),
             rollup: self.worst.unwrap_or(verdict.health),
             verdict,
-            created_at: task.first_at,
+            created_at: task.first_at(),
             last_activity_at: task.last.at(),
             ended_at: judge.outcome().and_then(|outcome| outcome.stamp.at()),
             progress: progress(task),
@@ -323,8 +322,7 @@ fn progress(task: &Task) -> Option<Progress> {
     let announced = facts.get(|fact| if let Fact::StepsTotal(count) = fact { Some(*count) } else { None });
     let percent =
         facts.get(|fact| if let Fact::Percent(bits) = fact { Some(f64::from_bits(*bits)) } else { None });
-    let step =
-        facts.get(|fact| if let Fact::Step(name) = fact { Some(name.as_str().to_owned()) } else { None });
+    let step = facts.get(|fact| if let Fact::Step(text) = fact { Some(text.to_string()) } else { None });
     let total = reported.or(announced);
     if current.is_none() && total.is_none() && percent.is_none() && step.is_none() {
         return None;

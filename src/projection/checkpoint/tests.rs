@@ -122,12 +122,10 @@ fn what_is_no_checkpoint_is_refused_with_its_reason() {
     assert_eq!(refused(&hot[..hot.len() - 8]), Err(Refusal::Damaged));
     assert_eq!(refused(&cold), Err(Refusal::OtherVersion));
     let rewritten = |from: &str, to: &str| {
-        let mut bytes =
-            String::from_utf8_lossy(&hot[MAGIC.len() + 4..]).into_owned().replacen(from, to, 1).into_bytes();
-        let crc = crc32fast::hash(&bytes).to_le_bytes();
-        let mut whole = [&MAGIC[..], &crc].concat();
-        whole.append(&mut bytes);
-        whole
+        let mut body = hot[MAGIC.len() + 4..].to_vec();
+        let place = memchr::memmem::find(&body, from.as_bytes()).unwrap();
+        body[place..place + to.len()].copy_from_slice(to.as_bytes());
+        [&MAGIC[..], &crc32fast::hash(&body).to_le_bytes(), &body].concat()
     };
     let version = format!("\"{CODE_VERSION}\"");
     assert_eq!(refused(&rewritten(&version, &version.replace("fold.", "folk."))), Err(Refusal::OtherVersion));

@@ -63,6 +63,9 @@ impl<'a> Live<'a> {
     /// # Errors
     /// When the log cannot be read.
     pub fn advance(&mut self) -> anyhow::Result<()> {
+        if self.reader.lost_its_place().with_context(|| unreadable(&self.context.project.logs))? {
+            *self = Self::fold_all(self.context)?;
+        }
         let projection = &mut self.checkpoint.projection;
         self.reader
             .advance(&mut |_, decoded, _| {

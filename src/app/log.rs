@@ -116,6 +116,21 @@ impl Reader {
         self.places.iter().map(|(stream, (place, _))| (*stream, place.clone())).collect()
     }
 
+    /// Whether a segment in which the reader stands is not there under its identity any more: it was removed, or a file
+    /// without a header got one. What was folded from it cannot be continued then.
+    ///
+    /// # Errors
+    /// When the log cannot be listed.
+    pub fn lost_its_place(&self) -> io::Result<bool> {
+        for (stream, (place, _)) in &self.places {
+            let segments = segment::segments(&self.logs, stream.name())?;
+            if place.offset > 0 && !segments.iter().any(|segment| segment.seg == place.seg) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Reads what has come since the last call, stream by stream, and gives every good or damaged line to `take`.
     ///
     /// # Errors

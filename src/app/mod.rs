@@ -37,6 +37,7 @@ use crate::query::instant;
 use crate::view::palette::Style;
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What every command needs.
 pub struct Context {
@@ -138,6 +139,8 @@ pub fn run(cli: &Cli) -> Exit {
 }
 
 fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
+    // Over a file size limit (`ulimit -f`) a write must fail with an error, not kill the program: any handler does that.
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
     let context = Context::new(&cli.global)?;
     match &cli.command {
         None => status::run(&context, &crate::cli::command::Status::default()),

@@ -150,14 +150,12 @@ pub fn tasks_at(context: &Context, at: Timestamp) -> anyhow::Result<Vec<TaskStat
 /// # Errors
 /// When the log cannot be read.
 pub fn tasks(context: &Context, at: Option<Timestamp>, all: bool) -> anyhow::Result<Vec<TaskStatus>> {
-    match at {
-        Some(at) => tasks_at(context, at),
-        None => {
-            let live = Live::load(context)?;
-            let live = if all { live.with_all()? } else { live };
-            Ok(live.tasks(context.now()))
-        }
+    if let Some(at) = at {
+        return tasks_at(context, at);
     }
+    let live = Live::load(context)?;
+    let live = if all { live.with_all()? } else { live };
+    Ok(live.tasks(context.now()))
 }
 
 /// All changes of health up to an instant.

@@ -40,10 +40,16 @@ pub fn run(context: &Context, arguments: &Status) -> anyhow::Result<Exit> {
         hidden_count = all_count - shown.len();
         shown
     };
+    let hidden = crate::base::text::plural(hidden_count as u64, "task");
+    if chosen.is_empty() && hidden_count > 0 {
+        let mut out = context.out();
+        writeln!(out, "nothing at work: {hidden} ended or silent for over a day; --all shows them")?;
+        out.flush()?;
+        return Ok(Exit::Done);
+    }
     print(context, arguments, &chosen, now)?;
     if hidden_count > 0 {
-        let tasks = crate::base::text::plural(hidden_count as u64, "task");
-        context.note(&format!("{tasks} ended or silent for over a day not shown; --all shows them"));
+        context.note(&format!("{hidden} ended or silent for over a day not shown; --all shows them"));
     }
     if chosen.is_empty() && hidden_count == 0 {
         return Ok(Exit::NothingMatched);

@@ -206,7 +206,7 @@ pub enum ReportOutput {
   agentlog query 'SELECT tool, COUNT(*) AS n FROM tool_calls GROUP BY tool ORDER BY n DESC'
   agentlog query 'SELECT * FROM events' -o parquet > events.parquet")]
 pub struct Query {
-    /// The statement. Tables: events, tool_calls, tasks, usage, health.
+    /// The statement. Tables: `events`, `tool_calls`, `tasks`, `usage`, `health`.
     pub sql: String,
     /// The form of the output.
     #[arg(short, long, value_enum, default_value_t = QueryOutput::Table)]

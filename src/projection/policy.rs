@@ -205,10 +205,10 @@ mod tests {
 
     #[test]
     fn tools_are_known_by_their_names_in_any_case() {
+        use ToolKind::{Agent, Edit, Other, Read, Shell, Web};
         let kinds =
             ["Read", "MULTIEDIT", "bash", "mcp__github__search", "WebFetch", "Task", "Frobnicate", "é"]
                 .map(ToolKind::of);
-        use ToolKind::{Agent, Edit, Other, Read, Shell, Web};
         assert_eq!(kinds, [Read, Edit, Shell, Web, Web, Agent, Other, Other]);
     }
 

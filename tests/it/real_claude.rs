@@ -55,8 +55,9 @@ fn differences(data: &Path, name: &str, counts: &Value) -> Vec<String> {
         .filter_map(|(count, sql)| {
             let wanted = counts.get(*count).or_else(|| counts["error_classes"].get(*count))?;
             let answer = sandbox.run(&["query", sql, "-o", "csv"]);
-            let found = answer.stdout.lines().nth(1).unwrap_or(&answer.stderr).to_owned();
-            (found != wanted.to_string()).then(|| format!("{name}: {count} is {found}, expected {wanted}"))
+            let found = answer.stdout.lines().nth(1).unwrap_or(&answer.stderr);
+            let wanted = wanted.to_string();
+            (found != wanted).then(|| format!("{name}: {count} is {found}, expected {wanted}"))
         })
         .collect()
 }

@@ -44,7 +44,9 @@ fn opened(
 
 fn cursors(events: &[Event<'_>]) -> Cursors {
     let mut cursors = Cursors::default();
-    events.iter().for_each(|event| cursors.apply(event.body.stream(), event));
+    for event in events {
+        cursors.apply(event.body.stream(), event);
+    }
     cursors
 }
 

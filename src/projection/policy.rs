@@ -201,6 +201,7 @@ impl ToolKind {
 
 #[cfg(test)]
 mod tests {
+    use super::ToolKind::{Agent, Edit, Other, Read, Shell, Web};
     use super::*;
 
     #[test]
@@ -208,7 +209,6 @@ mod tests {
         let kinds =
             ["Read", "MULTIEDIT", "bash", "mcp__github__search", "WebFetch", "Task", "Frobnicate", "é"]
                 .map(ToolKind::of);
-        use ToolKind::{Agent, Edit, Other, Read, Shell, Web};
         assert_eq!(kinds, [Read, Edit, Shell, Web, Web, Agent, Other, Other]);
     }
 

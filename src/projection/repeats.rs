@@ -53,8 +53,11 @@ impl Repeats {
             return;
         }
         // Its first two calls may break the pattern; from the third on each equals the one before the one before it.
-        let [first, second] =
-            if later.length % 2 == 0 { [later.before, later.last] } else { [later.last, later.before] };
+        let [first, second] = if later.length.is_multiple_of(2) {
+            [later.before, later.last]
+        } else {
+            [later.last, later.before]
+        };
         self.push(first, later.first_at);
         if later.length > 1 {
             self.push(second, later.last_at);
@@ -87,7 +90,9 @@ mod tests {
 
     fn of(calls: &[(i64, u64)]) -> Repeats {
         let mut repeats = Repeats::default();
-        calls.iter().for_each(|(at, call)| repeats.push(*call, *at));
+        for (at, call) in calls {
+            repeats.push(*call, *at);
+        }
         repeats
     }
 

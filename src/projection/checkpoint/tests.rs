@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::envelope::Event;
+use crate::projection::fixture::any::any_event;
 use crate::projection::fixture::*;
 use crate::projection::policy::Policy;
 use proptest::prelude::*;
@@ -78,7 +79,9 @@ fn the_cold_part_may_be_joined_after_newer_events_were_folded() {
     let encoded = stored(&events, "+20d09:00");
     let news = [of("old", in_attempt(2, started("+20d09:00"))), of("lonely", turn_ended("+20d09:01"))];
     let mut checkpoint = Checkpoint::decode(&encoded.hot).unwrap();
-    news.iter().for_each(|event| checkpoint.projection.apply(event));
+    for event in &news {
+        checkpoint.projection.apply(event);
+    }
     checkpoint.join_cold(&encoded.cold.unwrap().1).unwrap();
     events.extend(news);
     assert_eq!(checkpoint.projection, folded(&events));

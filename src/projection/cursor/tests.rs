@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::envelope::Event;
+use crate::projection::fixture::any::any_event;
 use crate::projection::fixture::*;
 use proptest::prelude::*;
 use std::borrow::Cow;
@@ -44,7 +45,9 @@ fn opened(
 
 fn cursors(events: &[Event<'_>]) -> Cursors {
     let mut cursors = Cursors::default();
-    events.iter().for_each(|event| cursors.apply(event.body.stream(), event));
+    for event in events {
+        cursors.apply(event.body.stream(), event);
+    }
     cursors
 }
 

@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod cursor;
 pub mod edge;
 mod facts;
+mod forest;
 pub mod health;
 mod judge;
 mod monitoring;

@@ -201,6 +201,7 @@ impl ToolKind {
 
 #[cfg(test)]
 mod tests {
+    use super::ToolKind::{Agent, Edit, Other, Read, Shell, Web};
     use super::*;
 
     #[test]

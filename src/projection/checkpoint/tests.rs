@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::envelope::Event;
+use crate::projection::fixture::any::any_event;
 use crate::projection::fixture::*;
 use crate::projection::policy::Policy;
 use proptest::prelude::*;

@@ -44,7 +44,7 @@ fn the_demo_ends_with_status_events_an_explanation_and_the_review_and_is_the_sam
         text.lines().filter(|line| !line.contains("agentlog-demo-")).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(without_scratch(&outputs[0].stdout), without_scratch(&outputs[1].stdout));
-    for wanted in ["⚠ Struggling", "What would change it", "95 % interval", "tool.failed"] {
+    for wanted in ["⚠ Struggling", "What would change it", "95 % interval", "tool.started"] {
         assert!(outputs[0].stdout.contains(wanted), "no `{wanted}` in\n{}", outputs[0].stdout);
     }
 }

@@ -64,6 +64,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string without escapes. One that is not found here may be found by [`Self::read`].
+    #[inline(never)]
     pub fn plain(&mut self) -> Option<&'a str> {
         let inner = self.rest.strip_prefix('"')?;
         let (text, rest) = inner.split_at_checked(plain::string(inner.as_bytes())?)?;

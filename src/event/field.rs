@@ -4,6 +4,7 @@
 //! spaces, non-finite numbers as `null`.
 
 use crate::base::clock::Timestamp;
+use crate::base::digits;
 use crate::event::cursor::Cursor;
 use crate::event::ids::EventId;
 use crate::event::key::Key;
@@ -91,7 +92,7 @@ impl<'a, T: Field<'a>> Field<'a> for Option<T> {
         if raw.kind == RawKind::Null { Some(None) } else { T::read(raw).map(Some) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
         T::take(cursor).map(Some)
     }
@@ -127,7 +128,7 @@ impl<'a> Field<'a> for Text<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
         cursor.text()
     }
@@ -151,7 +152,9 @@ impl<'a> Field<'a> for Timestamp {
     }
 
     fn write_value(&self, out: &mut Vec<u8>) {
-        write_text(&self.to_string(), out);
+        out.push(b'"');
+        self.push_to(out);
+        out.push(b'"');
     }
 }
 
@@ -170,7 +173,9 @@ impl<'a> Field<'a> for EventId {
     }
 
     fn write_value(&self, out: &mut Vec<u8>) {
-        write_text(&self.to_string(), out);
+        out.push(b'"');
+        out.extend_from_slice(&self.to_ascii());
+        out.push(b'"');
     }
 }
 
@@ -188,7 +193,7 @@ impl<'a> Field<'a> for u64 {
     }
 
     fn write_value(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.to_string().as_bytes());
+        digits::push_decimal(*self, out);
     }
 }
 
@@ -201,7 +206,10 @@ impl<'a> Field<'a> for i64 {
     }
 
     fn write_value(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.to_string().as_bytes());
+        if *self < 0 {
+            out.push(b'-');
+        }
+        digits::push_decimal(self.unsigned_abs(), out);
     }
 }
 
@@ -337,6 +345,7 @@ pub fn write_array<T>(values: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut V
 
 /// Appends a JSON string with the escapes it needs.
 pub fn write_text(text: &str, out: &mut Vec<u8>) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
     let mut rest = text;
     while let Some((plain, special)) = rest.split_at_checked(plain::prefix_to_write(rest.as_bytes())) {

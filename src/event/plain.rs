@@ -48,6 +48,11 @@ fn prefix_until(bytes: &[u8], word_hits: impl Fn(u64) -> u64, ends: impl Fn(u8) 
         }
         rest = after;
     }
+    // The last word overlaps the one before, in which nothing was found.
+    if let (Some(last), false) = (bytes.last_chunk::<8>(), rest.is_empty()) {
+        let hits = word_hits(u64::from_le_bytes(*last));
+        return bytes.len() - 8 + hits.trailing_zeros() as usize / 8;
+    }
     bytes.len() - rest.len() + rest.iter().position(|byte| ends(*byte)).unwrap_or(rest.len())
 }
 

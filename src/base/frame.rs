@@ -3,6 +3,8 @@
 //! A framed line ends exactly in `,"w":"…","n":…,"crc":"xxxxxxxx"}`. The checksum is CRC-32 (IEEE 802.3) of all bytes
 //! before `,"crc":"`. This module knows lines and bytes, not what they say; a newline is never part of a line.
 
+use crate::base::digits;
+
 const CRC_KEY: &[u8] = b",\"crc\":\"";
 const CRC_TAIL_LEN: usize = CRC_KEY.len() + 8 + 2;
 const WRITER_KEY: &[u8] = b",\"w\":\"";
@@ -36,10 +38,10 @@ pub fn seal(line: &mut Vec<u8>, writer: &str, number: u64) {
     line.extend_from_slice(WRITER_KEY);
     line.extend_from_slice(writer.as_bytes());
     line.extend_from_slice(NUMBER_KEY);
-    line.extend_from_slice(number.to_string().as_bytes());
+    digits::push_decimal(number, line);
     let crc = crc32fast::hash(line);
     line.extend_from_slice(CRC_KEY);
-    line.extend_from_slice(format!("{crc:08x}").as_bytes());
+    line.extend_from_slice(&digits::to_hexadecimal(crc));
     line.extend_from_slice(b"\"}");
 }
 
@@ -74,16 +76,8 @@ pub fn writer(line: &[u8]) -> Option<(&str, u64)> {
 /// The bytes that the checksum covers, and the checksum.
 fn split(line: &[u8]) -> Option<(&[u8], u32)> {
     let (body, tail) = line.split_at_checked(line.len().checked_sub(CRC_TAIL_LEN)?)?;
-    let digits = tail.strip_prefix(CRC_KEY)?.strip_suffix(b"\"}")?;
-    let value = digits.iter().try_fold(0_u32, |value, digit| {
-        let nibble = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(value << 4 | u32::from(nibble))
-    })?;
-    Some((body, value))
+    let checksum = tail.strip_prefix(CRC_KEY)?.strip_suffix(b"\"}")?;
+    Some((body, digits::hexadecimal(checksum.try_into().ok()?)?))
 }
 
 #[cfg(test)]

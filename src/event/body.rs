@@ -8,6 +8,7 @@ use crate::event::envelope::Stream;
 use crate::event::error::ErrorDetail;
 use crate::event::field::{Field, Shape, Text, read_array, read_member, read_object, write_array};
 use crate::event::fields::Fields;
+use crate::event::key::key;
 use crate::event::owned::IntoStatic;
 use crate::event::scan::Raw;
 use crate::event::vocabulary::vocabulary;
@@ -234,10 +235,9 @@ impl<'a> Field<'a> for Vec<Criterion<'a>> {
 
     fn write_value(&self, out: &mut Vec<u8>) {
         write_array(self, out, |criterion, out| {
-            out.push(b'{');
-            criterion.name.write("name", out);
-            criterion.ok.write("ok", out);
-            criterion.message.write("message", out);
+            criterion.name.write_first(key!("name"), out);
+            criterion.ok.write(key!("ok"), out);
+            criterion.message.write(key!("message"), out);
             out.push(b'}');
         });
     }

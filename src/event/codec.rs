@@ -6,12 +6,14 @@
 use crate::base::clock::Timestamp;
 use crate::base::frame::{self, FrameError, Integrity};
 use crate::event::body::Body;
-use crate::event::envelope::{Event, VERSION};
-use crate::event::field::{Field, Text, write_key, write_text};
-use crate::event::fields::Fields;
+use crate::event::envelope::{Event, Provenance, VERSION};
+use crate::event::cursor::Cursor;
+use crate::event::field::{Field, Shape, Text};
+use crate::event::fields::{Fields, Scanned};
 use crate::event::ids::EventId;
+use crate::event::key::key;
 use crate::event::owned::IntoStatic;
-use crate::event::scan::{self, Entry, ScanError};
+use crate::event::scan::{self, Entry, Raw, ScanError};
 use crate::event::upcast::{self, UPCASTERS, Upcaster};
 
 /// What a line turned out to be.
@@ -117,9 +119,10 @@ impl Decoder {
 
     /// Decodes the line (without its newline) at byte `offset` of the segment.
     pub fn decode<'a>(&mut self, line: &'a [u8], offset: u64) -> Decoded<'a> {
-        let mut entries = recycle(std::mem::take(&mut self.entries));
-        let decoded = self.decode_into(line, offset, &mut entries).unwrap_or_else(Decoded::Malformed);
-        self.entries = recycle(entries);
+        let decoded = match checked(line) {
+            Ok((text, integrity)) => self.read(text, offset, integrity),
+            Err(malformed) => Decoded::Malformed(malformed),
+        };
         self.ts_before = match &decoded {
             Decoded::Known(line) => Some(line.event.ts),
             Decoded::Unknown(line) => line.ts.or(self.ts_before),
@@ -128,29 +131,46 @@ impl Decoder {
         decoded
     }
 
-    fn decode_into<'a>(
-        &self,
-        line: &'a [u8],
-        offset: u64,
-        entries: &mut Vec<Entry<'a>>,
-    ) -> Result<Decoded<'a>, Malformed> {
-        let text = simdutf8::basic::from_utf8(line).map_err(|_| invalid_utf8(line))?;
-        let integrity = frame::check(line)?;
-        if let Some(mut fields) = Fields::canonical(text)
-            && let Ok(
-                known @ Decoded::Known(Line {
-                    event: Event { v: VERSION.., .. }, unknown_field_count: 0, ..
-                }),
-            ) = self.typed(&mut fields, offset, integrity)
-        {
-            return Ok(known);
+    #[inline]
+    fn read<'a>(&mut self, text: &'a str, offset: u64, integrity: Integrity) -> Decoded<'a> {
+        // One variable for both ways, so that the large value is made where the caller wants it and never moved.
+        let mut decoded = self.typed(&mut Cursor::new(text), offset, integrity);
+        let as_ours = matches!(
+            &decoded,
+            Decoded::Known(Line { event: Event { v: VERSION.., .. }, unknown_field_count: 0, .. })
+        );
+        if !as_ours {
+            decoded = self.scanned(text, offset, integrity).unwrap_or_else(Decoded::Malformed);
         }
+        decoded
+    }
+
+    /// A line that is not as we would have written it.
+    #[cold]
+    fn scanned<'a>(
+        &mut self,
+        text: &'a str,
+        offset: u64,
+        integrity: Integrity,
+    ) -> Result<Decoded<'a>, Malformed> {
+        let mut entries = recycle(std::mem::take(&mut self.entries));
+        let decoded = self.scanned_into(&mut entries, text, offset, integrity);
+        self.entries = recycle(entries);
+        decoded
+    }
+
+    fn scanned_into<'a>(
+        &self,
+        entries: &mut Vec<Entry<'a>>,
+        text: &'a str,
+        offset: u64,
+        integrity: Integrity,
+    ) -> Result<Decoded<'a>, Malformed> {
         scan::object(text, entries).map_err(Malformed::Json)?;
-        let v = field::<Option<u64>>(&mut Fields::scanned(entries), "v")?.unwrap_or(VERSION);
-        if v < VERSION {
-            self.lift(text, v, offset, integrity)
-        } else {
-            self.typed(&mut Fields::scanned(entries), offset, integrity)
+        let v = Scanned::new(entries).first::<Option<u64>>(key!("v")).map_err(wrong_field)?;
+        match v {
+            Some(v) if v < VERSION => self.lift(text, v, offset, integrity),
+            _ => Ok(self.typed(&mut Scanned::new(entries), offset, integrity)),
         }
     }
 
@@ -166,7 +186,7 @@ impl Decoder {
         let lifted = upcast::lift(text, v, self.upcasters).ok_or(Malformed::Field { field: "v" })?;
         let mut entries = Vec::new();
         scan::object(&lifted, &mut entries).map_err(Malformed::Json)?;
-        Ok(match self.typed(&mut Fields::scanned(&entries), offset, integrity)? {
+        Ok(match self.typed(&mut Scanned::new(&entries), offset, integrity) {
             Decoded::Known(line) => Decoded::Known(Line {
                 event: line.event.into_static(),
                 integrity,
@@ -183,42 +203,28 @@ impl Decoder {
         })
     }
 
-    fn typed<'a>(
-        &self,
-        fields: &mut Fields<'_, 'a>,
-        offset: u64,
-        integrity: Integrity,
-    ) -> Result<Decoded<'a>, Malformed> {
-        let v = field::<Option<u64>>(fields, "v")?.unwrap_or(VERSION);
-        let id = field::<Option<Text<'a>>>(fields, "id")?;
-        let ts = field::<Option<Timestamp>>(fields, "ts")?;
-        let observed_at = field(fields, "observed_at")?;
-        let type_name = field::<Text<'a>>(fields, "type")?;
-        let task = field(fields, "task")?;
-        let agent = field(fields, "agent")?;
-        let source = field(fields, "source")?;
-        let Some(body) = Body::read(&type_name, fields) else {
-            return Ok(Decoded::Unknown(UnknownType { type_name, ts, task, integrity }));
+    /// What the fields of a line of our version say: the one meaning of both ways.
+    #[inline]
+    fn typed<'a, F: Fields<'a>>(&self, fields: &mut F, offset: u64, integrity: Integrity) -> Decoded<'a> {
+        let head = match Head::read(fields) {
+            Ok(head) => head,
+            Err(field) => return wrong(field),
         };
-        let body = body.map_err(|field| Malformed::Field { field })?;
-        let from = field(fields, "from")?;
-        let writer = field::<Option<Text<'a>>>(fields, "w")?;
-        let number = field::<Option<u64>>(fields, "n")?;
-        let _crc = field::<Option<Text<'a>>>(fields, "crc")?;
-        let event = Event {
-            v,
-            id: id.map_or_else(|| self.inferred_id(offset), |text| given_id(&text)),
-            ts: ts.or(self.ts_before).ok_or(Malformed::Field { field: "ts" })?,
-            observed_at,
-            task,
-            agent,
-            source,
-            body,
-            from,
-            written: writer.zip(number),
+        let Head { v, id, ts, observed_at, type_name, task, agent, source } = head;
+        let body = match Body::read(&type_name, fields) {
+            Some(Ok(body)) => body,
+            Some(Err(field)) => return wrong(field),
+            None => return Decoded::Unknown(UnknownType { type_name, ts, task, integrity }),
         };
-        let unknown_field_count = fields.unused();
-        Ok(Decoded::Known(Line { event, integrity, ts_inferred: ts.is_none(), unknown_field_count }))
+        let Tail { from, written } = match Tail::read(fields) {
+            Ok(tail) => tail,
+            Err(field) => return wrong(field),
+        };
+        let ts_inferred = ts.is_none();
+        let Some(ts) = ts.or(self.ts_before) else { return wrong("ts") };
+        let id = id.unwrap_or_else(|| self.inferred_id(offset));
+        let event = Event { v, id, ts, observed_at, task, agent, source, body, from, written };
+        Decoded::Known(Line { event, integrity, ts_inferred, unknown_field_count: fields.unused() })
     }
 
     fn inferred_id(&self, offset: u64) -> EventId {
@@ -228,19 +234,16 @@ impl Decoder {
 
 /// Appends the event as one JSON object, without frame and newline: the journal adds both.
 pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
-    out.push(b'{');
-    event.v.write("v", out);
-    write_key("id", out);
-    write_text(&event.id.to_string(), out);
-    event.ts.write("ts", out);
-    event.observed_at.write("observed_at", out);
-    write_key("type", out);
-    write_text(event.body.type_name(), out);
-    event.task.write("task", out);
-    event.agent.write("agent", out);
-    event.source.write("source", out);
+    event.v.write_first(key!("v"), out);
+    event.id.write(key!("id"), out);
+    event.ts.write(key!("ts"), out);
+    event.observed_at.write(key!("observed_at"), out);
+    Text::Borrowed(event.body.type_name()).write(key!("type"), out);
+    event.task.write(key!("task"), out);
+    event.agent.write(key!("agent"), out);
+    event.source.write(key!("source"), out);
     event.body.write(out);
-    event.from.write("from", out);
+    event.from.write(key!("from"), out);
     out.push(b'}');
 }
 
@@ -257,14 +260,82 @@ pub fn validate(line: &[u8]) -> Result<Integrity, Malformed> {
     }
 }
 
-#[inline]
-fn field<'a, T: Field<'a>>(fields: &mut Fields<'_, 'a>, name: &'static str) -> Result<T, Malformed> {
-    fields.read(name).map_err(|field| Malformed::Field { field })
+/// What stands before the fields of the type.
+struct Head<'a> {
+    v: u64,
+    id: Option<EventId>,
+    ts: Option<Timestamp>,
+    observed_at: Option<Timestamp>,
+    type_name: Text<'a>,
+    task: Option<Text<'a>>,
+    agent: Option<Text<'a>>,
+    source: Option<Text<'a>>,
 }
 
+impl<'a> Head<'a> {
+    #[inline]
+    fn read<F: Fields<'a>>(fields: &mut F) -> Result<Self, &'static str> {
+        Ok(Self {
+            v: fields.first::<Option<u64>>(key!("v"))?.unwrap_or(VERSION),
+            id: fields.read(key!("id"))?,
+            ts: fields.read(key!("ts"))?,
+            observed_at: fields.read(key!("observed_at"))?,
+            type_name: fields.read(key!("type"))?,
+            task: fields.read(key!("task"))?,
+            agent: fields.read(key!("agent"))?,
+            source: fields.read(key!("source"))?,
+        })
+    }
+}
+
+/// What stands behind them.
+struct Tail<'a> {
+    from: Option<Provenance<'a>>,
+    written: Option<(Text<'a>, u64)>,
+}
+
+impl<'a> Tail<'a> {
+    #[inline]
+    fn read<F: Fields<'a>>(fields: &mut F) -> Result<Self, &'static str> {
+        let from = fields.read(key!("from"))?;
+        let writer = fields.read::<Option<Text<'a>>>(key!("w"))?;
+        let number = fields.read::<Option<u64>>(key!("n"))?;
+        let _checked = fields.read::<Option<Checksum>>(key!("crc"))?;
+        Ok(Self { from, written: writer.zip(number) })
+    }
+}
+
+/// The checksum of a line, which [`frame::check`] has compared already: it only has to be a text.
+struct Checksum;
+
+impl<'a> Field<'a> for Checksum {
+    const SHAPE: Shape = Shape::Text;
+
+    fn read(raw: Raw<'a>) -> Option<Self> {
+        Text::read(raw).map(|_| Self)
+    }
+
+    #[inline]
+    fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
+        cursor.exactly(8, |text| text.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(Self))
+    }
+
+    fn write_value(&self, _: &mut Vec<u8>) {}
+}
+
+/// The text of a line whose bytes are those that were written.
 #[inline]
-fn given_id(text: &str) -> EventId {
-    EventId::parse(text).unwrap_or_else(|| EventId::of(&[b"foreign", text.as_bytes()]))
+fn checked(line: &[u8]) -> Result<(&str, Integrity), Malformed> {
+    let text = simdutf8::basic::from_utf8(line).map_err(|_| invalid_utf8(line))?;
+    Ok((text, frame::check(line)?))
+}
+
+const fn wrong<'a>(field: &'static str) -> Decoded<'a> {
+    Decoded::Malformed(wrong_field(field))
+}
+
+const fn wrong_field(field: &'static str) -> Malformed {
+    Malformed::Field { field }
 }
 
 fn invalid_utf8(line: &[u8]) -> Malformed {

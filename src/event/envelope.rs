@@ -2,8 +2,10 @@
 
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
+use crate::event::cursor::Cursor;
 use crate::event::field::{Field, Shape, Text, read_members};
 use crate::event::ids::EventId;
+use crate::event::key::key;
 use crate::event::scan::Raw;
 
 /// The version of the line format that this program writes.
@@ -127,12 +129,22 @@ impl<'a> Field<'a> for Provenance<'a> {
         Some(Self { file: file?, at, key, i: i.unwrap_or(0) })
     }
 
+    fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let provenance = Self {
+            file: cursor.first(key!("file"))?,
+            at: cursor.next(key!("at"))?,
+            key: cursor.next(key!("key"))?,
+            i: cursor.next::<Option<u64>>(key!("i"))?.unwrap_or(0),
+        };
+        cursor.leave()?;
+        Some(provenance)
+    }
+
     fn write_value(&self, out: &mut Vec<u8>) {
-        out.push(b'{');
-        self.file.write("file", out);
-        self.at.write("at", out);
-        self.key.write("key", out);
-        self.i.write("i", out);
+        self.file.write_first(key!("file"), out);
+        self.at.write(key!("at"), out);
+        self.key.write(key!("key"), out);
+        self.i.write(key!("i"), out);
         out.push(b'}');
     }
 }

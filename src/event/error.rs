@@ -3,7 +3,9 @@
 //! The kinds decide whether a failure counts for the streak of its thread; the categories are for people and reviews.
 //! Both are words of the wire: an unknown one is kept and treated as a counted, uncategorised failure.
 
+use crate::event::cursor::Cursor;
 use crate::event::field::{Field, Shape, Text, read_members};
+use crate::event::key::key;
 use crate::event::scan::Raw;
 
 /// The kinds an error may have.
@@ -119,12 +121,22 @@ impl<'a> Field<'a> for ErrorDetail<'a> {
         Some(Self { kind: kind?, ..detail })
     }
 
+    fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let detail = Self {
+            kind: cursor.first(key!("kind"))?,
+            category: cursor.next(key!("category"))?,
+            message: cursor.next(key!("message"))?,
+            exit_code: cursor.next(key!("exit_code"))?,
+        };
+        cursor.leave()?;
+        Some(detail)
+    }
+
     fn write_value(&self, out: &mut Vec<u8>) {
-        out.push(b'{');
-        self.kind.write("kind", out);
-        self.category.write("category", out);
-        self.message.write("message", out);
-        self.exit_code.write("exit_code", out);
+        self.kind.write_first(key!("kind"), out);
+        self.category.write(key!("category"), out);
+        self.message.write(key!("message"), out);
+        self.exit_code.write(key!("exit_code"), out);
         out.push(b'}');
     }
 }

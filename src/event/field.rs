@@ -4,6 +4,11 @@
 //! spaces, non-finite numbers as `null`.
 
 use crate::base::clock::Timestamp;
+use crate::base::digits;
+use crate::event::cursor::Cursor;
+use crate::event::ids::EventId;
+use crate::event::key::Key;
+use crate::event::plain;
 use crate::event::scan::{self, Entry, Raw, RawKind};
 use std::borrow::Cow;
 
@@ -47,6 +52,12 @@ pub trait Field<'a>: Sized {
     /// The value, or `None` if the JSON has another type.
     fn read(raw: Raw<'a>) -> Option<Self>;
 
+    /// The value at the cursor; `None` where the scanned way has to look. What it gives is what [`Self::read`] gives.
+    #[inline]
+    fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
+        cursor.read()
+    }
+
     /// The value of a field that is not there: only optional fields have one.
     #[must_use]
     #[inline]
@@ -54,9 +65,17 @@ pub trait Field<'a>: Sized {
         None
     }
 
+    /// Appends `{"name":value`: the beginning of an object, for fields that are always there.
+    #[inline]
+    fn write_first(&self, key: Key, out: &mut Vec<u8>) {
+        out.extend_from_slice(key.first.as_bytes());
+        self.write_value(out);
+    }
+
     /// Appends `,"name":value`; nothing when the value is absent.
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
-        write_key(name, out);
+    #[inline]
+    fn write(&self, key: Key, out: &mut Vec<u8>) {
+        out.extend_from_slice(key.next.as_bytes());
         self.write_value(out);
     }
 
@@ -73,14 +92,20 @@ impl<'a, T: Field<'a>> Field<'a> for Option<T> {
         if raw.kind == RawKind::Null { Some(None) } else { T::read(raw).map(Some) }
     }
 
+    #[inline(always)]
+    fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
+        T::take(cursor).map(Some)
+    }
+
     #[inline]
     fn absent() -> Option<Self> {
         Some(None)
     }
 
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
+    #[inline]
+    fn write(&self, key: Key, out: &mut Vec<u8>) {
         if let Some(value) = self {
-            value.write(name, out);
+            value.write(key, out);
         }
     }
 
@@ -103,6 +128,11 @@ impl<'a> Field<'a> for Text<'a> {
         }
     }
 
+    #[inline(always)]
+    fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
+        cursor.text()
+    }
+
     fn write_value(&self, out: &mut Vec<u8>) {
         write_text(self, out);
     }
@@ -116,8 +146,36 @@ impl<'a> Field<'a> for Timestamp {
         matches!(raw.kind, RawKind::Text { escaped: false }).then(|| Self::parse(raw.text))?
     }
 
+    #[inline]
+    fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
+        cursor.exactly("2026-11-16T09:00:00.123Z".len(), Self::parse).or_else(|| cursor.read())
+    }
+
     fn write_value(&self, out: &mut Vec<u8>) {
-        write_text(&self.to_string(), out);
+        out.push(b'"');
+        self.push_to(out);
+        out.push(b'"');
+    }
+}
+
+/// An id that is no UUID is hashed, so that equal ids stay equal.
+impl<'a> Field<'a> for EventId {
+    const SHAPE: Shape = Shape::Text;
+
+    fn read(raw: Raw<'a>) -> Option<Self> {
+        let text = Text::read(raw)?;
+        Some(Self::parse(&text).unwrap_or_else(|| Self::of(&[b"foreign", text.as_bytes()])))
+    }
+
+    #[inline]
+    fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
+        cursor.exactly(36, Self::parse)
+    }
+
+    fn write_value(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        out.extend_from_slice(&self.to_ascii());
+        out.push(b'"');
     }
 }
 
@@ -129,8 +187,13 @@ impl<'a> Field<'a> for u64 {
         (raw.kind == RawKind::Number).then(|| raw.text.parse().ok())?
     }
 
+    #[inline]
+    fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
+        cursor.count()
+    }
+
     fn write_value(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.to_string().as_bytes());
+        digits::push_decimal(*self, out);
     }
 }
 
@@ -143,7 +206,10 @@ impl<'a> Field<'a> for i64 {
     }
 
     fn write_value(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.to_string().as_bytes());
+        if *self < 0 {
+            out.push(b'-');
+        }
+        digits::push_decimal(self.unsigned_abs(), out);
     }
 }
 
@@ -171,6 +237,11 @@ impl<'a> Field<'a> for bool {
     #[inline]
     fn read(raw: Raw<'a>) -> Option<Self> {
         (raw.kind == RawKind::Flag).then_some(raw.text == "true")
+    }
+
+    #[inline]
+    fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
+        cursor.flag()
     }
 
     fn write_value(&self, out: &mut Vec<u8>) {
@@ -272,22 +343,12 @@ pub fn write_array<T>(values: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut V
     out.push(b']');
 }
 
-/// Appends `,"name":`, without the comma at the start of an object. Field names need no escaping.
-pub fn write_key(name: &str, out: &mut Vec<u8>) {
-    if out.last() != Some(&b'{') {
-        out.push(b',');
-    }
-    out.push(b'"');
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-}
-
 /// Appends a JSON string with the escapes it needs.
 pub fn write_text(text: &str, out: &mut Vec<u8>) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
     let mut rest = text;
-    while let Some(place) = rest.find(|c: char| c == '"' || c == '\\' || c < ' ' || c == '\u{7f}') {
-        let (plain, special) = rest.split_at(place);
+    while let Some((plain, special)) = rest.split_at_checked(plain::prefix_to_write(rest.as_bytes())) {
         out.extend_from_slice(plain.as_bytes());
         let mut chars = special.chars();
         match chars.next() {
@@ -297,11 +358,10 @@ pub fn write_text(text: &str, out: &mut Vec<u8>) {
             Some('\t') => out.extend_from_slice(b"\\t"),
             Some('\r') => out.extend_from_slice(b"\\r"),
             Some(other) => out.extend_from_slice(format!("\\u{:04x}", u32::from(other)).as_bytes()),
-            None => {}
+            None => break,
         }
         rest = chars.as_str();
     }
-    out.extend_from_slice(rest.as_bytes());
     out.push(b'"');
 }
 

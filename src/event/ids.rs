@@ -41,6 +41,14 @@ impl EventId {
         Uuid::try_parse(text).ok().map(Self)
     }
 
+    /// The hyphenated form, in lower case.
+    #[must_use]
+    pub fn to_ascii(self) -> [u8; 36] {
+        let mut text = [0; 36];
+        self.0.as_hyphenated().encode_lower(&mut text);
+        text
+    }
+
     /// The 128 bits as a number, for sets and sorting.
     #[must_use]
     pub const fn as_u128(self) -> u128 {

@@ -7,13 +7,16 @@
 
 pub mod body;
 pub mod codec;
+pub mod cursor;
 pub mod dictionary;
 pub mod envelope;
 pub mod error;
 pub mod field;
 pub mod fields;
 pub mod ids;
+pub mod key;
 pub mod owned;
+pub mod plain;
 pub mod redact;
 pub mod scan;
 pub mod schema;

@@ -4,6 +4,7 @@
 //! depth), and allocates nothing. It does not interpret: [`crate::event::field`] gives values their types. It refuses what
 //! is not one object, what is nested deeper than [`DEPTH_MAX`], and anything after the closing brace.
 
+use crate::event::plain;
 use std::borrow::Cow;
 
 /// How deep values may be nested inside the line's object.
@@ -91,60 +92,14 @@ pub fn members<'a>(text: &'a str, mut take: impl FnMut(&'a str, Raw<'a>) -> Opti
     scanner.members(DEPTH_MAX, &mut |entry| take(entry.key, entry.value).is_some()).ok()
 }
 
-/// A walk through an object without spaces, key by expected key.
-pub struct Cursor<'a> {
-    scanner: Scanner<'a>,
-}
-
-impl<'a> Cursor<'a> {
-    /// A walk through the object `text`; `None` if it does not begin with a brace or holds a control character, which our
-    /// own lines never do. (One pass over all bytes that the compiler vectorises, so that strings need not look again.)
-    #[must_use]
-    pub fn new(text: &'a str) -> Option<Self> {
-        let least = text.bytes().fold(u8::MAX, u8::min);
-        (text.starts_with('{') && least >= 0x20)
-            .then(|| Self { scanner: Scanner { text, bytes: text.as_bytes(), at: 1 } })
-    }
-
-    /// The value of the next member if its key is `name`; `None` if it is another one or the object ends.
-    ///
-    /// # Errors
-    /// Where the value is no JSON.
-    #[inline]
-    pub fn member(&mut self, name: &str) -> Result<Option<Raw<'a>>, ScanError> {
-        let rest = self.scanner.bytes.get(self.scanner.at..).unwrap_or_default();
-        let (comma, rest) =
-            if self.scanner.at == 1 { (0, rest) } else { (1, rest.strip_prefix(b",").unwrap_or_default()) };
-        let value = rest
-            .strip_prefix(b"\"")
-            .and_then(|rest| rest.strip_prefix(name.as_bytes()))
-            .and_then(|rest| rest.strip_prefix(b"\":"));
-        if value.is_none() {
-            return Ok(None);
-        }
-        self.scanner.at += comma + name.len() + 3;
-        match self.plain_string() {
-            Some(raw) => Ok(Some(raw)),
-            None => self.scanner.value(DEPTH_MAX).map(Some),
-        }
-    }
-
-    /// The string that starts here, if it is one without escapes.
-    #[inline]
-    fn plain_string(&mut self) -> Option<Raw<'a>> {
-        let start = self.scanner.at + 1;
-        let rest = self.scanner.bytes.get(self.scanner.at..)?.strip_prefix(b"\"")?;
-        let length = memchr::memchr2(b'"', b'\\', rest).filter(|place| rest.get(*place) == Some(&b'"'))?;
-        self.scanner.at = start + length + 1;
-        Some(Raw { text: self.scanner.slice(start, start + length), kind: RawKind::Text { escaped: false } })
-    }
-
-    /// Whether nothing but the closing brace is left.
-    #[must_use]
-    #[inline]
-    pub fn is_at_end(&self) -> bool {
-        self.scanner.bytes.get(self.scanner.at..) == Some(b"}")
-    }
+/// The value that `text` begins with, and what stands behind it.
+///
+/// # Errors
+/// The first place where `text` does not begin with a JSON value within the limits.
+pub fn value(text: &str) -> Result<(Raw<'_>, &str), ScanError> {
+    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0 };
+    let value = scanner.value(DEPTH_MAX)?;
+    Ok((value, scanner.slice(scanner.at, text.len())))
 }
 
 /// The characters of a JSON string, given what stands between its quotes; `None` if an escape is wrong (a lone surrogate).
@@ -323,7 +278,7 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            self.at += plain_prefix(self.bytes.get(self.at..).unwrap_or_default());
+            self.at += plain::prefix(self.bytes.get(self.at..).unwrap_or_default());
             match self.peek() {
                 Some(b'"') => {
                     let text = self.slice(start, self.at);
@@ -355,31 +310,6 @@ impl<'a> Scanner<'a> {
         }
         Ok(())
     }
-}
-
-/// How many bytes from the start are neither a quote, a backslash nor a control character. Eight bytes are looked at
-/// together: a byte with its high bit set after one of the subtractions is one of the three (the classic zero-byte test).
-#[inline]
-fn plain_prefix(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let mut length = 0;
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        let word = chunk.try_into().map_or(0, u64::from_le_bytes);
-        let quote = word ^ (ONES * 0x22);
-        let backslash = word ^ (ONES * 0x5c);
-        let found = (quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash)
-            | (word.wrapping_sub(ONES * 0x20) & !word);
-        let found = found & HIGH;
-        if found != 0 {
-            return length + (found.trailing_zeros() / 8) as usize;
-        }
-        length += 8;
-    }
-    let rest = chunks.remainder();
-    length + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
 }
 
 #[cfg(test)]

@@ -41,11 +41,15 @@ macro_rules! vocabulary {
             ///
             /// # Errors
             /// The name of the first field that is missing or has another JSON type.
-            pub fn read(name: &str, fields: &mut Fields<'_, $lt>) -> Option<Result<Self, &'static str>> {
+            #[inline]
+            pub fn read<F: Fields<$lt>>(name: &str, fields: &mut F) -> Option<Result<Self, &'static str>> {
                 match name {
-                    $( $name => Some((|| Ok(Self::$variant {
-                        $( $field: fields.read(stringify!($field))? ),*
-                    }))()), )+
+                    $( $name => Some(Ok(Self::$variant {
+                        $( $field: match fields.read(key!(stringify!($field))) {
+                            Ok(value) => value,
+                            Err(name) => return Some(Err(name)),
+                        } ),*
+                    })), )+
                     _ => None,
                 }
             }
@@ -54,7 +58,7 @@ macro_rules! vocabulary {
             pub fn write(&self, out: &mut Vec<u8>) {
                 match self {
                     $( #[allow(unused_variables, reason = "types without fields write nothing")]
-                    Self::$variant { $( $field ),* } => { $( $field.write(stringify!($field), out); )* } )+
+                    Self::$variant { $( $field ),* } => { $( $field.write(key!(stringify!($field)), out); )* } )+
                 }
             }
         }

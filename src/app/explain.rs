@@ -37,7 +37,7 @@ fn explain_metric(context: &Context, name: &str) -> anyhow::Result<Exit> {
     let metric =
         metric::metric(name).map_err(|error| Failure::new(Exit::NothingMatched, error.to_string()))?;
     let mut out = context.out();
-    write!(out, "{metric}")?;
+    writeln!(out, "{metric}")?;
     out.flush()?;
     Ok(Exit::Done)
 }

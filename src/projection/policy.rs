@@ -201,7 +201,6 @@ impl ToolKind {
 
 #[cfg(test)]
 mod tests {
-    use super::ToolKind::{Agent, Edit, Other, Read, Shell, Web};
     use super::*;
 
     #[test]

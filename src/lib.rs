@@ -10,11 +10,11 @@
 
 pub mod base;
 pub mod event;
-//pub mod journal;
-//pub mod source;
-//pub mod projection;
-//pub mod query;
-//pub mod report;
-//pub mod view;
-//pub mod cli;
-//pub mod app;
+pub mod journal;
+pub mod source;
+pub mod projection;
+pub mod query;
+pub mod report;
+pub mod view;
+pub mod cli;
+pub mod app;

@@ -34,3 +34,28 @@ pub fn load(project: &Project) -> Result<Config, Failure> {
             .hint("`agentlog init` in an empty directory writes a file with every key and its default")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_says_nothing_and_its_comments_say_the_defaults() {
+        let said: Config = toml::from_str(TEMPLATE).unwrap();
+        assert_eq!(said.health, Policy::default());
+        let keys = TEMPLATE.lines().map(|line| match line.strip_prefix("# ") {
+            Some(pair) if pair.contains(" = ") && !pair.starts_with("Sleep") => pair,
+            _ => line,
+        });
+        let spelt_out: String = keys.collect::<Vec<_>>().join("\n");
+        assert_ne!(spelt_out, TEMPLATE);
+        let spelt_out: toml::Table = toml::from_str(&spelt_out).unwrap();
+        assert_eq!(spelt_out["health"], toml::Value::try_from(Policy::default()).unwrap());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place() {
+        let error = toml::from_str::<Config>("[health]\nfailure_streek = 2\n").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("failure_streek"), "{error}");
+    }
+}

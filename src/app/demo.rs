@@ -45,8 +45,10 @@ pub fn run(context: &Context, arguments: &Demo) -> anyhow::Result<Exit> {
     shown?;
     let mut out = context.out();
     match &arguments.keep {
-        Some(_) => writeln!(out, "The log lies in {}", directory.join("shop/.agents/logs").display())?,
-        None => writeln!(out, "That was sample work. On your own: `agentlog doctor`, then `agentlog watch`.")?,
+        Some(_) => writeln!(out, "\nThe log lies in {}", directory.join("shop/.agents/logs").display())?,
+        None => {
+            writeln!(out, "\nThat was sample work. On your own: `agentlog doctor`, then `agentlog watch`.")?;
+        }
     }
     out.flush()?;
     Ok(Exit::Done)

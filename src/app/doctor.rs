@@ -69,7 +69,12 @@ fn print_text(context: &Context, findings: &[Finding]) -> anyhow::Result<()> {
     let count = |grade| findings.iter().filter(|finding| finding.grade == grade).count() as u64;
     match count(Grade::Bad) {
         0 => writeln!(out, "all is well, {}", text::plural(count(Grade::Note), "note"))?,
-        bad => writeln!(out, "{} to look at, {}", text::plural(bad, "problem"), text::plural(count(Grade::Note), "note"))?,
+        bad => writeln!(
+            out,
+            "{} to look at, {}",
+            text::plural(bad, "problem"),
+            text::plural(count(Grade::Note), "note")
+        )?,
     }
     for finding in findings {
         let symbol = match (finding.grade, context.style.ascii) {
@@ -140,13 +145,25 @@ fn log(context: &Context) -> (Vec<Finding>, bool) {
             ..finding(
                 Grade::Bad,
                 "log",
-                format!("{}, first {}", text::plural(counts.damaged, "damaged line"), counts.first_damage.as_deref().unwrap_or("?")),
+                format!(
+                    "{}, first {}",
+                    text::plural(counts.damaged, "damaged line"),
+                    counts.first_damage.as_deref().unwrap_or("?")
+                ),
             )
         }),
-        Ok(()) => findings.push(finding(Grade::Good, "log", format!("{}, none damaged", text::plural(counts.known, "event")))),
+        Ok(()) => findings.push(finding(
+            Grade::Good,
+            "log",
+            format!("{}, none damaged", text::plural(counts.known, "event")),
+        )),
     }
     if counts.unknown > 0 {
-        findings.push(finding(Grade::Note, "log", format!("{} of types this version does not know", text::plural(counts.unknown, "event"))));
+        findings.push(finding(
+            Grade::Note,
+            "log",
+            format!("{} of types this version does not know", text::plural(counts.unknown, "event")),
+        ));
     }
     drifted.sort();
     drifted.dedup();
@@ -165,16 +182,26 @@ fn sources(context: &Context) -> anyhow::Result<Vec<Finding>> {
     for (mut own, mut all) in environment::sources().into_iter().zip(environment::sources()) {
         let (here, all_found) = (own.discover(&here), all.discover(&everywhere));
         let name = own.name();
-        let places = |roots: &[PathBuf]| roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ");
-        let roots = if all_found.roots.is_empty() { places(&here.roots) } else { places(all_found.roots.get(..1).unwrap_or_default()) };
+        let places = |roots: &[PathBuf]| {
+            roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let roots = if all_found.roots.is_empty() {
+            places(&here.roots)
+        } else {
+            places(all_found.roots.get(..1).unwrap_or_default())
+        };
         let total = all_found.inputs.len().max(here.inputs.len());
         let message = match (total, here.inputs.len()) {
             (0, _) => "nothing found on this machine".to_owned(),
-            (total, here) => format!("{} in {roots}; {here} of this project and the last 7 days", text::plural(total as u64, "file")),
+            (total, here) => format!(
+                "{} in {roots}; {here} of this project and the last 7 days",
+                text::plural(total as u64, "file")
+            ),
         };
         findings.push(finding(if total == 0 { Grade::Note } else { Grade::Good }, name, message));
         let mut problems = here.problems;
-        problems.extend(all_found.problems.into_iter().filter(|problem| !matches!(problem.message.as_str(), "")));
+        problems
+            .extend(all_found.problems.into_iter().filter(|problem| !matches!(problem.message.as_str(), "")));
         problems.sort_by(|a, b| a.path.cmp(&b.path));
         problems.dedup();
         findings.extend(problems.into_iter().map(|problem| Finding {

@@ -28,7 +28,9 @@ pub fn run(context: &Context, arguments: &Emit) -> anyhow::Result<Exit> {
         Decoded::Known(line) => line.event,
         Decoded::Unknown(_) => return Err(unknown_type(&arguments.event_type).into()),
         Decoded::Malformed(malformed) => {
-            return Err(Failure::new(Exit::Usage, format!("{}: {malformed}", row.name)).hint(usage(row)).into());
+            return Err(Failure::new(Exit::Usage, format!("{}: {malformed}", row.name))
+                .hint(usage(row))
+                .into());
         }
     };
     let mut writer = Writer::new(&context.project.logs)?;
@@ -55,7 +57,8 @@ fn line(row: &EventType, arguments: &Emit, ts: Timestamp) -> Result<String, Fail
     }
     for pair in &arguments.fields {
         let (path, text) = pair.split_once('=').ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("`{pair}` is no field")).hint("write key=value, such as current=2")
+            Failure::new(Exit::Usage, format!("`{pair}` is no field"))
+                .hint("write key=value, such as current=2")
         })?;
         let (name, member) = path.split_once('.').map_or((path, None), |(name, member)| (name, Some(member)));
         let value = value(shape(row, name, member)?, path, text)?;
@@ -76,9 +79,13 @@ fn shape(row: &EventType, name: &str, member: Option<&str>) -> Result<Shape, Fai
     }
     let field = row.fields.iter().find(|field| field.name == name).ok_or_else(|| {
         let names: Vec<&str> = row.fields.iter().map(|field| field.name).collect();
-        let near = text::did_you_mean(name, names.iter().copied()).map(|near| format!("did you mean `{near}`? "));
-        Failure::new(Exit::Usage, format!("{} has no field `{name}`", row.name))
-            .hint(format!("{}{}", near.unwrap_or_default(), usage(row)))
+        let near =
+            text::did_you_mean(name, names.iter().copied()).map(|near| format!("did you mean `{near}`? "));
+        Failure::new(Exit::Usage, format!("{} has no field `{name}`", row.name)).hint(format!(
+            "{}{}",
+            near.unwrap_or_default(),
+            usage(row)
+        ))
     })?;
     Ok(match (field.shape, member) {
         (Shape::Error, Some("exit_code")) => Shape::Integer,
@@ -88,9 +95,7 @@ fn shape(row: &EventType, name: &str, member: Option<&str>) -> Result<Shape, Fai
 }
 
 fn value(shape: Shape, path: &str, text: &str) -> Result<Value, Failure> {
-    let refuse = |expected: &str| {
-        Failure::new(Exit::Usage, format!("`{path}={text}`: expected {expected}"))
-    };
+    let refuse = |expected: &str| Failure::new(Exit::Usage, format!("`{path}={text}`: expected {expected}"));
     match shape {
         Shape::Text | Shape::Instant => Ok(Value::from(text)),
         Shape::Count => text.parse::<u64>().map(Value::from).map_err(|_| refuse("a whole number ≥ 0")),

@@ -67,14 +67,18 @@ fn hash_key(project: &Project) -> anyhow::Result<[u8; 32]> {
 fn key_in(folder: &Path) -> std::io::Result<[u8; 32]> {
     let path = folder.join(KEY_FILE);
     match std::fs::read(&path) {
-        Ok(bytes) => bytes.try_into().map_err(|_| std::io::Error::other("not a key of 32 bytes; remove the file")),
+        Ok(bytes) => {
+            bytes.try_into().map_err(|_| std::io::Error::other("not a key of 32 bytes; remove the file"))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let mut key = [0; 32];
             random::fill(&mut key)?;
             fs::create_private_dir(folder)?;
             fs::replace(&path, &key)?;
             // Another process may have made one at the same moment: what is on disk now is the key.
-            std::fs::read(&path)?.try_into().map_err(|_| std::io::Error::other("not a key of 32 bytes; remove the file"))
+            std::fs::read(&path)?
+                .try_into()
+                .map_err(|_| std::io::Error::other("not a key of 32 bytes; remove the file"))
         }
         Err(error) => Err(error),
     }

@@ -34,9 +34,10 @@ pub fn run(context: &Context, arguments: &Explain) -> anyhow::Result<Exit> {
 }
 
 fn explain_metric(context: &Context, name: &str) -> anyhow::Result<Exit> {
-    let metric = metric::metric(name).map_err(|error| Failure::new(Exit::NothingMatched, error.to_string()))?;
+    let metric =
+        metric::metric(name).map_err(|error| Failure::new(Exit::NothingMatched, error.to_string()))?;
     let mut out = context.out();
-    write!(out, "{metric}")?;
+    writeln!(out, "{metric}")?;
     out.flush()?;
     Ok(Exit::Done)
 }

@@ -63,10 +63,13 @@ pub fn fold<F: Fold>(
     let shares = shares(parts, threads);
     let new = &new;
     let results: Vec<io::Result<Folded<F>>> = thread::scope(|scope| {
-        let handles: Vec<_> = shares.into_iter().map(|share| scope.spawn(move || fold_parts(share, new()))).collect();
+        let handles: Vec<_> =
+            shares.into_iter().map(|share| scope.spawn(move || fold_parts(share, new()))).collect();
         handles
             .into_iter()
-            .map(|handle| handle.join().unwrap_or_else(|_| Err(io::Error::other("a reader of the log panicked"))))
+            .map(|handle| {
+                handle.join().unwrap_or_else(|_| Err(io::Error::other("a reader of the log panicked")))
+            })
             .collect()
     });
     let mut results = results.into_iter();

@@ -28,7 +28,8 @@ pub fn run(context: &Context, arguments: &Import) -> anyhow::Result<Exit> {
         context.warn(&problem.to_string());
     }
     if outcome.input_count == 0 {
-        let paths = arguments.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        let paths =
+            arguments.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
         return Err(Failure::new(
             if missing.is_empty() { Exit::NothingMatched } else { Exit::Io },
             format!("{paths}: nothing to import"),

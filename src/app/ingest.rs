@@ -154,7 +154,13 @@ impl<'a> Ingest<'a> {
         let event_count = sink.event_count;
         let (next, problems) = polled.unwrap_or_else(|_| {
             let path = PathBuf::from(source.name());
-            (Next::Idle, vec![Problem { path, message: "the reader of this source panicked; please report it".into() }])
+            (
+                Next::Idle,
+                vec![Problem {
+                    path,
+                    message: "the reader of this source panicked; please report it".into(),
+                }],
+            )
         });
         if event_count > 0 {
             self.writer.append(&mut self.batch, now)?;

@@ -20,7 +20,8 @@ pub fn run(context: &Context) -> anyhow::Result<Exit> {
     };
     let agents = root.join(".agents");
     let cannot = |path: &Path, error: std::io::Error| {
-        Failure::new(Exit::Io, format!("{}: {error}", path.display())).hint("is the directory writable for you?")
+        Failure::new(Exit::Io, format!("{}: {error}", path.display()))
+            .hint("is the directory writable for you?")
     };
     let mut out = context.out();
     for folder in [agents.clone(), agents.join("logs"), agents.join("state")] {

@@ -63,6 +63,9 @@ impl<'a> Live<'a> {
     /// # Errors
     /// When the log cannot be read.
     pub fn advance(&mut self) -> anyhow::Result<()> {
+        if self.reader.lost_its_place().with_context(|| unreadable(&self.context.project.logs))? {
+            *self = Self::fold_all(self.context)?;
+        }
         let projection = &mut self.checkpoint.projection;
         self.reader
             .advance(&mut |_, decoded, _| {
@@ -147,14 +150,12 @@ pub fn tasks_at(context: &Context, at: Timestamp) -> anyhow::Result<Vec<TaskStat
 /// # Errors
 /// When the log cannot be read.
 pub fn tasks(context: &Context, at: Option<Timestamp>, all: bool) -> anyhow::Result<Vec<TaskStatus>> {
-    match at {
-        Some(at) => tasks_at(context, at),
-        None => {
-            let live = Live::load(context)?;
-            let live = if all { live.with_all()? } else { live };
-            Ok(live.tasks(context.now()))
-        }
+    if let Some(at) = at {
+        return tasks_at(context, at);
     }
+    let live = Live::load(context)?;
+    let live = if all { live.with_all()? } else { live };
+    Ok(live.tasks(context.now()))
 }
 
 /// All changes of health up to an instant.
@@ -285,7 +286,9 @@ fn places(positions: &[SegmentPosition]) -> BTreeMap<Stream, Place> {
 fn store(state: &Path, encoded: &Encoded) -> std::io::Result<()> {
     fs::create_private_dir(state)?;
     // Two programs that store at once would remove each other's cold part; the second one leaves it to the first.
-    let Some(_guard) = FileLock::acquire(&state.join("checkpoint.lock"), Duration::ZERO)? else { return Ok(()) };
+    let Some(_guard) = FileLock::acquire(&state.join("checkpoint.lock"), Duration::ZERO)? else {
+        return Ok(());
+    };
     if let Some((name, bytes)) = &encoded.cold {
         fs::replace(&state.join(name), bytes)?;
     }

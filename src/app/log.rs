@@ -2,11 +2,11 @@
 //!
 //! Live, replay and tests come through here. Lines are decoded and handed on; what is damaged is counted.
 
+use crate::base::lines::Piece;
 use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::Stream;
 use crate::journal::read::SegmentReader;
 use crate::journal::segment::{self, Segment};
-use crate::base::lines::Piece;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -114,6 +114,21 @@ impl Reader {
     #[must_use]
     pub fn places(&self) -> BTreeMap<Stream, Place> {
         self.places.iter().map(|(stream, (place, _))| (*stream, place.clone())).collect()
+    }
+
+    /// Whether a segment in which the reader stands is not there under its identity any more: it was removed, or a file
+    /// without a header got one. What was folded from it cannot be continued then.
+    ///
+    /// # Errors
+    /// When the log cannot be listed.
+    pub fn lost_its_place(&self) -> io::Result<bool> {
+        for (stream, (place, _)) in &self.places {
+            let segments = segment::segments(&self.logs, stream.name())?;
+            if place.offset > 0 && !segments.iter().any(|segment| segment.seg == place.seg) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Reads what has come since the last call, stream by stream, and gives every good or damaged line to `take`.

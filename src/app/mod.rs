@@ -37,6 +37,7 @@ use crate::query::instant;
 use crate::view::palette::Style;
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What every command needs.
 pub struct Context {
@@ -96,7 +97,8 @@ impl Context {
     /// # Errors
     /// When it is none.
     pub fn instant(&self, typed: &str) -> Result<Timestamp, Failure> {
-        instant::parse(typed, self.now(), self.zone).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+        instant::parse(typed, self.now(), self.zone)
+            .map_err(|error| Failure::new(Exit::Usage, error.to_string()))
     }
 
     /// Advice on standard error, unless `--quiet`.
@@ -127,7 +129,8 @@ pub fn run(cli: &Cli) -> Exit {
         Err(error) => {
             let Some(exit) = exit::of_error(&error) else { return Exit::Done };
             talk(&format!("agentlog: {error:#}"));
-            if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.hint.clone()) {
+            if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.hint.clone())
+            {
                 talk(&format!("hint: {hint}"));
             }
             exit
@@ -136,6 +139,8 @@ pub fn run(cli: &Cli) -> Exit {
 }
 
 fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
+    // Over a file size limit (`ulimit -f`) a write must fail with an error, not kill the program: any handler does that.
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
     let context = Context::new(&cli.global)?;
     match &cli.command {
         None => status::run(&context, &crate::cli::command::Status::default()),

@@ -49,7 +49,8 @@ pub fn save(project: &Project, sources: &[Box<dyn Source>]) {
     let document = Document { layout: LAYOUT, program: env!("CARGO_PKG_VERSION").to_owned(), sources: all };
     if let Ok(bytes) = serde_json::to_vec(&document) {
         // A cache that cannot be written costs a second reading, nothing else.
-        let _ignored = fs::create_private_dir(&project.state).and_then(|()| fs::replace(&path(project), &bytes));
+        let _ignored =
+            fs::create_private_dir(&project.state).and_then(|()| fs::replace(&path(project), &bytes));
     }
 }
 

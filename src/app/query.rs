@@ -19,7 +19,8 @@ use std::io::{IsTerminal as _, Write as _};
 /// When the statement is not understood, or the log cannot be read.
 pub fn run(context: &Context, arguments: &Query) -> anyhow::Result<Exit> {
     let refuse = |error: sql::SqlError| {
-        Failure::new(Exit::Usage, error.to_string()).hint("`agentlog query 'SHOW TABLES'` lists tables and columns")
+        Failure::new(Exit::Usage, error.to_string())
+            .hint("`agentlog query 'SHOW TABLES'` lists tables and columns")
     };
     let plan = sql::plan(&arguments.sql).map_err(refuse)?;
     let frames = frames(context, &plan)?;
@@ -86,10 +87,15 @@ fn frames(context: &Context, plan: &Plan) -> anyhow::Result<Vec<(Table, DataFram
 
 fn print_table(context: &Context, answer: &Answer) -> anyhow::Result<()> {
     let names = answer.columns();
-    let types: Vec<bool> = names.iter().map(|(_, column_type)| matches!(column_type, ColumnType::Integer | ColumnType::Float)).collect();
+    let types: Vec<bool> = names
+        .iter()
+        .map(|(_, column_type)| matches!(column_type, ColumnType::Integer | ColumnType::Float))
+        .collect();
     let mut rows = vec![names.iter().map(|(name, _)| Cell::plain(text::sanitize(name))).collect::<Vec<_>>()];
     for row in answer.rows() {
-        let cell = |value: Option<String>| Cell::plain(value.map_or_else(String::new, |value| text::sanitize(&value).into_owned()));
+        let cell = |value: Option<String>| {
+            Cell::plain(value.map_or_else(String::new, |value| text::sanitize(&value).into_owned()))
+        };
         rows.push(row.into_iter().map(cell).collect());
     }
     let columns: Vec<Column> = types

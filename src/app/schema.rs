@@ -4,7 +4,7 @@ use crate::app::Context;
 use crate::app::exit::{Exit, Failure};
 use crate::base::text;
 use crate::cli::command::Schema;
-use crate::event::schema;
+use crate::event::schema::{self, Document};
 use crate::view::{report_json, status_json};
 use serde_json::Value;
 use std::io::Write as _;
@@ -33,16 +33,32 @@ pub fn run(context: &Context, arguments: &Schema) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The schemas of outputs, beside those of the events.
+pub const OUTPUTS: &[Document] = &[
+    Document {
+        name: "status",
+        summary: "The answer of `agentlog status -o json`.",
+        folder: "",
+        build: |_| Some(status_json::schema()),
+    },
+    Document {
+        name: "report",
+        summary: "The answer of `agentlog report -o json`.",
+        folder: "",
+        build: |_| Some(report_json::schema()),
+    },
+];
+
 /// The schema of an event type or an output.
 #[must_use]
 pub fn document(name: &str) -> Option<Value> {
-    match name {
-        "status" => Some(status_json::schema()),
-        "report" => Some(report_json::schema()),
-        _ => schema::document(name),
-    }
+    published().find(|document| document.name == name).and_then(|document| (document.build)(name))
+}
+
+fn published() -> impl Iterator<Item = Document> {
+    schema::documents().chain(OUTPUTS.iter().copied())
 }
 
 fn names() -> Vec<&'static str> {
-    schema::names().chain(["status", "report"]).collect()
+    published().map(|document| document.name).collect()
 }

@@ -40,10 +40,16 @@ pub fn run(context: &Context, arguments: &Status) -> anyhow::Result<Exit> {
         hidden_count = all_count - shown.len();
         shown
     };
+    let hidden = crate::base::text::plural(hidden_count as u64, "task");
+    if chosen.is_empty() && hidden_count > 0 {
+        let mut out = context.out();
+        writeln!(out, "nothing at work: {hidden} ended or silent for over a day; --all shows them")?;
+        out.flush()?;
+        return Ok(Exit::Done);
+    }
     print(context, arguments, &chosen, now)?;
     if hidden_count > 0 {
-        let tasks = crate::base::text::plural(hidden_count as u64, "task");
-        context.note(&format!("{tasks} ended or silent for over a day not shown; --all shows them"));
+        context.note(&format!("{hidden} ended or silent for over a day not shown; --all shows them"));
     }
     if chosen.is_empty() && hidden_count == 0 {
         return Ok(Exit::NothingMatched);
@@ -113,20 +119,22 @@ fn looked_for(context: &Context) -> Vec<LookedFor> {
     ) else {
         return Vec::new();
     };
-    environment::sources()
-        .into_iter()
-        .zip(environment::sources())
-        .map(|(mut own, mut all)| {
-            let (own_found, all_found) = (own.discover(&here), all.discover(&everywhere));
-            let roots = if all_found.roots.is_empty() { own_found.roots } else { all_found.roots };
-            LookedFor {
-                what: own.name().to_owned(),
-                place: roots.first().map_or_else(|| "this project".to_owned(), |root| root.display().to_string()),
-                found_count: all_found.inputs.len().max(own_found.inputs.len()) as u64,
-                taken_count: own_found.inputs.len() as u64,
-            }
-        })
-        .collect()
+    let log = LookedFor {
+        what: "events".into(),
+        place: context.project.logs.display().to_string(),
+        ..LookedFor::default()
+    };
+    let sources = environment::sources().into_iter().zip(environment::sources()).map(|(mut own, mut all)| {
+        let (own_found, all_found) = (own.discover(&here), all.discover(&everywhere));
+        let roots = if all_found.roots.is_empty() { own_found.roots } else { all_found.roots };
+        LookedFor {
+            what: own.name().to_owned(),
+            place: roots.first().map_or_else(|| "this project".to_owned(), |root| root.display().to_string()),
+            found_count: all_found.inputs.len().max(own_found.inputs.len()) as u64,
+            taken_count: own_found.inputs.len() as u64,
+        }
+    });
+    std::iter::once(log).chain(sources).collect()
 }
 
 /// Whether a task is of interest without being asked for.
@@ -146,7 +154,9 @@ fn worst(tasks: &[TaskStatus]) -> Exit {
         Health::Failed => Exit::Failed,
         Health::TimedOut => Exit::TimedOut,
         Health::Waiting => Exit::Waiting,
-        Health::Healthy | Health::Idle | Health::Completed | Health::Cancelled | Health::Unknown => Exit::Done,
+        Health::Healthy | Health::Idle | Health::Completed | Health::Cancelled | Health::Unknown => {
+            Exit::Done
+        }
     };
     // Worst first: what runs and is broken, then what ended badly, then what waits for a person.
     [Exit::Stuck, Exit::Struggling, Exit::Failed, Exit::TimedOut, Exit::Waiting]

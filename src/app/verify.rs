@@ -20,7 +20,9 @@ pub fn run(context: &Context, arguments: &Verify) -> anyhow::Result<Exit> {
     let mut unreadable = Vec::new();
     for stream in segment::streams(&context.project.logs)? {
         for found in segment::segments(&context.project.logs, &stream)? {
-            match verify::segment(&found.path, &|line| codec::validate(line).map_err(|error| error.to_string())) {
+            match verify::segment(&found.path, &|line| {
+                codec::validate(line).map_err(|error| error.to_string())
+            }) {
                 Ok(report) => reports.push(report),
                 Err(error) => unreadable.push(format!("{}: {error}", found.path.display())),
             }
@@ -70,7 +72,13 @@ fn print_text(context: &Context, reports: &[SegmentReport], unreadable: &[String
     for report in reports {
         for damage in &report.damages {
             let file = report.file.display();
-            writeln!(out, "{file}, byte {}, {} bytes: {}", damage.offset, damage.length, text::sanitize(&damage.reason))?;
+            writeln!(
+                out,
+                "{file}, byte {}, {} bytes: {}",
+                damage.offset,
+                damage.length,
+                text::sanitize(&damage.reason)
+            )?;
         }
     }
     Ok(())

@@ -39,9 +39,12 @@ pub fn run(context: &Context, arguments: &Watch) -> anyhow::Result<Exit> {
     fs::create_private_dir(state)?;
     let lock = FileLock::acquire(&state.join("watch.lock"), Duration::ZERO)?;
     if lock.is_none() && !arguments.once {
-        return Err(Failure::new(Exit::Io, format!("another agentlog watches {} already", context.project.logs.display()))
-            .hint("it records for all; see it with `agentlog status`, or stop it first")
-            .into());
+        return Err(Failure::new(
+            Exit::Io,
+            format!("another agentlog watches {} already", context.project.logs.display()),
+        )
+        .hint("it records for all; see it with `agentlog status`, or stop it first")
+        .into());
     }
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
@@ -222,7 +225,8 @@ impl<'a> Session<'a> {
     fn tasks(&self) -> Vec<TaskStatus> {
         let now = self.context.now();
         let tasks = self.live.tasks(now);
-        let mut ordered: Vec<TaskStatus> = view::ordered(&tasks, now).into_iter().map(|(task, _)| task.clone()).collect();
+        let mut ordered: Vec<TaskStatus> =
+            view::ordered(&tasks, now).into_iter().map(|(task, _)| task.clone()).collect();
         ordered.reverse();
         ordered
     }

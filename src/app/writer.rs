@@ -71,7 +71,8 @@ impl Writer {
     /// The first stream that could not be written; what was not appended stays in the batch.
     pub fn append(&mut self, batch: &mut Batch, now: Timestamp) -> anyhow::Result<()> {
         for stream in Stream::ALL {
-            let Some(objects) = batch.objects.get_mut(stream.index()).filter(|objects| !objects.is_empty()) else {
+            let Some(objects) = batch.objects.get_mut(stream.index()).filter(|objects| !objects.is_empty())
+            else {
                 continue;
             };
             let lines: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
@@ -102,7 +103,10 @@ impl Writer {
     /// The last number written to each stream, for `monitor.stopped`.
     #[must_use]
     pub fn last_numbers(&self) -> Vec<(String, u64)> {
-        self.appenders.iter().map(|(stream, appender)| (stream.name().to_owned(), appender.last_n())).collect()
+        self.appenders
+            .iter()
+            .map(|(stream, appender)| (stream.name().to_owned(), appender.last_n()))
+            .collect()
     }
 
     /// An event born here and now.

@@ -206,7 +206,7 @@ pub enum ReportOutput {
   agentlog query 'SELECT tool, COUNT(*) AS n FROM tool_calls GROUP BY tool ORDER BY n DESC'
   agentlog query 'SELECT * FROM events' -o parquet > events.parquet")]
 pub struct Query {
-    /// The statement. Tables: events, tool_calls, tasks, usage, health.
+    /// The statement. Tables: `events`, `tool_calls`, `tasks`, `usage`, `health`.
     pub sql: String,
     /// The form of the output.
     #[arg(short, long, value_enum, default_value_t = QueryOutput::Table)]
@@ -295,7 +295,8 @@ pub struct Demo {
 fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
-    let number: u64 = digits.parse().map_err(|_| "expected a number and a unit, such as 30s, 5m or 1h".to_owned())?;
+    let number: u64 =
+        digits.parse().map_err(|_| "expected a number and a unit, such as 30s, 5m or 1h".to_owned())?;
     let seconds = match unit {
         "s" | "" => number,
         "m" => number.saturating_mul(60),
@@ -307,5 +308,9 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn count(text: &str) -> Result<usize, String> {
-    if text == "all" { Ok(usize::MAX) } else { text.parse().map_err(|_| "expected a number or `all`".to_owned()) }
+    if text == "all" {
+        Ok(usize::MAX)
+    } else {
+        text.parse().map_err(|_| "expected a number or `all`".to_owned())
+    }
 }

@@ -72,9 +72,9 @@ pub fn categorise(message: &str) -> &'static str {
                 "no such file",
                 "enoent",
                 "file not found",
-                "does not exist",
                 "file does not exist",
-                "not found: ",
+                "directory does not exist",
+                "cannot find path",
             ],
         ),
         ("timeout", &["timed out", "timeout", "etimedout", "deadline exceeded"]),
@@ -155,6 +155,7 @@ mod tests {
             ("curl: (7) Failed to connect: Connection refused", "network_error"),
             ("fatal error: Cannot allocate memory", "out_of_memory"),
             ("make: *** [all] Error 2", "unknown_error"),
+            ("error TS2339: Property 'a' does not exist on type 'B'", "unknown_error"),
         ] {
             assert_eq!(categorise(message), category, "{message}");
         }

@@ -229,6 +229,23 @@ mod tests {
         assert_eq!((lines.len(), too_long_count), (3, 2));
     }
 
+    #[test]
+    fn a_line_without_end_costs_no_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sparse");
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(1 << 26).unwrap();
+        file.write_all_at(b"\nlast\n", 1 << 26).unwrap();
+        let file = Arc::new(open_read_regular(&path).unwrap());
+        let mut lines = ReverseLines::new(file, (1 << 26) + 6, LIMIT);
+        assert_eq!(
+            lines.by_ref().map(Result::unwrap).collect::<Vec<_>>(),
+            [((1 << 26) + 1, b"last".to_vec())]
+        );
+        assert_eq!(lines.too_long_count(), 1);
+        assert!(lines.buffer.capacity() < 4 * LIMIT);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]

@@ -9,10 +9,10 @@ use crate::event::error::ErrorDetail;
 use crate::event::field::Text;
 use crate::projection::facts::Fact;
 use crate::projection::monitoring::{Process, ProcessState, Turn, Wait, WaitKind};
-use crate::projection::register::{Name, Names, Stamp, entry, fingerprint};
+use crate::projection::register::{Names, Stamp, entry, fingerprint};
 use crate::projection::results::{Checked, Ending, Outcome};
 use crate::projection::state::{Projection, Task};
-use crate::projection::tools::{Failure, OpenCall, Recent, Tools};
+use crate::projection::tools::{Failure, OpenCall, Tools};
 
 #[cfg(test)]
 mod tests;
@@ -57,10 +57,10 @@ impl Projection {
 impl Task {
     /// What every event says: who, and when.
     fn see(&mut self, event: &Event<'_>, stamp: Stamp, names: &mut Names) {
-        self.seen = self.seen.max(stamp);
+        self.seen_at = self.seen_at.max(stamp.instant().micros());
         if is_activity(&event.body) {
             self.last = self.last.max(stamp);
-            self.first_at = Some(self.first_at.map_or(stamp.instant(), |first| first.min(stamp.instant())));
+            self.first_at = self.first_at.min(stamp.instant().micros());
         }
         if let Some(agent) = &event.agent {
             self.agent.set(stamp, agent, names);
@@ -84,7 +84,7 @@ impl Task {
                 steps_total,
                 ..
             } => {
-                let own = |text: &Option<Text<'_>>| text.as_deref().map(Name::from);
+                let own = |text: &Option<Text<'_>>| text.as_deref().map(Box::from);
                 let mut shared = |text: &Option<Text<'_>>| text.as_deref().map(|text| names.name(text));
                 let facts = [
                     own(title).map(Fact::Title),
@@ -231,7 +231,7 @@ impl Task {
                     current.map(Fact::Current),
                     total.map(Fact::Total),
                     percent.map(|percent| Fact::Percent(percent.to_bits())),
-                    step.as_deref().map(|step| Fact::Step(Name::from(step))),
+                    step.as_deref().map(|step| Fact::Step(Box::from(step))),
                 ];
                 facts.into_iter().flatten().for_each(|fact| self.facts.set(stamp, fact));
             }
@@ -288,7 +288,7 @@ impl End<'_> {
         }
         // A call without hashes is like no other, so it ends a loop.
         let print = call.zip(self.result_hash.as_deref()).map(|(call, result)| call ^ fingerprint(&[result]));
-        thread.remember(Recent::new(print.unwrap_or_else(|| stamp.mark()), stamp));
+        thread.repeats.add(print.unwrap_or_else(|| stamp.mark()), stamp);
     }
 }
 

@@ -20,7 +20,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::projection::cursor::Cursors;
-use crate::projection::register::{Stamp, fingerprint};
+use crate::projection::register::fingerprint;
 use crate::projection::state::Projection;
 use hashbrown::HashMap;
 use serde::de::DeserializeOwned;
@@ -234,16 +234,15 @@ impl Projection {
     /// Tasks of families in which nothing was heard of anyone for 14 days. Families stay together: a task's health and its
     /// counts depend on its children. Cycles, and families deeper than 64, stay hot.
     fn cold_tasks(&self, now: Timestamp) -> Vec<&str> {
-        let hot_from = now.plus_millis(-HOT_DAYS * DAY_MS);
-        let mut seen: HashMap<&str, Option<Stamp>> = HashMap::new();
+        let hot_from = now.plus_millis(-HOT_DAYS * DAY_MS).micros();
+        let mut seen: HashMap<&str, Option<i64>> = HashMap::new();
         for (id, task) in &self.tasks {
             let (root, is_root) = self.root(id);
-            let heard = seen.entry(root).or_insert(Some(Stamp::NEVER));
-            *heard = heard.filter(|_| is_root).map(|heard| heard.max(task.seen));
+            let heard = seen.entry(root).or_insert(Some(i64::MIN));
+            *heard = heard.filter(|_| is_root).map(|heard| heard.max(task.seen_at));
         }
-        let is_cold = |id: &str| {
-            seen.get(self.root(id).0).copied().flatten().is_some_and(|heard| heard.instant() < hot_from)
-        };
+        let is_cold =
+            |id: &str| seen.get(self.root(id).0).copied().flatten().is_some_and(|heard| heard < hot_from);
         self.tasks.keys().map(|id| &**id).filter(|id| is_cold(id)).collect()
     }
 

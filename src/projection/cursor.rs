@@ -171,10 +171,13 @@ impl FileCursor {
         }
         self.advanced = self.advanced.max(later.advanced);
         for (place, theirs) in later.keys.into_iter().flat_map(|keys| keys.into_iter().enumerate()) {
-            if theirs.is_some()
+            if let Some((key, i)) = theirs
                 && let Some(mine) = self.keys.get_or_insert_default().get_mut(place)
             {
-                *mine = theirs;
+                match mine {
+                    Some((known, known_i)) if *known == key => *known_i = (*known_i).max(i),
+                    mine => *mine = Some((key, i)),
+                }
             }
         }
         if later.opened > self.opened {

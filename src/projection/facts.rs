@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 /// One thing said about a task. The order of the variants is the order of their keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Fact {
-    Title(Name),
-    AssignedTask(Name),
+    Title(Box<str>),
+    AssignedTask(Box<str>),
     Parent(Name),
     Host(Name),
     Project(Name),
@@ -20,7 +20,7 @@ pub(crate) enum Fact {
     Total(u64),
     /// The bits of a finite number: bits have an order and an equality.
     Percent(u64),
-    Step(Name),
+    Step(Box<str>),
 }
 
 impl Fact {
@@ -35,11 +35,6 @@ impl Fact {
 pub(crate) struct Facts(Vec<(Stamp, Vec<Fact>)>);
 
 impl Facts {
-    /// Whether nothing was said.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The value that `read` finds, and when it was said.
     pub(crate) fn get<'a, T>(&'a self, read: impl Fn(&'a Fact) -> Option<T>) -> Option<(Stamp, T)> {
         self.0.iter().find_map(|(stamp, facts)| facts.iter().find_map(&read).map(|value| (*stamp, value)))

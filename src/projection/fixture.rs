@@ -1,7 +1,7 @@
 //! Events for the tests of the projection, and the sentence `given(events).at(instant).expect(verdict)`.
 //!
 //! All happens on one day; `"09:05"` and `"09:05:30"` are instants of it. An event is named in expectations by its type
-//! and instant, as `tool.failed@09:05:00`.
+//! and instant, as `tool.failed@09:05:00`. [`any`] makes events at random.
 
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
@@ -12,7 +12,8 @@ use crate::projection::health::Verdict;
 use crate::projection::policy::Policy;
 use crate::projection::state::Projection;
 use crate::projection::status::TaskStatus;
-use proptest::prelude::*;
+
+pub(crate) mod any;
 
 const DAY: &str = "2026-11-16T";
 
@@ -248,7 +249,7 @@ pub(crate) fn folded<'e, 'a: 'e>(events: impl IntoIterator<Item = &'e Event<'a>>
 
 /// The beginning of the sentence.
 pub(crate) fn given<const N: usize>(events: [Event<'static>; N]) -> Given {
-    Given { events: events.to_vec(), task: "t", policy: Policy::default() }
+    Given { events: Vec::from(events), task: "t", policy: Policy::default() }
 }
 
 /// What has happened.
@@ -298,174 +299,25 @@ impl Then {
 
 /// A verdict as one line.
 pub(crate) fn described(verdict: &Verdict, events: &[Event<'_>]) -> String {
-    let mut line = verdict.health.word().to_owned();
-    if let Some(reason) = verdict.reason {
-        line += &format!(" {}", reason.word());
-    }
-    if let Some(since) = verdict.since {
-        line += &format!(" since {}", time(since));
-    }
-    for number in &verdict.numbers {
+    let words = [
+        verdict.reason.map(|reason| reason.word().to_owned()),
+        verdict.since.map(|since| format!("since {}", time(since))),
+    ];
+    let head = std::iter::once(verdict.health.word().to_owned()).chain(words.into_iter().flatten());
+    let numbers = verdict.numbers.iter().map(|number| {
         let limit = number.limit.map(|limit| format!("/{limit}")).unwrap_or_default();
-        line += format!(" | {} {}{limit} {}", number.name, number.value, number.unit).trim_end();
-    }
-    for id in &verdict.evidence {
+        format!("{} {}{limit} {}", number.name, number.value, number.unit).trim_end().to_owned()
+    });
+    let evidence = verdict.evidence.iter().map(|id| {
         let event = events.iter().find(|event| event.id == *id).expect("the evidence is an event");
-        line += &format!(" | {}@{}", event.body.type_name(), time(event.ts));
-    }
-    line
+        format!("{}@{}", event.body.type_name(), time(event.ts))
+    });
+    let head = head.collect::<Vec<_>>().join(" ");
+    std::iter::once(head).chain(numbers).chain(evidence).collect::<Vec<_>>().join(" | ")
 }
 
 fn time(at: Timestamp) -> String {
     let days = at.millis_since(instant("00:00")).div_euclid(24 * 60 * 60 * 1000);
     let time = at.to_chrono().format("%H:%M:%S");
     if days == 0 { time.to_string() } else { format!("+{days}d{time}") }
-}
-
-/// Any event of one of three tasks in one hour, so that all kinds of meetings happen: same calls, threads, attempts, ids.
-pub(crate) fn any_event() -> impl Strategy<Value = Event<'static>> {
-    let task = prop_oneof![Just(Some("a")), Just(Some("b")), Just(Some("c")), Just(None)];
-    let agent = prop_oneof![Just(None), Just(Some("explore")), Just(Some("build"))];
-    (0_i64..60, 0_u64..40, task, agent, any_body()).prop_map(|(minute, number, task, agent, body)| Event {
-        v: VERSION,
-        // A small number may repeat: two events with one id, even at one instant, must not upset anything.
-        id: EventId::of(&[&number.to_le_bytes()]),
-        ts: instant("09:00").plus_millis(minute * 60 * 1000),
-        observed_at: None,
-        task: task.map(Into::into),
-        agent: agent.map(Into::into),
-        source: None,
-        body,
-        from: None,
-        written: None,
-    })
-}
-
-fn any_body() -> impl Strategy<Value = Body<'static>> {
-    let words = |words: &'static [&'static str]| prop::sample::select(words);
-    let maybe = |options: &'static [&'static str]| prop::option::of(prop::sample::select(options));
-    let attempt = prop_oneof![Just(None), (1_u64..3).prop_map(Some)];
-    let call = (
-        words(&["Bash", "Read", "Task"]),
-        words(&["1", "2", "3"]),
-        maybe(&["side"]),
-        attempt.clone(),
-        maybe(&["in", "other"]),
-    );
-    let model = maybe(&["opus", "haiku"]);
-    let text = |text: Option<&'static str>| text.map(Into::into);
-    prop_oneof![
-        (maybe(&["A", "B"]), maybe(&["a", "b", "c", "d"]), prop::option::of(1_u64..9)).prop_map(
-            move |(title, parent, steps_total)| {
-                Body::TaskCreated {
-                    title: text(title),
-                    assigned_task: None,
-                    parent: text(parent),
-                    model: None,
-                    host: None,
-                    project: None,
-                    cwd: None,
-                    worktree: None,
-                    steps_total,
-                    criteria_total: None,
-                    max_iterations: None,
-                    timeout_ms: None,
-                }
-            }
-        ),
-        attempt.clone().prop_map(|attempt| Body::TaskStarted { attempt }),
-        (attempt.clone(), prop::option::of(0_i64..2)).prop_map(|(attempt, exit_code)| {
-            Body::TaskCompleted { attempt, exit_code, reason: None, duration_ms: None }
-        }),
-        attempt.prop_map(|attempt| Body::TaskFailed {
-            attempt,
-            exit_code: None,
-            reason: None,
-            duration_ms: None
-        }),
-        (call.clone(), model).prop_map(move |((tool, call, thread, attempt, input), model)| {
-            Body::ToolStarted {
-                tool: tool.into(),
-                call: call.into(),
-                thread: text(thread),
-                attempt,
-                model: text(model),
-                input_hash: text(input),
-            }
-        }),
-        (call.clone(), maybe(&["out"])).prop_map(move |((tool, call, thread, attempt, input), result)| {
-            Body::ToolSucceeded {
-                tool: tool.into(),
-                call: call.into(),
-                thread: text(thread),
-                attempt,
-                model: None,
-                duration_ms: None,
-                input_hash: text(input),
-                result_hash: text(result),
-            }
-        }),
-        (call, words(&["exit_code", "tool_error", "user_rejected"]), maybe(&["timeout"])).prop_map(
-            move |((tool, call, thread, attempt, input), kind, category)| Body::ToolFailed {
-                tool: tool.into(),
-                call: call.into(),
-                thread: text(thread),
-                attempt,
-                model: None,
-                duration_ms: None,
-                input_hash: text(input),
-                result_hash: None,
-                error: ErrorDetail {
-                    kind: kind.into(),
-                    category: text(category),
-                    message: None,
-                    exit_code: None
-                },
-            }
-        ),
-        (0_u64..9, 0_u64..1000, maybe(&["measured", "estimated"])).prop_map(
-            move |(tokens, cost, quality)| Body::UsageRecorded {
-                model: None,
-                message: None,
-                request: None,
-                input_tokens: Some(tokens),
-                output_tokens: None,
-                cache_read_tokens: None,
-                cache_write_tokens: Some(tokens),
-                cost_usd: u32::try_from(cost).ok().map(|cost| f64::from(cost) / 1000.0),
-                quality: text(quality),
-            }
-        ),
-        maybe(&["side"]).prop_map(move |thread| Body::TurnStarted { thread: text(thread) }),
-        maybe(&["side"]).prop_map(move |thread| Body::TurnEnded {
-            thread: text(thread),
-            reason: None,
-            duration_ms: None
-        }),
-        (words(&["permission", "question", "rate_limit", "child"]), prop::option::of(0_i64..90)).prop_map(
-            |(on, minute)| {
-                let until_at = minute.map(|minute| instant("09:00").plus_millis(minute * 60 * 1000));
-                Body::WaitingStarted { on: on.into(), until_at }
-            }
-        ),
-        words(&["permission", "child"]).prop_map(|on| Body::WaitingEnded { on: on.into() }),
-        words(&["running", "uninterruptible", "gone"]).prop_map(|state| Body::ProcessSampled {
-            pid: 1,
-            process_started_at: None,
-            process_state: state.into(),
-            cpu_percent: None,
-            memory_bytes: None,
-            memory_percent: None,
-        }),
-        (prop::option::of(0_u64..9), prop::option::of(0.0..100.0), maybe(&["x", "y"])).prop_map(
-            move |(current, percent, step)| {
-                Body::ProgressReported { current, total: None, percent, step: text(step) }
-            }
-        ),
-        (0_i64..60, 0_i64..20).prop_map(|(from, minutes)| {
-            let from_at = instant("09:00").plus_millis(from * 60 * 1000);
-            Body::HostSuspended { from_at, until_at: from_at.plus_millis(minutes * 60 * 1000) }
-        }),
-        Just(Body::OutputGrew { output_bytes: None }),
-    ]
 }

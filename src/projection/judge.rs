@@ -197,29 +197,22 @@ impl<'a> Judge<'a> {
         self.family.working && ToolKind::of(call.tool.as_str()) == ToolKind::Agent
     }
 
-    /// The last calls of a thread are one call, or alternate between two, each time with the same result.
+    /// The last calls of a thread are one call, or alternate between two, each time with the same result; and the last of
+    /// them belongs to the present turn.
     fn looping(&self) -> Option<Verdict> {
-        let limit = usize::try_from(self.policy.identical_calls).ok().filter(|limit| *limit >= 2)?;
-        self.threads().find_map(|thread| {
-            let turn =
-                self.task.monitoring.as_deref().and_then(|monitoring| monitoring.turn_of(&thread.name));
-            let current = turn.map_or(thread.recent.len(), |turn| {
-                thread.recent.iter().rev().take_while(|call| call.at() >= turn.stamp.instant()).count()
-            });
-            let calls = thread.recent.get(thread.recent.len() - current..)?;
-            let same = calls
-                .iter()
-                .rev()
-                .skip(2)
-                .zip(calls.iter().rev())
-                .take_while(|(a, b)| a.call == b.call)
-                .count();
-            let length = if calls.len() < 2 { 0 } else { same + 2 };
-            let since = calls.get(calls.len().checked_sub(length)?..)?.get(limit - 1)?.at();
-            let evidence = self.task.tools.as_ref().map_or(Stamp::NEVER, |tools| tools.last);
-            let calls =
-                count("identical_calls", u64::try_from(length).unwrap_or(0), self.policy.identical_calls);
-            Some(verdict(Health::Stuck, Some(Reason::Looping), Some(since), evidence).with(calls))
+        let limit = Some(self.policy.identical_calls).filter(|limit| *limit > 2)?;
+        let begun = self.turn().map(|turn| turn.stamp.instant());
+        self.threads().map(|thread| thread.repeats).find_map(|repeats| {
+            let length = u64::from(repeats.length());
+            (length >= limit && Some(repeats.last_at()) >= begun).then(|| {
+                let proof = self.task.tools.as_ref().map_or(Stamp::NEVER, |tools| tools.last);
+                let since = Some(repeats.first_at());
+                verdict(Health::Stuck, Some(Reason::Looping), since, proof).with(count(
+                    "identical_calls",
+                    length,
+                    limit,
+                ))
+            })
         })
     }
 
@@ -264,7 +257,7 @@ impl<'a> Judge<'a> {
 
     fn healthy(&self) -> Verdict {
         let turn = self.turn().filter(|turn| turn.open).and_then(|turn| turn.stamp.at());
-        verdict(Health::Healthy, None, turn.or(self.task.first_at), self.task.last)
+        verdict(Health::Healthy, None, turn.or(self.task.first_at()), self.task.last)
     }
 
     /// Whether silence would be a fault: inside a turn, or in a task without turns that began to work.

@@ -3,7 +3,7 @@
 //! Of turns and waits the latest edge counts; of two at one instant the later in the stream.
 
 use crate::base::clock::Timestamp;
-use crate::projection::register::{Name, Names, Stamp, micros};
+use crate::projection::register::{Name, Names, Stamp, is_default, micros};
 use serde::{Deserialize, Serialize};
 
 /// The last edge of the turns of one thread.
@@ -44,6 +44,7 @@ pub(crate) struct Wait {
     pub(crate) kind: WaitKind,
     pub(crate) stamp: Stamp,
     #[serde(with = "micros")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) until: Option<Timestamp>,
     /// Whether it is the start of a wait.
     pub(crate) open: bool,
@@ -99,9 +100,12 @@ impl Process {
 #[serde(default)]
 pub(crate) struct Monitoring {
     /// By thread.
+    #[serde(default, skip_serializing_if = "is_default")]
     turns: Vec<Turn>,
     /// By kind.
+    #[serde(default, skip_serializing_if = "is_default")]
     waits: Vec<Wait>,
+    #[serde(default, skip_serializing_if = "is_default")]
     process: Option<Box<Process>>,
 }
 

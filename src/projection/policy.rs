@@ -18,8 +18,8 @@ pub struct Policy {
     pub stuck_after_ms: u64,
     /// Time without activity after which nothing is known of an unfinished task, in milliseconds.
     pub stale_after_ms: u64,
-    /// So many calls in a row that are identical, or alternate between two, with identical results are a loop; at most
-    /// the twelve that are kept per thread.
+    /// So many calls in a row that are identical, or alternate between two, with identical results are a loop; below 3
+    /// nothing is one.
     pub identical_calls: u64,
     /// Time in uninterruptible sleep after which a process hangs, in milliseconds.
     pub process_hung_after_ms: u64,
@@ -205,10 +205,10 @@ mod tests {
 
     #[test]
     fn tools_are_known_by_their_names_in_any_case() {
+        use ToolKind::{Agent, Edit, Other, Read, Shell, Web};
         let kinds =
             ["Read", "MULTIEDIT", "bash", "mcp__github__search", "WebFetch", "Task", "Frobnicate", "é"]
                 .map(ToolKind::of);
-        use ToolKind::{Agent, Edit, Other, Read, Shell, Web};
         assert_eq!(kinds, [Read, Edit, Shell, Web, Web, Agent, Other, Other]);
     }
 

@@ -93,6 +93,11 @@ pub(crate) mod micros {
     }
 }
 
+/// Whether a field says nothing, so that it need not be stored.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// A text that may be shared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Name(Arc<str>);
@@ -159,7 +164,7 @@ impl Names {
 }
 
 /// A text that the greatest stamp wins; on equal stamps the greater text.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Register {
     stamp: Stamp,
     value: Option<Name>,
@@ -169,11 +174,6 @@ impl Register {
     /// The value, if any event set one.
     pub(crate) fn value(&self) -> Option<&str> {
         self.value.as_ref().map(Name::as_str)
-    }
-
-    /// Whether nothing was set yet.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.value.is_none()
     }
 
     /// Offers a value.
@@ -199,6 +199,21 @@ impl Register {
         if let Some(name) = &mut self.value {
             names.share(name);
         }
+    }
+}
+
+/// As `[micros, id, id, value]`: every task has three of them.
+impl Serialize for Register {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let Stamp { at, id_high, id_low } = self.stamp;
+        (at.micros(), id_high, id_low, &self.value).serialize(out)
+    }
+}
+
+impl<'de> Deserialize<'de> for Register {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let (micros, id_high, id_low, value) = Deserialize::deserialize(input)?;
+        Ok(Self { stamp: Stamp { at: Timestamp::from_micros(micros), id_high, id_low }, value })
     }
 }
 
@@ -236,8 +251,7 @@ fn mix(word: u64) -> u64 {
 
 /// The upper and the lower half of 128 bits.
 fn halves(bits: u128) -> [u64; 2] {
-    let (high, low) = uuid::Uuid::from_u128(bits).as_u64_pair();
-    [high, low]
+    [bits >> 64, bits & u128::from(u64::MAX)].map(|half| u64::try_from(half).unwrap_or_default())
 }
 
 #[cfg(test)]

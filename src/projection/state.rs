@@ -7,7 +7,7 @@
 use crate::base::clock::Timestamp;
 use crate::projection::facts::Facts;
 use crate::projection::monitoring::Monitoring;
-use crate::projection::register::{Names, Register, Stamp};
+use crate::projection::register::{Names, Register, Stamp, is_default};
 use crate::projection::results::Results;
 use crate::projection::suspension::Suspensions;
 use crate::projection::tools::Tools;
@@ -26,35 +26,36 @@ pub struct Projection {
 }
 
 /// One task. The parts are boxed: most tasks lack one, and an entry must be small.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Task {
-    /// The first activity, in microseconds.
-    #[serde(with = "crate::projection::register::micros", skip_serializing_if = "Option::is_none")]
-    pub(crate) first_at: Option<Timestamp>,
+    /// The first activity, in microseconds; the far future before any.
+    pub(crate) first_at: i64,
     /// The last activity of the agent or job itself.
     pub(crate) last: Stamp,
-    /// The last event of any kind.
-    pub(crate) seen: Stamp,
-    #[serde(skip_serializing_if = "Register::is_empty")]
+    /// The last event of any kind, in microseconds; the far past before any.
+    pub(crate) seen_at: i64,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) agent: Register,
-    #[serde(skip_serializing_if = "Register::is_empty")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) source: Register,
-    #[serde(skip_serializing_if = "Register::is_empty")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) model: Register,
     /// The greatest attempt that was started; 0 before any.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) started: u32,
     /// Whether it did what only something at work does; with turns it is a session all the same.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) worked: bool,
-    #[serde(skip_serializing_if = "Facts::is_empty")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) facts: Facts,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) results: Option<Box<Results>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) tools: Option<Box<Tools>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) usage: Option<Box<Spent>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) monitoring: Option<Box<Monitoring>>,
 }
 
@@ -103,18 +104,20 @@ impl Task {
         parent.map(|(_, parent)| parent)
     }
 
+    /// The first activity.
+    pub(crate) fn first_at(&self) -> Option<Timestamp> {
+        (self.first_at != i64::MAX).then(|| Timestamp::from_micros(self.first_at))
+    }
+
     /// The attempt it is in: the greatest that was started or used a tool, at least 1.
     pub(crate) fn attempt(&self) -> u32 {
         self.started.max(self.tools.as_ref().map_or(0, |tools| tools.attempt)).max(1)
     }
 
     fn merge(&mut self, later: Self) {
-        self.first_at = match (self.first_at, later.first_at) {
-            (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
-            (mine, theirs) => mine.or(theirs),
-        };
+        self.first_at = self.first_at.min(later.first_at);
         self.last = self.last.max(later.last);
-        self.seen = self.seen.max(later.seen);
+        self.seen_at = self.seen_at.max(later.seen_at);
         self.agent.merge(later.agent);
         self.source.merge(later.source);
         self.model.merge(later.model);
@@ -137,6 +140,26 @@ impl Task {
         }
         if let Some(monitoring) = &mut self.monitoring {
             monitoring.share(names);
+        }
+    }
+}
+
+impl Default for Task {
+    fn default() -> Self {
+        Self {
+            first_at: i64::MAX,
+            last: Stamp::NEVER,
+            seen_at: i64::MIN,
+            agent: Register::default(),
+            source: Register::default(),
+            model: Register::default(),
+            started: 0,
+            worked: false,
+            facts: Facts::default(),
+            results: None,
+            tools: None,
+            usage: None,
+            monitoring: None,
         }
     }
 }

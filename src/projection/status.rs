@@ -1,15 +1,14 @@
 //! What the views show of a task: one row, whole, with owned texts.
 //!
-//! Health needs the descendants of a task, so all tasks are judged together, children before parents. A cycle of parents
-//! (two tasks that name each other) is judged in the order of ids and hangs nobody.
+//! How a task is and what its children add is judged in `forest`; here nothing is decided but the columns.
 
 use crate::base::clock::Timestamp;
-use crate::event::ids::EventId;
 use crate::projection::facts::Fact;
-use crate::projection::health::{Health, Reason, Verdict};
-use crate::projection::judge::{Family, Judge};
+use crate::projection::forest::{self, Judged};
+use crate::projection::health::{Health, Verdict};
+use crate::projection::judge::Judge;
 use crate::projection::policy::Policy;
-use crate::projection::register::{Name, Register};
+use crate::projection::register::Register;
 use crate::projection::state::{Projection, Task};
 use crate::projection::usage::to_number;
 
@@ -128,187 +127,59 @@ impl Projection {
     /// checkpoint left cold are not among them (see [`crate::projection::checkpoint`]).
     #[must_use]
     pub fn tasks(&self, now: Timestamp, policy: &Policy) -> Vec<TaskStatus> {
-        let forest = Forest::judged(self, now, policy);
-        forest.nodes.into_iter().map(|node| node.status(self, policy)).collect()
+        let mut rows: Vec<Option<TaskStatus>> = Vec::new();
+        // Children come before parents, so the rows arrive out of order.
+        forest::judge_all(self, now, policy, |judged, verdict| {
+            if rows.is_empty() {
+                rows.resize_with(judged.count, || None);
+            }
+            if let Some(place) = rows.get_mut(judged.place) {
+                *place = Some(row(judged, verdict));
+            }
+        });
+        rows.into_iter().flatten().collect()
     }
 
     /// One task at an instant; `None` if nobody spoke of it.
     #[must_use]
     pub fn task(&self, id: &str, now: Timestamp, policy: &Policy) -> Option<TaskStatus> {
-        let nodes = Forest::judged(self, now, policy).nodes;
-        nodes.into_iter().find(|node| node.id == id).map(|node| node.status(self, policy))
-    }
-}
-
-/// All tasks with what their descendants contribute.
-struct Forest<'a> {
-    nodes: Vec<Node<'a>>,
-}
-
-struct Node<'a> {
-    id: &'a str,
-    /// `None`: known as a parent only.
-    task: Option<&'a Task>,
-    parent: Option<usize>,
-    /// Children not judged yet.
-    pending: usize,
-    family: Family,
-    worst: Option<Health>,
-    children: ChildCounts,
-    verdict: Option<Verdict>,
-}
-
-impl<'a> Forest<'a> {
-    fn judged(projection: &'a Projection, now: Timestamp, policy: &Policy) -> Self {
-        let mut forest = Self::linked(projection);
-        let leaves = forest.nodes.iter().enumerate().filter(|(_, node)| node.pending == 0);
-        let mut ready: Vec<usize> = leaves.map(|(place, _)| place).collect();
-        while let Some(place) = ready.pop() {
-            ready.extend(forest.judge(place, projection, now, policy));
-        }
-        // What is left stands in a cycle.
-        for place in 0..forest.nodes.len() {
-            if forest.nodes.get(place).is_some_and(|node| node.verdict.is_none()) {
-                forest.judge(place, projection, now, policy);
+        let mut found = None;
+        forest::judge_all(self, now, policy, |judged, verdict| {
+            if judged.id == id {
+                found = Some(row(judged, verdict));
             }
-        }
-        forest
-    }
-
-    fn linked(projection: &'a Projection) -> Self {
-        let mut known: Vec<(&str, Option<&Task>)> =
-            projection.tasks.iter().map(|(id, task)| (&**id, Some(&**task))).collect();
-        let parents = projection.tasks.values().filter_map(|task| task.parent());
-        known.extend(
-            parents.filter(|parent| !projection.tasks.contains_key(*parent)).map(|parent| (parent, None)),
-        );
-        known.sort_unstable_by_key(|(id, _)| *id);
-        known.dedup_by_key(|(id, _)| *id);
-        let place_of = |id: &str| known.binary_search_by_key(&id, |(known, _)| known).ok();
-        let mut nodes: Vec<Node<'a>> = known
-            .iter()
-            .enumerate()
-            .map(|(place, (id, task))| Node {
-                id,
-                task: *task,
-                parent: task.and_then(Task::parent).and_then(place_of).filter(|parent| *parent != place),
-                pending: 0,
-                family: Family::default(),
-                worst: None,
-                children: ChildCounts::default(),
-                verdict: None,
-            })
-            .collect();
-        let parents: Vec<usize> = nodes.iter().filter_map(|node| node.parent).collect();
-        for parent in parents {
-            if let Some(node) = nodes.get_mut(parent) {
-                node.pending += 1;
-            }
-        }
-        Self { nodes }
-    }
-
-    /// Judges one task and tells its parent; gives the parent if that was its last child.
-    fn judge(
-        &mut self,
-        place: usize,
-        projection: &Projection,
-        now: Timestamp,
-        policy: &Policy,
-    ) -> Option<usize> {
-        let node = self.nodes.get_mut(place)?;
-        let verdict = node.judge(projection, now, policy);
-        let health = verdict.health;
-        node.verdict = Some(verdict);
-        node.worst = worse(node.worst, health);
-        let (worst, mut family) = (node.worst, node.family);
-        family.known = true;
-        family.live |= health.is_live();
-        family.working |= health.is_working();
-        family.last = family.last.max(node.task.map_or(family.last, |task| task.last));
-        let parent_place = node.parent?;
-        let parent = self.nodes.get_mut(parent_place)?;
-        parent.take_child(health, worst, family);
-        (parent.pending == 0 && parent.verdict.is_none()).then_some(parent_place)
+        });
+        found
     }
 }
 
-impl Node<'_> {
-    fn judge(&self, projection: &Projection, now: Timestamp, policy: &Policy) -> Verdict {
-        let suspensions = &projection.suspensions;
-        match self.task {
-            Some(task) => Judge { task, family: self.family, suspensions, policy }.verdict(now),
-            None => no_evidence(),
-        }
-    }
-
-    fn take_child(&mut self, health: Health, worst: Option<Health>, family: Family) {
-        self.pending = self.pending.saturating_sub(1);
-        self.family.known = true;
-        self.family.live |= family.live;
-        self.family.working |= family.working;
-        self.family.last = self.family.last.max(family.last);
-        if let Some(worst) = worst {
-            self.worst = worse(self.worst, worst);
-        }
-        let count = match health {
-            Health::Completed => &mut self.children.completed,
-            Health::Failed => &mut self.children.failed,
-            Health::TimedOut => &mut self.children.timed_out,
-            Health::Cancelled => &mut self.children.cancelled,
-            Health::Unknown => return,
-            _ => &mut self.children.live,
-        };
-        *count += 1;
-    }
-
-    fn status(self, projection: &Projection, policy: &Policy) -> TaskStatus {
-        let unknown = Task::default();
-        let task = self.task.unwrap_or(&unknown);
-        let judge = Judge { task, family: self.family, suspensions: &projection.suspensions, policy };
-        let verdict = self.verdict.unwrap_or_else(no_evidence);
-        let text =
-            |read: fn(&Fact) -> Option<&Name>| task.facts.get(read).map(|(_, name)| name.as_str().to_owned());
-        TaskStatus {
-            task: self.id.to_owned(),
-            parent: task.parent().map(str::to_owned),
-            agent: owned(&task.agent),
-            source: owned(&task.source),
-            title: text(|fact| if let Fact::Title(name) = fact { Some(name) } else { None }),
-            assigned_task: text(|fact| if let Fact::AssignedTask(name) = fact { Some(name) } else { None }),
-            model: owned(&task.model),
-            host: text(|fact| if let Fact::Host(name) = fact { Some(name) } else { None }),
-            project: text(|fact| if let Fact::Project(name) = fact { Some(name) } else { None }),
-            cwd: text(|fact| if let Fact::Cwd(name) = fact { Some(name) } else { None }),
-            worktree: text(|fact| if let Fact::Worktree(name) = fact { Some(name) } else { None }),
-            attempt: task.attempt().into(),
-            rollup: self.worst.unwrap_or(verdict.health),
-            verdict,
-            created_at: task.first_at,
-            last_activity_at: task.last.at(),
-            ended_at: judge.outcome().and_then(|outcome| outcome.stamp.at()),
-            progress: progress(task),
-            consecutive_failures: judge.run().map_or(0, |run| run.length.into()),
-            tools: tool_counts(task, &judge),
-            usage: usage(task),
-            children: self.children,
-        }
-    }
-}
-
-fn worse(worst: Option<Health>, health: Health) -> Option<Health> {
-    let live = health.is_live().then_some(health);
-    if live.and_then(Health::severity) > worst.and_then(Health::severity) { live } else { worst }
-}
-
-fn no_evidence() -> Verdict {
-    let evidence: Vec<EventId> = Vec::new();
-    Verdict {
-        health: Health::Unknown,
-        reason: Some(Reason::NoEvidence),
-        since: None,
-        numbers: Vec::new(),
-        evidence,
+/// The row of a judged task.
+fn row(judged: &Judged<'_>, verdict: Verdict) -> TaskStatus {
+    let (judge, task) = (judged.judge, judged.judge.task);
+    let text = |read: fn(&Fact) -> Option<&str>| task.facts.get(read).map(|(_, text)| text.to_owned());
+    TaskStatus {
+        task: judged.id.to_owned(),
+        parent: task.parent().map(str::to_owned),
+        agent: owned(&task.agent),
+        source: owned(&task.source),
+        title: text(|fact| if let Fact::Title(text) = fact { Some(text) } else { None }),
+        assigned_task: text(|fact| if let Fact::AssignedTask(text) = fact { Some(text) } else { None }),
+        model: owned(&task.model),
+        host: text(|fact| if let Fact::Host(name) = fact { Some(name.as_str()) } else { None }),
+        project: text(|fact| if let Fact::Project(name) = fact { Some(name.as_str()) } else { None }),
+        cwd: text(|fact| if let Fact::Cwd(name) = fact { Some(name.as_str()) } else { None }),
+        worktree: text(|fact| if let Fact::Worktree(name) = fact { Some(name.as_str()) } else { None }),
+        attempt: task.attempt().into(),
+        rollup: judged.worst.unwrap_or(verdict.health),
+        verdict,
+        created_at: task.first_at(),
+        last_activity_at: task.last.at(),
+        ended_at: judge.outcome().and_then(|outcome| outcome.stamp.at()),
+        progress: progress(task),
+        consecutive_failures: judge.run().map_or(0, |run| run.length.into()),
+        tools: tool_counts(task, &judge),
+        usage: usage(task),
+        children: judged.children,
     }
 }
 
@@ -323,8 +194,7 @@ fn progress(task: &Task) -> Option<Progress> {
     let announced = facts.get(|fact| if let Fact::StepsTotal(count) = fact { Some(*count) } else { None });
     let percent =
         facts.get(|fact| if let Fact::Percent(bits) = fact { Some(f64::from_bits(*bits)) } else { None });
-    let step =
-        facts.get(|fact| if let Fact::Step(name) = fact { Some(name.as_str().to_owned()) } else { None });
+    let step = facts.get(|fact| if let Fact::Step(text) = fact { Some(text.to_string()) } else { None });
     let total = reported.or(announced);
     if current.is_none() && total.is_none() && percent.is_none() && step.is_none() {
         return None;

@@ -5,14 +5,12 @@
 //! ends without a start are remembered (an earlier part may hold the start). A call that starts twice under one id must
 //! end twice: whoever forgets finished calls cannot do better.
 
-use crate::base::clock::Timestamp;
-use crate::projection::register::{Name, Names, Stamp};
+use crate::projection::register::{Name, Names, Stamp, is_default};
+use crate::projection::repeats::Repeats;
 use serde::{Deserialize, Serialize};
 
 /// How many failures of a run are kept as evidence: the first ones.
 pub(crate) const EVIDENCE_MAX: usize = 16;
-/// How many of the last calls of a thread are kept to find loops.
-pub(crate) const RECENT_MAX: usize = 12;
 /// Beyond so many open calls the oldest is forgotten; so many ends without a start are remembered. Only a broken writer
 /// gets there.
 const OPEN_MAX: usize = 1024;
@@ -25,8 +23,10 @@ pub(crate) struct Run {
     /// The first of them.
     pub(crate) evidence: Vec<Stamp>,
     /// Tool and input, when all failures had the same.
+    #[serde(default, skip_serializing_if = "is_default")]
     call: Option<u64>,
     /// Whether each was about a timeout.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) timeouts: bool,
 }
 
@@ -59,44 +59,38 @@ pub(crate) struct Failure {
     pub(crate) timeout: bool,
 }
 
-/// One finished call among the last ones of a thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Recent {
-    /// Fingerprint of tool, input and result.
-    pub(crate) call: u64,
-    /// When it finished, in microseconds.
-    at: i64,
-}
-
-impl Recent {
-    pub(crate) fn new(call: u64, stamp: Stamp) -> Self {
-        Self { call, at: stamp.instant().micros() }
-    }
-
-    pub(crate) const fn at(self) -> Timestamp {
-        Timestamp::from_micros(self.at)
-    }
-}
-
 /// One thread of execution in one attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Thread {
     pub(crate) name: Name,
     pub(crate) attempt: u32,
     /// Whether there was a success. Before it, all failures are in `head`.
+    #[serde(default, skip_serializing_if = "is_default")]
     succeeded: bool,
     /// The longest run of all.
+    #[serde(default, skip_serializing_if = "is_default")]
     longest: u32,
     /// Failures before the first success.
+    #[serde(default, skip_serializing_if = "is_default")]
     head: Option<Box<Run>>,
     /// Failures after the last success.
+    #[serde(default, skip_serializing_if = "is_default")]
     tail: Option<Box<Run>>,
-    pub(crate) recent: Vec<Recent>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) repeats: Repeats,
 }
 
 impl Thread {
     fn new(name: Name, attempt: u32) -> Self {
-        Self { name, attempt, succeeded: false, longest: 0, head: None, tail: None, recent: Vec::new() }
+        Self {
+            name,
+            attempt,
+            succeeded: false,
+            longest: 0,
+            head: None,
+            tail: None,
+            repeats: Repeats::default(),
+        }
     }
 
     /// The failures since the last success.
@@ -111,15 +105,6 @@ impl Thread {
     pub(crate) fn succeed(&mut self) {
         self.succeeded = true;
         self.tail = None;
-    }
-
-    pub(crate) fn remember(&mut self, call: Recent) {
-        if self.recent.len() >= RECENT_MAX {
-            self.recent.remove(0);
-        } else if self.recent.len() == self.recent.capacity() {
-            self.recent.reserve_exact(4);
-        }
-        self.recent.push(call);
     }
 
     fn extend(&mut self, later: Option<Box<Run>>) {
@@ -142,9 +127,7 @@ impl Thread {
             self.tail = later.tail;
         }
         self.longest = self.longest.max(later.longest);
-        for call in later.recent {
-            self.remember(call);
-        }
+        self.repeats.merge(&later.repeats);
     }
 }
 
@@ -163,19 +146,25 @@ pub(crate) struct OpenCall {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Tools {
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) succeeded: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) failed: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) neutral: u32,
     /// The greatest attempt that used a tool; 0 before any.
     pub(crate) attempt: u32,
     /// The last event about a tool.
     pub(crate) last: Stamp,
     /// By name and attempt.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) threads: Vec<Thread>,
     /// In the order of their starts.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) open: Vec<OpenCall>,
     /// Ends without a start, in their order. Boxed: a whole log has none.
     #[expect(clippy::box_collection, reason = "absent in nearly every task, so a word must do")]
+    #[serde(default, skip_serializing_if = "is_default")]
     orphans: Option<Box<Vec<u64>>>,
 }
 

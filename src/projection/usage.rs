@@ -2,7 +2,7 @@
 //!
 //! Money is summed in whole billionths of a dollar: sums of binary fractions depend on their order.
 
-use crate::projection::register::Name;
+use crate::projection::register::{Name, is_default};
 use serde::{Deserialize, Serialize};
 
 const NANOS_PER_USD: f64 = 1e9;
@@ -11,11 +11,17 @@ const NANOS_PER_USD: f64 = 1e9;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Spent {
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) input_tokens: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) output_tokens: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) cache_read_tokens: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) cache_write_tokens: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
     cost_nanos: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_default")]
     quality: Option<Name>,
 }
 

@@ -10,8 +10,8 @@ mod pool;
 mod prefix;
 mod sink;
 
-pub use pool::Pool;
-pub use sink::{Fact, Identity, Sink};
+pub use crate::source::follower::pool::Pool;
+pub use crate::source::follower::sink::{Fact, Identity, Sink};
 
 use crate::base::clock::Timestamp;
 use crate::base::fs::{self, FileIdentity};
@@ -28,7 +28,7 @@ use crate::source::{Emit, Position, Problem};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, Metadata};
-use std::io::{self, Seek, SeekFrom};
+use std::io::{self, Read as _, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -337,7 +337,17 @@ impl<A: Adapter> Follower<A> {
                     torn = Some(offset);
                     continue;
                 }
-                None => return Ok(ReadTo::End { torn }),
+                None => {
+                    let whole =
+                        torn.filter(|_| self.finished).map(|at| whole_rest(file, at)).transpose()?.flatten();
+                    if let (Some(at), Some(rest)) = (torn, whole) {
+                        let length = u64::try_from(rest.len()).unwrap_or(u64::MAX);
+                        self.line(file, (at, length), &rest, now, out);
+                        self.offset = at + length;
+                        torn = None;
+                    }
+                    return Ok(ReadTo::End { torn });
+                }
             };
             self.offset = reader.offset();
             *budget = budget.saturating_sub(length);
@@ -449,4 +459,14 @@ impl Seen {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
         }
     }
+}
+
+/// The bytes from `at` to the end of a file that nobody writes any more, if they are whole JSON values: a last line that
+/// lacks only its newline. (While a file is being written, only the newline tells that a line is whole.)
+fn whole_rest(mut file: &File, at: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut rest = Vec::new();
+    file.seek(SeekFrom::Start(at))?;
+    file.take(u64::try_from(SOURCE_LINE_BYTES_MAX).unwrap_or(u64::MAX)).read_to_end(&mut rest)?;
+    let mut values = serde_json::Deserializer::from_slice(&rest).into_iter::<serde::de::IgnoredAny>();
+    Ok(values.all(|value| value.is_ok()).then_some(rest))
 }

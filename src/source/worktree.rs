@@ -12,8 +12,8 @@ use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::envelope::{Event, Provenance, Stream};
 use crate::event::ids::{EventId, file_id};
-use crate::source::{Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
 use crate::source::worktree::document::{Document, Phase};
+use crate::source::{Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -266,7 +266,12 @@ impl Record<'_> {
     /// Emits an event that belongs to the observation `key`.
     fn emit(&self, key: &str, i: u64, body: Body<'_>, out: &mut dyn Emit) {
         let from = Provenance { file: Cow::Borrowed(self.file), at: None, key: Some(Cow::Borrowed(key)), i };
-        let id = EventId::of(&[NAME.as_bytes(), self.file.as_bytes(), body.type_name().as_bytes(), key.as_bytes()]);
+        let id = EventId::of(&[
+            NAME.as_bytes(),
+            self.file.as_bytes(),
+            body.type_name().as_bytes(),
+            key.as_bytes(),
+        ]);
         out.emit(self.event(id, Some(Cow::Borrowed(self.task)), body, Some(from)));
     }
 

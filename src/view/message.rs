@@ -8,6 +8,9 @@ use crate::projection::health::{Health, Number, Reason, Verdict};
 use crate::projection::status::{Progress, TaskStatus};
 use crate::view::palette::{ShortIds, Style};
 
+/// Columns of a task's name in a console line.
+const NAME_WIDTH_MAX: usize = 32;
+
 /// The verdict on a task as one sentence without a full stop: `3 tool failures in a row`, `silent for 18 minutes inside a
 /// turn`. Durations are those at `now`.
 #[must_use]
@@ -41,7 +44,9 @@ pub fn message_naming(task: &TaskStatus, tool: &str, now: Timestamp) -> String {
 /// is the time it is printed at.
 #[must_use]
 pub fn line(task: &TaskStatus, hour_minute: &str, ids: &ShortIds, now: Timestamp, style: &Style) -> String {
-    let name = sanitize(first_line(name(task))).into_owned();
+    // The verdict must stay in sight, however long somebody's prompt is.
+    let name = sanitize(first_line(name(task)));
+    let name = style.cut(&name, NAME_WIDTH_MAX);
     let badge = style.badge(task.verdict.health);
     let what = match (task.verdict.health, task.verdict.reason) {
         (Health::Healthy, _) | (Health::Completed, None) => format!("{} | {badge}", work_done(task)),

@@ -39,7 +39,10 @@ pub struct ReportDocument<'a> {
 /// The JSON Schema of the document (2020-12).
 #[must_use]
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(ReportDocument<'_>).to_value()
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let mut schema = settings.into_generator().into_root_schema_for::<ReportDocument<'_>>();
+    schema.insert("$id".to_owned(), crate::event::schema::id("report").into());
+    schema.to_value()
 }
 
 /// The review as indented JSON with a line feed at the end; the same review gives the same bytes.

@@ -237,12 +237,12 @@ impl<'a> Tree<'a> {
 
 const COLUMNS: [Column; 7] = [
     Column::new("TASK").shrink_to(16),
-    Column::new("AGENT").shrink_to(7).drop_rank(3),
+    Column::new("AGENT").shrink_to(11).drop_rank(5),
     Column::new("HEALTH"),
-    Column::new("DETAIL").shrink_to(15),
+    Column::new("DETAIL").shrink_to(18),
     Column::new("FAILS").right().drop_rank(4),
     Column::new("LAST").right().drop_rank(1),
-    Column::new("TITLE").shrink_to(7).drop_rank(2),
+    Column::new("TITLE").shrink_to(14).drop_rank(2),
 ];
 
 const WIDE: [Column; 15] = [

@@ -244,7 +244,7 @@ pub fn csv(document: &StatusDocument, out: &mut dyn Write) -> io::Result<()> {
 pub fn schema() -> serde_json::Value {
     let settings = SchemaSettings::draft2020_12().for_serialize();
     let mut schema = settings.into_generator().into_root_schema_for::<StatusDocument>();
-    schema.insert("$id".to_owned(), "status.v1.json".into());
+    schema.insert("$id".to_owned(), crate::event::schema::id("status").into());
     schema.insert("title".to_owned(), "agentlog status, version 1".into());
     schema.to_value()
 }

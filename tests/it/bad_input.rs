@@ -19,7 +19,13 @@ fn imported(text: &[u8]) -> (Sandbox, Output) {
 }
 
 fn call_count(sandbox: &Sandbox) -> String {
-    sandbox.run(&["query", "SELECT COUNT(*) FROM tool_calls", "-o", "csv"]).stdout.lines().nth(1).unwrap().to_owned()
+    sandbox
+        .run(&["query", "SELECT COUNT(*) FROM tool_calls", "-o", "csv"])
+        .stdout
+        .lines()
+        .nth(1)
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
@@ -65,7 +71,8 @@ fn an_unfinished_last_line_waits_for_its_end() {
 #[test]
 fn a_line_of_a_hundred_megabytes_is_skipped_in_bounded_memory() {
     let mut text = GOOD.as_bytes().to_vec();
-    let long = format!("{{\"type\":\"user\",\"message\":{{\"content\":\"{}\"}}}}\n", "x".repeat(100 * 1024 * 1024));
+    let long =
+        format!("{{\"type\":\"user\",\"message\":{{\"content\":\"{}\"}}}}\n", "x".repeat(100 * 1024 * 1024));
     text.extend_from_slice(long.as_bytes());
     let (sandbox, output) = imported(&text);
     assert_eq!(call_count(&sandbox), "1");
@@ -77,7 +84,13 @@ fn damage_in_the_log_is_found_named_and_survived() {
     let (sandbox, _) = imported(GOOD.as_bytes());
     let path = "project/.agents/logs/tool_calls.jsonl";
     let good = sandbox.read(path);
-    sandbox.write(path, &format!("{good}{{\"type\":\"tool.started\",\"tool\":\n{}\n", good.lines().last().unwrap().replace("Bash", "Bosh")));
+    sandbox.write(
+        path,
+        &format!(
+            "{good}{{\"type\":\"tool.started\",\"tool\":\n{}\n",
+            good.lines().last().unwrap().replace("Bash", "Bosh")
+        ),
+    );
     let verify = sandbox.run(&["verify"]);
     assert_eq!(verify.status, Some(30), "{}", verify.stdout);
     assert!(verify.stdout.contains(&format!("byte {}", good.len())), "{}", verify.stdout);

@@ -38,7 +38,7 @@ fn texts(project: &Path) -> (usize, Vec<String>) {
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice::<serde_json::Value>(line) {
                 Ok(event) => {
-                    texts.extend(event.get("text").and_then(|text| text.as_str()).map(str::to_owned))
+                    texts.extend(event.get("text").and_then(|text| text.as_str()).map(str::to_owned));
                 }
                 Err(_) => damaged += 1,
             }

@@ -10,9 +10,12 @@
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
 mod bad_input;
+mod crowd;
 mod docs;
 mod layers;
+mod readme;
 mod real_claude;
 mod schemas;
+mod status;
 mod support;
 mod watch;

@@ -15,7 +15,10 @@ const COUNTS: &[(&str, &str)] = &[
     ("user_rejected", "SELECT COUNT(*) FROM tool_calls WHERE error_kind = 'user_rejected'"),
     ("sibling", "SELECT COUNT(*) FROM tool_calls WHERE error_kind = 'sibling_cancelled'"),
     ("other", "SELECT COUNT(*) FROM tool_calls WHERE error_kind IN ('environment', 'tool_error')"),
-    ("api_messages", "SELECT COUNT(*) FROM (SELECT DISTINCT message, request FROM events WHERE type = 'usage.recorded') AS m"),
+    (
+        "api_messages",
+        "SELECT COUNT(*) FROM (SELECT DISTINCT message, request FROM events WHERE type = 'usage.recorded') AS m",
+    ),
     ("input", "SELECT COALESCE(SUM(input_tokens), 0) FROM usage"),
     ("output", "SELECT COALESCE(SUM(output_tokens), 0) FROM usage"),
     ("cache_read", "SELECT COALESCE(SUM(cache_read_tokens), 0) FROM usage"),
@@ -29,7 +32,8 @@ const COUNTS: &[(&str, &str)] = &[
 #[test]
 fn every_real_transcript_gives_the_counts_of_an_independent_script() {
     let Some(data) = real_data() else { return };
-    let expected: Value = serde_json::from_slice(&std::fs::read(data.join("EXPECTED.json")).unwrap()).unwrap();
+    let expected: Value =
+        serde_json::from_slice(&std::fs::read(data.join("EXPECTED.json")).unwrap()).unwrap();
     let mut wrong = Vec::new();
     for (name, counts) in expected.as_object().unwrap() {
         if name.starts_with("claude-code/") {
@@ -51,8 +55,9 @@ fn differences(data: &Path, name: &str, counts: &Value) -> Vec<String> {
         .filter_map(|(count, sql)| {
             let wanted = counts.get(*count).or_else(|| counts["error_classes"].get(*count))?;
             let answer = sandbox.run(&["query", sql, "-o", "csv"]);
-            let found = answer.stdout.lines().nth(1).unwrap_or(&answer.stderr).to_owned();
-            (found != wanted.to_string()).then(|| format!("{name}: {count} is {found}, expected {wanted}"))
+            let found = answer.stdout.lines().nth(1).unwrap_or(&answer.stderr);
+            let wanted = wanted.to_string();
+            (found != wanted).then(|| format!("{name}: {count} is {found}, expected {wanted}"))
         })
         .collect()
 }
@@ -109,12 +114,15 @@ fn events(sandbox: &Sandbox) -> Vec<String> {
 fn nine_cancelled_siblings_are_no_struggle_and_five_real_failures_are() {
     let Some(data) = real_data() else { return };
     let calm = Sandbox::new();
-    let _counted = calm.run(&["import", data.join("claude-code/entire-streak10-background.jsonl").to_str().unwrap()]);
-    let streaks = calm.run(&["query", "SELECT COUNT(*) FROM health WHERE to_health = 'struggling'", "-o", "csv"]);
+    let _counted =
+        calm.run(&["import", data.join("claude-code/entire-streak10-background.jsonl").to_str().unwrap()]);
+    let streaks =
+        calm.run(&["query", "SELECT COUNT(*) FROM health WHERE to_health = 'struggling'", "-o", "csv"]);
     assert_eq!(streaks.stdout.lines().nth(1), Some("0"));
 
     let troubled = Sandbox::new();
-    let _counted = troubled.run(&["import", data.join("claude-code/entire-struggling.jsonl").to_str().unwrap()]);
+    let _counted =
+        troubled.run(&["import", data.join("claude-code/entire-struggling.jsonl").to_str().unwrap()]);
     let sql = "SELECT ts FROM health WHERE to_health = 'struggling' ORDER BY ts";
     let edges = troubled.run(&["query", sql, "-o", "csv"]);
     let first = edges.stdout.lines().nth(1).unwrap().to_owned();
@@ -127,7 +135,10 @@ fn nine_cancelled_siblings_are_no_struggle_and_five_real_failures_are() {
     let status = troubled.run(&["status", "--at", &fifth, "-o", "json"]);
     let document: Value = serde_json::from_str(&status.stdout).unwrap();
     let task = &document["tasks"][0];
-    assert_eq!((task["health"].as_str(), task["consecutive_failures"].as_u64()), (Some("struggling"), Some(5)));
+    assert_eq!(
+        (task["health"].as_str(), task["consecutive_failures"].as_u64()),
+        (Some("struggling"), Some(5))
+    );
     let explain = troubled.run(&["explain", task["task"].as_str().unwrap(), "--at", &fifth, "-o", "json"]);
     let explanation: Value = serde_json::from_str(&explain.stdout).unwrap();
     assert_eq!(explanation["evidence"].as_array().map(Vec::len), Some(5), "{explanation:#}");

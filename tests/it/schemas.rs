@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may, like the tests")]
 
+use agentlog::app::schema::OUTPUTS;
 use agentlog::base::frame::{self, Integrity};
 use agentlog::event::body::{EventType, FieldUse, TYPES};
 use agentlog::event::codec::{Decoded, Decoder, encode};
@@ -17,11 +18,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Schemas that other modules publish, checked in and compared like those of the events.
-const PUBLISHED_ELSEWHERE: &[Document] = &[];
-
 fn published() -> impl Iterator<Item = Document> {
-    schema::documents().chain(PUBLISHED_ELSEWHERE.iter().copied())
+    schema::documents().chain(OUTPUTS.iter().copied())
 }
 
 fn repository(path: &str) -> PathBuf {

@@ -24,8 +24,11 @@ impl<'a> Transcript<'a> {
     fn line(&mut self, fields: &str) {
         let folder = self.sandbox.claude().join("projects/-project");
         std::fs::create_dir_all(&folder).unwrap();
-        let mut file =
-            OpenOptions::new().create(true).append(true).open(folder.join(format!("{SESSION}.jsonl"))).unwrap();
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(folder.join(format!("{SESSION}.jsonl")))
+            .unwrap();
         let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::UNIX_EPOCH + unix_time());
         let ts = now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         let cwd = self.sandbox.project();
@@ -124,7 +127,9 @@ fn tail_follows_every_line_once_and_ends_with_ctrl_c() {
     assert_eq!(status, Some(130));
     let texts: Vec<String> = lines
         .iter()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].as_str().unwrap().to_owned())
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].as_str().unwrap().to_owned()
+        })
         .collect();
     let expected: Vec<String> =
         ["before".to_owned()].into_iter().chain((0..20).map(|number| format!("note {number:02}"))).collect();

@@ -372,6 +372,20 @@ fn a_failed_sync_is_not_repeated_but_the_lines_are_written_again() {
 }
 
 #[test]
+fn what_a_moved_file_may_have_lost_is_written_to_the_new_one() {
+    let stage = Stage::new();
+    let (mut appender, faults) = stage.faulty(Durability::Interval(Duration::from_hours(1)));
+    append(&mut appender, &[1]).unwrap();
+    std::fs::rename(stage.path(), stage.logs().join("moved")).unwrap();
+    faults.0.lock().unwrap().syncs.push_back(Fault::Full);
+    append(&mut appender, &[2]).unwrap();
+    assert_eq!(stage.values(), [(4, 2)]);
+    assert_eq!(faults.0.lock().unwrap().sync_count, 1);
+    assert!(appender.sync().unwrap().again_bytes > 0);
+    assert_eq!(stage.values(), [(4, 2), (2, 1), (4, 2)]);
+}
+
+#[test]
 fn a_sync_that_keeps_failing_is_reported_and_tried_again_after_a_pause() {
     let stage = Stage::new();
     let (mut appender, faults) = stage.faulty(Durability::Interval(Duration::ZERO));

@@ -4,7 +4,10 @@ use super::*;
 use crate::event::body::TYPES;
 use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::Stream;
+use crate::event::field::Shape;
+use crate::projection::fixture::any::any_event;
 use crate::projection::fixture::*;
+use crate::projection::policy::Policy;
 use proptest::prelude::*;
 
 /// The events of one stream, in their order.
@@ -68,7 +71,7 @@ proptest! {
     #[test]
     fn nothing_that_happens_makes_judging_fail(events in prop::collection::vec(any_event(), 0..80), minute in -10_i64..3000) {
         let now = instant("09:00").plus_millis(minute * 60 * 1000);
-        let statuses = folded(&events).tasks(now, &crate::projection::policy::Policy::default());
+        let statuses = folded(&events).tasks(now, &Policy::default());
         prop_assert!(statuses.is_sorted_by(|a, b| a.task < b.task));
     }
 }
@@ -83,7 +86,7 @@ fn an_end_before_its_start_closes_nothing() {
 fn a_start_and_its_end_may_stand_in_different_pieces() {
     let mut merged = folded(&[tool("09:00", "Bash", "a"), tool("09:00", "Bash", "b")]);
     merged.merge(folded(&[ok("09:01", "a")]));
-    let status = merged.task("t", instant("09:02"), &crate::projection::policy::Policy::default()).unwrap();
+    let status = merged.task("t", instant("09:02"), &Policy::default()).unwrap();
     assert_eq!((status.tools.open, status.tools.succeeded), (1, 1));
 }
 
@@ -91,8 +94,7 @@ fn a_start_and_its_end_may_stand_in_different_pieces() {
 fn a_long_run_keeps_its_first_failures_and_its_length() {
     let times: Vec<String> = (0..40).map(|minute| format!("09:{minute:02}")).collect();
     let events: Vec<_> = times.iter().map(|at| fail(at)).collect();
-    let status =
-        folded(&events).task("t", instant("09:39"), &crate::projection::policy::Policy::default()).unwrap();
+    let status = folded(&events).task("t", instant("09:39"), &Policy::default()).unwrap();
     let first: Vec<_> = events.iter().take(16).map(|event| event.id).collect();
     assert_eq!((status.consecutive_failures, status.verdict.evidence), (40, first));
 }
@@ -101,37 +103,33 @@ fn a_long_run_keeps_its_first_failures_and_its_length() {
 #[test]
 fn the_fold_agrees_with_the_vocabulary_about_activity() {
     for event_type in TYPES {
-        let fields: String = event_type
-            .fields
-            .iter()
-            .filter(|field| !field.optional)
-            .map(|field| {
-                use crate::event::field::Shape;
-                let value = match field.shape {
-                    Shape::Text => "\"x\"",
-                    Shape::Instant => "\"2026-11-16T09:00:00Z\"",
-                    Shape::Count | Shape::Integer | Shape::Number => "1",
-                    Shape::Flag => "true",
-                    Shape::Texts | Shape::Criteria => "[]",
-                    Shape::Error => "{\"kind\":\"exit_code\"}",
-                    Shape::Counts | Shape::Provenance => "{}",
-                };
-                format!(",\"{}\":{value}", field.name)
-            })
-            .collect();
+        let required = event_type.fields.iter().filter(|field| !field.optional);
+        let fields: Vec<String> =
+            required.map(|field| format!(",\"{}\":{}", field.name, value_of(field.shape))).collect();
+        let fields = fields.concat();
         let line = format!(
             "{{\"ts\":\"2026-11-16T09:00:00Z\",\"type\":\"{}\",\"task\":\"t\"{fields}}}",
             event_type.name
         );
         let Decoded::Known(line) = Decoder::new("s").decode(line.as_bytes(), 0) else { panic!("{line}") };
-        let status = folded([&line.event])
-            .task("t", instant("09:00"), &crate::projection::policy::Policy::default())
-            .unwrap();
+        let status = folded([&line.event]).task("t", instant("09:00"), &Policy::default()).unwrap();
         assert_eq!(
             status.last_activity_at.is_some(),
             body::is_activity(event_type.name),
             "{}",
             event_type.name
         );
+    }
+}
+
+fn value_of(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Text => "\"x\"",
+        Shape::Instant => "\"2026-11-16T09:00:00Z\"",
+        Shape::Count | Shape::Integer | Shape::Number => "1",
+        Shape::Flag => "true",
+        Shape::Texts | Shape::Criteria => "[]",
+        Shape::Error => "{\"kind\":\"exit_code\"}",
+        Shape::Counts | Shape::Provenance => "{}",
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::envelope::Event;
+use crate::projection::fixture::any::any_event;
 use crate::projection::fixture::*;
 use crate::projection::policy::Policy;
 use proptest::prelude::*;
@@ -78,7 +79,9 @@ fn the_cold_part_may_be_joined_after_newer_events_were_folded() {
     let encoded = stored(&events, "+20d09:00");
     let news = [of("old", in_attempt(2, started("+20d09:00"))), of("lonely", turn_ended("+20d09:01"))];
     let mut checkpoint = Checkpoint::decode(&encoded.hot).unwrap();
-    news.iter().for_each(|event| checkpoint.projection.apply(event));
+    for event in &news {
+        checkpoint.projection.apply(event);
+    }
     checkpoint.join_cold(&encoded.cold.unwrap().1).unwrap();
     events.extend(news);
     assert_eq!(checkpoint.projection, folded(&events));
@@ -122,12 +125,10 @@ fn what_is_no_checkpoint_is_refused_with_its_reason() {
     assert_eq!(refused(&hot[..hot.len() - 8]), Err(Refusal::Damaged));
     assert_eq!(refused(&cold), Err(Refusal::OtherVersion));
     let rewritten = |from: &str, to: &str| {
-        let mut bytes =
-            String::from_utf8_lossy(&hot[MAGIC.len() + 4..]).into_owned().replacen(from, to, 1).into_bytes();
-        let crc = crc32fast::hash(&bytes).to_le_bytes();
-        let mut whole = [&MAGIC[..], &crc].concat();
-        whole.append(&mut bytes);
-        whole
+        let mut body = hot[MAGIC.len() + 4..].to_vec();
+        let place = memchr::memmem::find(&body, from.as_bytes()).unwrap();
+        body[place..place + to.len()].copy_from_slice(to.as_bytes());
+        [&MAGIC[..], &crc32fast::hash(&body).to_le_bytes(), &body].concat()
     };
     let version = format!("\"{CODE_VERSION}\"");
     assert_eq!(refused(&rewritten(&version, &version.replace("fold.", "folk."))), Err(Refusal::OtherVersion));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::envelope::Event;
+use crate::projection::fixture::any::any_event;
 use crate::projection::fixture::*;
 use proptest::prelude::*;
 use std::borrow::Cow;
@@ -44,7 +45,9 @@ fn opened(
 
 fn cursors(events: &[Event<'_>]) -> Cursors {
     let mut cursors = Cursors::default();
-    events.iter().for_each(|event| cursors.apply(event.body.stream(), event));
+    for event in events {
+        cursors.apply(event.body.stream(), event);
+    }
     cursors
 }
 
@@ -66,15 +69,20 @@ fn what_was_advanced_over_is_not_new_in_any_stream() {
 }
 
 #[test]
-fn the_last_key_is_the_latest_over_the_streams_and_the_last_in_each() {
+fn the_last_key_of_a_stream_is_that_of_its_last_line_whatever_the_times_say() {
     let cursors = cursors(&[
         keyed("f", "one", started("09:00")),
         keyed("f", "two", output_grew("09:02")),
         keyed("f", "one", output_grew("09:01")),
     ]);
-    assert_eq!(cursors.last_key("f"), Some("one"));
-    assert_eq!(cursors.last_key_in(MONITORING, "f"), Some("one"));
-    assert_eq!((cursors.last_key("g"), cursors.last_key_in(TOOLS, "f")), (None, None));
+    let stream = Stream::DelegationRequests;
+    assert_eq!(
+        (cursors.last_key(stream, "f"), cursors.last_key(MONITORING, "f")),
+        (Some("one"), Some("one"))
+    );
+    assert_eq!((cursors.last_key(MONITORING, "g"), cursors.last_key(TOOLS, "f")), (None, None));
+    let new = |key, i| cursors.exceeds_key(MONITORING, "f", key, i);
+    assert_eq!([new("one", 0), new("one", 1), new("two", 0)], [false, true, true]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Edges of small stories, and agreement with judging every minute by itself.
 
 use super::*;
+use crate::projection::fixture::any::any_event;
 use crate::projection::fixture::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;

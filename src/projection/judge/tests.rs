@@ -296,7 +296,7 @@ fn ten_identical_calls_with_identical_results_are_a_loop() {
     polling.at("09:09").expect("healthy since 09:00:00 | tool.succeeded@09:09:00");
     polling
         .at("09:10")
-        .expect("stuck looping since 09:10:00 | identical_calls 10/10 | tool.succeeded@09:10:00");
+        .expect("stuck looping since 09:01:00 | identical_calls 10/10 | tool.succeeded@09:10:00");
     // Two calls in turn are a loop as well; another result is news.
     let alternating = |result: &'static str| {
         let mut given = given([turn_started("09:00")]);

@@ -154,7 +154,7 @@ fn work_trees_of_git_are_found_from_its_own_files() {
     fs::write(main.join(".git/worktrees/tree/gitdir"), format!("{}\n", tree.join(".git").display())).unwrap();
     fs::write(main.join(".git/worktrees/tree/commondir"), "../..\n").unwrap();
     let (main, tree) = (main.canonicalize().unwrap(), tree.canonicalize().unwrap());
-    assert_eq!(git_worktrees(&main), [tree.clone()]);
+    assert_eq!(git_worktrees(&main), std::slice::from_ref(&tree));
     assert_eq!(
         git_worktrees(&tree),
         [""; 0].map(PathBuf::from),

@@ -1,3 +1,5 @@
+//! Sentences and console lines, whole.
+
 use super::*;
 use crate::projection::health::Number;
 use crate::view::fixture::{crew, now, task, task_a, task_b};

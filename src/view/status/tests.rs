@@ -1,3 +1,5 @@
+//! The table, the answer line and the order of tasks.
+
 use super::*;
 use crate::base::text::display_width;
 use crate::view::fixture::{ago, crew, now, task, task_a};

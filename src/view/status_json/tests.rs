@@ -1,3 +1,5 @@
+//! The documents that programs read, whole.
+
 use super::*;
 use crate::view::fixture::{crew, now, task_a};
 use serde_json::Value;

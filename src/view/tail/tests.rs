@@ -1,3 +1,5 @@
+//! One event, one line.
+
 use super::*;
 use crate::event::codec::{Decoded, Decoder};
 use proptest::prelude::*;

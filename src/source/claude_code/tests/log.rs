@@ -79,7 +79,7 @@ impl Emit for Log {
         self.excluded.insert((file.to_owned(), other.to_owned()));
     }
 
-    fn last_key(&self, _file: &str) -> Option<String> {
+    fn last_key(&self, _stream: Stream, _file: &str) -> Option<String> {
         None
     }
 }

@@ -1,0 +1,133 @@
+//! All tasks judged together, children before parents: the health of a task needs its descendants.
+//!
+//! A cycle of parents (two tasks that name each other) is judged in the order of ids and hangs nobody.
+
+use crate::base::clock::Timestamp;
+use crate::projection::health::{Health, Verdict};
+use crate::projection::judge::{Family, Judge};
+use crate::projection::policy::Policy;
+use crate::projection::state::{Projection, Task};
+use crate::projection::status::ChildCounts;
+use hashbrown::HashMap;
+
+/// A task whose descendants have been judged.
+pub(crate) struct Judged<'a> {
+    pub(crate) id: &'a str,
+    /// Its place among all tasks by id, and how many these are.
+    pub(crate) place: usize,
+    pub(crate) count: usize,
+    pub(crate) judge: Judge<'a>,
+    /// The worst health of itself and its live descendants.
+    pub(crate) worst: Option<Health>,
+    pub(crate) children: ChildCounts,
+}
+
+/// Judges every task once, and those that are known as a parent only; `visit` is given each with its verdict.
+pub(crate) fn judge_all(
+    projection: &Projection,
+    now: Timestamp,
+    policy: &Policy,
+    mut visit: impl FnMut(&Judged<'_>, Verdict),
+) {
+    let nobody = Task::default();
+    let mut nodes = linked(projection, &nobody);
+    let leaves = nodes.iter().enumerate().filter(|(_, node)| node.pending == 0);
+    let mut ready: Vec<usize> = leaves.map(|(place, _)| place).collect();
+    let mut visit_next = |nodes: &mut [Node<'_>], place: usize| {
+        let count = nodes.len();
+        let node = nodes.get_mut(place)?;
+        let judge =
+            Judge { task: node.task, family: node.family, suspensions: &projection.suspensions, policy };
+        let verdict = judge.verdict(now);
+        let health = verdict.health;
+        node.is_judged = true;
+        node.worst = worse(node.worst, Some(health));
+        let judged = Judged { id: node.id, place, count, judge, worst: node.worst, children: node.children };
+        visit(&judged, verdict);
+        tell_parent(nodes, place, health)
+    };
+    while let Some(place) = ready.pop() {
+        ready.extend(visit_next(&mut nodes, place));
+    }
+    // What is left stands in a cycle.
+    for place in 0..nodes.len() {
+        if nodes.get(place).is_some_and(|node| !node.is_judged) {
+            visit_next(&mut nodes, place);
+        }
+    }
+}
+
+struct Node<'a> {
+    id: &'a str,
+    task: &'a Task,
+    parent: Option<usize>,
+    /// Children not judged yet.
+    pending: usize,
+    is_judged: bool,
+    family: Family,
+    worst: Option<Health>,
+    children: ChildCounts,
+}
+
+/// All tasks by id, with the places of their parents.
+fn linked<'a>(projection: &'a Projection, nobody: &'a Task) -> Vec<Node<'a>> {
+    let tasks = projection.tasks.iter();
+    let mut known: Vec<(&str, &Task, Option<&str>)> =
+        tasks.map(|(id, task)| (&**id, &**task, task.parent())).collect();
+    let parents = known.iter().filter_map(|(.., parent)| *parent);
+    let mut unseen: Vec<&str> = parents.filter(|parent| !projection.tasks.contains_key(*parent)).collect();
+    unseen.sort_unstable();
+    unseen.dedup();
+    known.extend(unseen.into_iter().map(|id| (id, nobody, None)));
+    known.sort_unstable_by_key(|(id, ..)| *id);
+    let mut places: HashMap<&str, usize> = HashMap::with_capacity(known.len());
+    places.extend(known.iter().enumerate().map(|(place, (id, ..))| (*id, place)));
+    let place_of = |parent: &str, child: usize| places.get(parent).copied().filter(|place| *place != child);
+    let node = |(place, (id, task, parent)): (usize, &(&'a str, &'a Task, Option<&'a str>))| Node {
+        id,
+        task,
+        parent: parent.and_then(|parent| place_of(parent, place)),
+        pending: 0,
+        is_judged: false,
+        family: Family::default(),
+        worst: None,
+        children: ChildCounts::default(),
+    };
+    let mut nodes: Vec<Node<'a>> = known.iter().enumerate().map(node).collect();
+    let parents: Vec<usize> = nodes.iter().filter_map(|node| node.parent).collect();
+    for parent in parents {
+        if let Some(node) = nodes.get_mut(parent) {
+            node.pending += 1;
+        }
+    }
+    nodes
+}
+
+/// Tells the parent of a judged task about its subtree; gives the parent if that was its last child.
+fn tell_parent(nodes: &mut [Node<'_>], place: usize, health: Health) -> Option<usize> {
+    let node = nodes.get(place)?;
+    let (worst, family, last) = (node.worst, node.family, node.task.last);
+    let parent_place = node.parent?;
+    let parent = nodes.get_mut(parent_place)?;
+    parent.pending = parent.pending.saturating_sub(1);
+    parent.family.known = true;
+    parent.family.live |= family.live || health.is_live();
+    parent.family.working |= family.working || health.is_working();
+    parent.family.last = parent.family.last.max(family.last).max(last);
+    parent.worst = worse(parent.worst, worst);
+    match health {
+        Health::Completed => parent.children.completed += 1,
+        Health::Failed => parent.children.failed += 1,
+        Health::TimedOut => parent.children.timed_out += 1,
+        Health::Cancelled => parent.children.cancelled += 1,
+        Health::Unknown => {}
+        _ => parent.children.live += 1,
+    }
+    (parent.pending == 0 && !parent.is_judged).then_some(parent_place)
+}
+
+/// The worse of two live states; what is not live counts for nothing.
+fn worse(one: Option<Health>, other: Option<Health>) -> Option<Health> {
+    let other = other.filter(|health| health.is_live());
+    if other.and_then(Health::severity) > one.and_then(Health::severity) { other } else { one }
+}

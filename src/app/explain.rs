@@ -45,7 +45,7 @@ fn explain_metric(context: &Context, name: &str) -> anyhow::Result<Exit> {
 fn explain_task(context: &Context, arguments: &Explain, wanted: &str) -> anyhow::Result<Exit> {
     let at = arguments.at.as_deref().map(|at| context.instant(at)).transpose()?;
     let now = at.unwrap_or_else(|| context.now());
-    let tasks = load::tasks(context, at, true)?;
+    let (tasks, _) = load::tasks(context, at, true)?;
     let task = status::find(&tasks, wanted)?;
     let evidence = evidence(context, task, arguments.source)?;
     let model = ExplainModel { status: task.clone(), evidence, policy: context.config.health.clone() };

@@ -145,17 +145,21 @@ pub fn tasks_at(context: &Context, at: Timestamp) -> anyhow::Result<Vec<TaskStat
     Ok(folded.fold.projection.tasks(at, &context.config.health))
 }
 
-/// The tasks now, or at `at`; with those that ended long ago if `all`.
+/// The tasks now, or at `at`, and how many ended so long ago that they were left in the cold part; none if `all`.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub fn tasks(context: &Context, at: Option<Timestamp>, all: bool) -> anyhow::Result<Vec<TaskStatus>> {
+pub fn tasks(
+    context: &Context,
+    at: Option<Timestamp>,
+    all: bool,
+) -> anyhow::Result<(Vec<TaskStatus>, usize)> {
     if let Some(at) = at {
-        return tasks_at(context, at);
+        return Ok((tasks_at(context, at)?, 0));
     }
     let live = Live::load(context)?;
     let live = if all { live.with_all()? } else { live };
-    Ok(live.tasks(context.now()))
+    Ok((live.tasks(context.now()), live.checkpoint.cold_task_count()))
 }
 
 /// All changes of health up to an instant.

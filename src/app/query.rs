@@ -76,7 +76,7 @@ fn frames(context: &Context, plan: &Plan) -> anyhow::Result<Vec<(Table, DataFram
         frames.push((Table::Usage, usage.finish()?));
     }
     if wants(Table::Tasks) {
-        let tasks = load::Live::load(context)?.tasks(context.now());
+        let tasks = load::tasks(context, None, true)?.0;
         frames.push((Table::Tasks, frame::tasks(&tasks, selection)?));
     }
     if wants(Table::Health) {

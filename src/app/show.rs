@@ -20,7 +20,7 @@ const RECENT_COUNT: usize = 12;
 pub fn run(context: &Context, arguments: &Show) -> anyhow::Result<Exit> {
     let at = arguments.at.as_deref().map(|at| context.instant(at)).transpose()?;
     let now = at.unwrap_or_else(|| context.now());
-    let tasks = load::tasks(context, at, true)?;
+    let (tasks, _) = load::tasks(context, at, true)?;
     let task = status::find(&tasks, &arguments.task)?;
     let mut out = context.out();
     if arguments.output == TextOutput::Json {

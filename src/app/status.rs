@@ -28,7 +28,7 @@ pub fn run(context: &Context, arguments: &Status) -> anyhow::Result<Exit> {
     let at = arguments.at.as_deref().map(|at| context.instant(at)).transpose()?;
     let now = at.unwrap_or_else(|| context.now());
     let every = arguments.all || !arguments.tasks.is_empty() || arguments.output != StatusOutput::Table;
-    let tasks = load::tasks(context, at, every)?;
+    let (tasks, cold_count) = load::tasks(context, at, every)?;
     let chosen = if arguments.tasks.is_empty() { tasks } else { named(&tasks, &arguments.tasks)? };
     let hidden_count;
     let chosen = if every {
@@ -37,7 +37,7 @@ pub fn run(context: &Context, arguments: &Status) -> anyhow::Result<Exit> {
     } else {
         let all_count = chosen.len();
         let shown: Vec<TaskStatus> = chosen.into_iter().filter(|task| is_current(task, now)).collect();
-        hidden_count = all_count - shown.len();
+        hidden_count = all_count - shown.len() + cold_count;
         shown
     };
     let hidden = crate::base::text::plural(hidden_count as u64, "task");

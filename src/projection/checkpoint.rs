@@ -1,6 +1,6 @@
 //! State ⇄ bytes: a cache of (state, positions in the log) that may be deleted at any time and is never partly trusted.
 //!
-//! Two parts. *Hot* is what every `status` needs: tasks that were heard of in the last 14 days, with all their relatives;
+//! Two parts. *Hot* is what every `status` needs: tasks that were heard of in the last day, with all their relatives;
 //! it is small and parsed whole. *Cold* is the rest, which grows with history; of it, hot holds only one 64-bit hash per
 //! task, searched in place and never parsed. [`Checkpoint::needs_cold`] says when the cold bytes must be fetched: an event
 //! came for a cold task, or a hot task names a cold parent. Since state is a monoid, cold may be joined after the new
@@ -32,7 +32,8 @@ mod tests;
 /// What the bytes mean. To be raised whenever the fold of the same events gives another state.
 pub const CODE_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold.1");
 
-const HOT_DAYS: i64 = 14;
+/// As long as `status` shows a task without being asked: what is older costs it nothing.
+const HOT_DAYS: i64 = 1;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// When so many tasks have grown cold, the next store moves them; before, moving costs more than keeping.
 const MOVE_AT: usize = 500;
@@ -231,7 +232,7 @@ impl Projection {
         cold
     }
 
-    /// Tasks of families in which nothing was heard of anyone for 14 days. Families stay together: a task's health and its
+    /// Tasks of families in which nothing was heard of anyone for a day. Families stay together: a task's health and its
     /// counts depend on its children. Cycles, and families deeper than 64, stay hot.
     fn cold_tasks(&self, now: Timestamp) -> Vec<&str> {
         let hot_from = now.plus_millis(-HOT_DAYS * DAY_MS).micros();

@@ -4,6 +4,8 @@
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = ONES * 0x80;
+/// So many bytes are looked at by words before a search is worth its start.
+const WORDS_BYTES: usize = 32;
 
 /// [`prefix`] for bytes that go on behind it: only whole words are looked at, and `None` says that none of them ends it.
 #[must_use]
@@ -24,7 +26,10 @@ pub fn prefix_in_words(bytes: &[u8]) -> Option<usize> {
 #[must_use]
 #[inline]
 pub fn prefix(bytes: &[u8]) -> usize {
-    prefix_until(bytes, specials, |byte| matches!(byte, b'"' | b'\\' | 0..0x20))
+    match bytes.split_at_checked(WORDS_BYTES) {
+        Some((head, tail)) => prefix_in_words(head).unwrap_or_else(|| WORDS_BYTES + long_prefix(tail)),
+        None => prefix_until(bytes, specials, |byte| matches!(byte, b'"' | b'\\' | 0..0x20)),
+    }
 }
 
 /// The same for text that is to be written: the delete character (0x7f) ends it too, because it is written as an escape.
@@ -33,6 +38,18 @@ pub fn prefix(bytes: &[u8]) -> usize {
 pub fn prefix_to_write(bytes: &[u8]) -> usize {
     let words = |word: u64| specials(word) | zeros(word ^ (ONES * 0x7f));
     prefix_until(bytes, words, |byte| matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f))
+}
+
+/// The same for what is likely long (the text of a message, a tool's output): a search that costs more to begin and less
+/// to go on, then one pass that the compiler vectorises to see that no control character stands before what was found.
+#[inline(never)]
+fn long_prefix(bytes: &[u8]) -> usize {
+    let length = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+    let stretch = bytes.get(..length).unwrap_or_default();
+    if stretch.iter().fold(u8::MAX, |least, byte| least.min(*byte)) >= 0x20 {
+        return length;
+    }
+    stretch.iter().position(|byte| *byte < 0x20).unwrap_or(length)
 }
 
 /// `word_hits` marks the high bit of every byte that ends the prefix; marks above the lowest one may be wrong.
@@ -78,20 +95,20 @@ mod tests {
     #[test]
     fn every_byte_is_judged_alone_and_among_others() {
         for byte in 0..=u8::MAX {
-            for place in 0..24 {
-                let mut bytes = [b'a'; 24];
+            for place in 0..72 {
+                let mut bytes = [b'a'; 72];
                 bytes[place] = byte;
                 let special = matches!(byte, b'"' | b'\\' | 0..0x20);
-                assert_eq!(prefix(&bytes), if special { place } else { 24 }, "{byte} at {place}");
+                assert_eq!(prefix(&bytes), if special { place } else { 72 }, "{byte} at {place}");
                 let special = special || byte == 0x7f;
-                assert_eq!(prefix_to_write(&bytes), if special { place } else { 24 }, "{byte} at {place}");
+                assert_eq!(prefix_to_write(&bytes), if special { place } else { 72 }, "{byte} at {place}");
             }
         }
     }
 
     proptest! {
         #[test]
-        fn words_agree_with_single_bytes(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        fn words_agree_with_single_bytes(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
             let alone = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
             let expected = bytes.iter().position(alone).unwrap_or(bytes.len());
             prop_assert_eq!(prefix(&bytes), expected);

@@ -19,6 +19,10 @@ use crate::event::upcast::{self, UPCASTERS, Upcaster};
 
 /// What a line turned out to be.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every line is a known event; a box for each would cost the fold"
+)]
 pub enum Decoded<'a> {
     /// An event of a known type.
     Known(Line<'a>),
@@ -346,7 +350,7 @@ fn invalid_utf8(line: &[u8]) -> Malformed {
 /// in place where source and target have the same layout.)
 fn recycle<'b>(mut entries: Vec<Entry<'_>>) -> Vec<Entry<'b>> {
     entries.clear();
-    entries.into_iter().filter_map(|_| None).collect()
+    entries.into_iter().map_while(|_| None).collect()
 }
 
 #[cfg(test)]

@@ -73,7 +73,16 @@ pub fn file_id(parts: &[&str]) -> String {
     }
     let mut bytes = [0_u8; 10];
     hasher.finalize_xof().fill(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(20), |mut id, byte| {
+        let [high, low] = hex_pair(*byte);
+        id.push(high);
+        id.push(low);
+        id
+    })
+}
+
+fn hex_pair(byte: u8) -> [char; 2] {
+    [byte >> 4, byte & 0xf].map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or('0'))
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ macro_rules! vocabulary {
             /// Appends the fields in the order of the table.
             pub fn write(&self, out: &mut Vec<u8>) {
                 match self {
-                    $( #[allow(unused_variables, reason = "types without fields write nothing")]
+                    $(
                     Self::$variant { $( $field ),* } => { $( $field.write(key!(stringify!($field)), out); )* } )+
                 }
             }

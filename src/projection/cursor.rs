@@ -146,7 +146,7 @@ impl Cursors {
             && let Some(known) = cursor.keys.get_or_insert_default().get_mut(stream.index())
         {
             match known {
-                Some((known, i)) if **known == *key => *i = (*i).max(from.i),
+                Some((known, i)) if **known == *key => *i = from.i,
                 known => *known = Some((Box::from(key), from.i)),
             }
         }
@@ -174,10 +174,7 @@ impl FileCursor {
             if let Some((key, i)) = theirs
                 && let Some(mine) = self.keys.get_or_insert_default().get_mut(place)
             {
-                match mine {
-                    Some((known, known_i)) if *known == key => *known_i = (*known_i).max(i),
-                    mine => *mine = Some((key, i)),
-                }
+                *mine = Some((key, i));
             }
         }
         if later.opened > self.opened {

@@ -161,7 +161,7 @@ pub(super) static RULES: [Rule; 37] = [
     looked_at(
         "login",
         &["curl", "sshpass", "mysql", "mariadb"],
-        r#"\bcurl\b[^|\n]*?\s(?:-u|--user)[ =]*["']?[^\s:"']+:(?P<secret>[^\s"']+)|\bsshpass\s+-p\s*["']?(?P<single>[^\s"']+)|\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^|;\n]*?\s-p["']?(?P<double>[^\s"']+)"#,
+        r#"\bcurl\b[^|\n]*?\s(?:-u|--user)[ =]*["']?[^\s:"'\[]+:(?P<secret>[^\s"']+)|\bsshpass\s+-p\s*["']?(?P<single>[^\s"']+)|\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^|;\n]*?\s-p["']?(?P<double>[^\s"']+)"#,
         |_| true,
     ),
     looked_at(

@@ -34,7 +34,7 @@ fn history() -> Vec<Event<'static>> {
 }
 
 #[test]
-fn families_of_which_nothing_was_heard_for_two_weeks_are_cold() {
+fn families_of_which_nothing_was_heard_for_a_day_are_cold() {
     let encoded = stored(&history(), "+20d09:00");
     let hot = Checkpoint::decode(&encoded.hot).unwrap();
     let ids: Vec<_> = hot.projection.sorted().into_iter().map(|(id, _)| id.to_owned()).collect();
@@ -103,8 +103,8 @@ fn many_tasks_grown_cold_are_to_be_moved() {
     let ids: Vec<&'static str> = (0..MOVE_AT).map(|number| &*format!("task{number}").leak()).collect();
     let mut events = history();
     events.extend(ids.into_iter().map(|id| of(id, started("+20d09:00"))));
-    let hot = Checkpoint::decode(&stored(&events, "+21d09:00").hot).unwrap();
-    assert_eq!([hot.should_move(instant("+34d08:59")), hot.should_move(instant("+34d09:01"))], [false, true]);
+    let hot = Checkpoint::decode(&stored(&events, "+20d10:00").hot).unwrap();
+    assert_eq!([hot.should_move(instant("+21d08:59")), hot.should_move(instant("+21d09:01"))], [false, true]);
 }
 
 #[test]

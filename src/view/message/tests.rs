@@ -28,7 +28,7 @@ fn the_other_states_follow_the_same_form() {
         [09:41] Task B (bg_def456): ⚠ Struggling - 3 tool failures detected
         [09:41] beam 3 of 12 (case-7/beam-03): ✗ Failed - after 1h 45m
         [09:41] codex (019a1b2c-3d4e): ○ Idle - finished its turn
-        [09:41] make the nightly build green again without touching the release branch (4c8f6a2e): ⏸ Waiting - for a child task
+        [09:41] make the nightly build green ag… (4c8f6a2e): ⏸ Waiting - for a child task
         [09:41] read the design (bg_0badcafe): ◌ Stuck - silent for 18m
         "#);
 }

@@ -20,15 +20,15 @@ fn eighty_columns_hold_what_matters() {
     insta::assert_snapshot!(shown(StatusOptions::default(), &at(80)), @r#"
         3 need attention · 1 healthy · 1 waiting · 1 idle · 1 ended · 1 unknown
 
-        TASK            AGENT     HEALTH        DETAIL           FAILS    LAST  TITLE
-        4c8f6a2e        claude-…  ⏸ Waiting     for a child ta…             1m  make th…
-        └ bg_0badcafe   oracle    ◌ Stuck       silent for 18m             18m  read th…
-        └ bg_def456     librari…  ⚠ Struggling  3 tool failures      3      2m  Task B
-        case-7/beam-03  slurm     ✗ Failed      after 1h 45m            1h 35m  beam 3 …
-        bg_abc123       explore   ✓ Healthy     2/5 steps, ana…             0s  Task A
-        019a1b2c-3d4e   codex     ○ Idle        finished its t…            50m  codex
-        bg_77aa77aa               ✓ Completed   after 10m               1h 00m  第一章…
-        9d2e0f11                  ? Unknown     no activity fo…             3d  forgott…
+        TASK            HEALTH        DETAIL              FAILS    LAST  TITLE
+        4c8f6a2e        ⏸ Waiting     for a child task               1m  make the night…
+        └ bg_0badcafe   ◌ Stuck       silent for 18m                18m  read the design
+        └ bg_def456     ⚠ Struggling  3 tool failures         3      2m  Task B
+        case-7/beam-03  ✗ Failed      after 1h 45m               1h 35m  beam 3 of 12
+        bg_abc123       ✓ Healthy     2/5 steps, analyz…             0s  Task A
+        019a1b2c-3d4e   ○ Idle        finished its turn             50m  codex
+        bg_77aa77aa     ✓ Completed   after 10m                  1h 00m  第一章を翻訳す…
+        9d2e0f11        ? Unknown     no activity for 3d             3d  forgotten
         "#);
 }
 

@@ -57,16 +57,18 @@ fn review(context: &Context, week: Week, now: Timestamp) -> anyhow::Result<Weekl
     let mut calls = ToolCallsBuilder::new(&selection, zone);
     let mut usage = UsageBuilder::new(&selection, zone);
     let mut coverage = CoverageBuilder::new(week.window(zone));
+    // A week that is over is reviewed as it stood at its end, so that its review does not change by itself later.
+    let as_of = now.min(week.window(zone).until);
     let mut reader = Reader::new(&context.project.logs);
     reader.advance(&mut |_, decoded, _| {
         coverage.apply(decoded);
-        if let Decoded::Known(line) = decoded {
+        if let Decoded::Known(line) = decoded
+            && line.event.ts <= as_of
+        {
             calls.apply(&line.event);
             usage.apply(&line.event);
         }
     })?;
-    // A week that is over is reviewed as it stood at its end, so that its review does not change by itself later.
-    let as_of = now.min(week.window(zone).until);
     let tasks = load::tasks_at(context, as_of)?;
     let edges = load::edges(context, as_of)?;
     let input = Input {

@@ -1,6 +1,8 @@
 //! The documents, as tests: a document that nobody executes will lie.
 
 use crate::support::repository::{self, RepositoryFile};
+use agentlog::query::table::Table;
+use std::fmt::Write as _;
 use std::path::Path;
 
 /// Folders that exist on the machine of whoever wrote the program, and on no other. Split, so that this file does not
@@ -137,4 +139,32 @@ fn each_check_sees_what_it_is_for() {
     let text = format!("cd {work}main\nhttps://x.org{work}\n\"{root}a\"\n..{work}a\n");
     let lines: Vec<String> = machine_paths(&[file("a", &text)]);
     assert_eq!(lines, [format!("a:1: names {work}"), format!("a:3: names {root}")]);
+}
+
+/// The page about the tables of `agentlog query`, from the tables themselves.
+fn tables_page() -> String {
+    let mut page = String::from(
+        "# The tables of `agentlog query`\n\nGenerated from the code; `UPDATE=1 cargo test --test it docs` writes it anew. \
+         `agentlog query 'SHOW TABLES'` prints the same.\nInstants are text, RFC 3339 in UTC with six digits of fraction, so \
+         that they sort; weeks and days are those of `--tz`.\n",
+    );
+    for table in Table::ALL {
+        let (name, row) = (table.name(), table.row());
+        write!(page, "\n## {name}\n\nA row is {row}.\n\n| column | type | meaning |\n|---|---|---|\n")
+            .unwrap();
+        for column in table.columns() {
+            let meaning = column.meaning.replace('|', "\\|");
+            writeln!(page, "| `{}` | {} | {meaning} |", column.name, column.column_type.word()).unwrap();
+        }
+    }
+    page
+}
+
+#[test]
+fn the_page_about_the_tables_is_that_of_the_code() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/TABLES.md");
+    if std::env::var_os("UPDATE").is_some() {
+        agentlog::base::fs::replace(&path, tables_page().as_bytes()).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), tables_page());
 }

@@ -302,7 +302,7 @@ impl<'a> Field<'a> for Vec<(Text<'a>, u64)> {
 #[must_use]
 pub fn read_object(raw: Raw<'_>) -> Option<Vec<Entry<'_>>> {
     let mut entries = Vec::new();
-    (raw.kind == RawKind::Object).then(|| scan::object(raw.text, &mut entries).ok())??;
+    (raw.kind == RawKind::Object).then(|| scan::object_again(raw.text, &mut entries).ok())??;
     Some(entries)
 }
 

@@ -64,8 +64,19 @@ pub struct ScanError {
 /// # Errors
 /// The first place where `text` is not one JSON object within the limits.
 pub fn object<'a>(text: &'a str, entries: &mut Vec<Entry<'a>>) -> Result<(), ScanError> {
+    entries_of(Scanner::new(text), entries)
+}
+
+/// The same for a nested object that a scan has found: its strings were looked into then and are only passed now.
+///
+/// # Errors
+/// As [`object`]; not for what is wrong inside a string.
+pub fn object_again<'a>(text: &'a str, entries: &mut Vec<Entry<'a>>) -> Result<(), ScanError> {
+    entries_of(Scanner::again(text), entries)
+}
+
+fn entries_of<'a>(mut scanner: Scanner<'a>, entries: &mut Vec<Entry<'a>>) -> Result<(), ScanError> {
     entries.clear();
-    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0 };
     scanner.space();
     scanner.members(DEPTH_MAX, &mut |entry| {
         entries.push(entry);
@@ -80,16 +91,14 @@ pub fn object<'a>(text: &'a str, entries: &mut Vec<Entry<'a>>) -> Result<(), Sca
 /// # Errors
 /// The first place where `text` is not one JSON array within the limits.
 pub fn array<'a>(text: &'a str, mut take: impl FnMut(Raw<'a>)) -> Result<(), ScanError> {
-    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0 };
-    scanner.elements(DEPTH_MAX, &mut take)
+    Scanner::again(text).elements(DEPTH_MAX, &mut take)
 }
 
-/// The members of a nested object, one by one, without storing them. Stops when `take` gives `None`, and then gives `None`.
+/// The members of a nested object that [`object`] has found, one by one, without storing them. Stops when `take` gives `None`, and then gives `None`.
 #[must_use]
 #[inline]
 pub fn members<'a>(text: &'a str, mut take: impl FnMut(&'a str, Raw<'a>) -> Option<()>) -> Option<()> {
-    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0 };
-    scanner.members(DEPTH_MAX, &mut |entry| take(entry.key, entry.value).is_some()).ok()
+    Scanner::again(text).members(DEPTH_MAX, &mut |entry| take(entry.key, entry.value).is_some()).ok()
 }
 
 /// The value that `text` begins with, and what stands behind it.
@@ -97,7 +106,7 @@ pub fn members<'a>(text: &'a str, mut take: impl FnMut(&'a str, Raw<'a>) -> Opti
 /// # Errors
 /// The first place where `text` does not begin with a JSON value within the limits.
 pub fn value(text: &str) -> Result<(Raw<'_>, &str), ScanError> {
-    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0 };
+    let mut scanner = Scanner::new(text);
     let value = scanner.value(DEPTH_MAX)?;
     Ok((value, scanner.slice(scanner.at, text.len())))
 }
@@ -113,9 +122,19 @@ struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// Whether a scan has found this text before, so that its strings hold no control character and no wrong escape.
+    again: bool,
 }
 
 impl<'a> Scanner<'a> {
+    const fn new(text: &'a str) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0, again: false }
+    }
+
+    const fn again(text: &'a str) -> Self {
+        Self { again: true, ..Self::new(text) }
+    }
+
     fn expected(&self, expected: &'static str) -> ScanError {
         ScanError { at: self.at, expected }
     }
@@ -271,6 +290,9 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn string(&mut self, expected: &'static str) -> Result<(&'a str, bool), ScanError> {
         self.take(b'"', expected)?;
+        if self.again {
+            return self.string_again().ok_or_else(|| self.expected("the end of the string"));
+        }
         let start = self.at;
         let mut escaped = false;
         loop {
@@ -288,6 +310,22 @@ impl<'a> Scanner<'a> {
                 Some(_) => return Err(self.expected("no control character in a string")),
                 None => return Err(self.expected("the end of the string")),
             }
+        }
+    }
+
+    /// The same for a string that was looked into before: only its end is searched, a quote behind an even number of
+    /// backslashes.
+    fn string_again(&mut self) -> Option<(&'a str, bool)> {
+        let start = self.at;
+        loop {
+            self.at += memchr::memchr(b'"', self.bytes.get(self.at..)?)?;
+            let inside = self.bytes.get(start..self.at)?;
+            if inside.iter().rev().take_while(|byte| **byte == b'\\').count().is_multiple_of(2) {
+                self.at += 1;
+                let escaped = memchr::memchr(b'\\', inside).is_some();
+                return Some((self.slice(start, start + inside.len()), escaped));
+            }
+            self.at += 1;
         }
     }
 
@@ -378,6 +416,15 @@ mod tests {
                 (key, serde_json::from_str::<serde_json::Value>(&text).unwrap())
             }).collect();
             prop_assert_eq!(serde_json::Value::Object(rebuilt), value);
+        }
+
+        #[test]
+        fn a_second_scan_finds_what_the_first_found(map in prop::collection::hash_map(".*", json(3), 0..5)) {
+            let text = serde_json::Value::Object(map.into_iter().collect()).to_string();
+            let (mut first, mut second) = (Vec::new(), Vec::new());
+            object(&text, &mut first).unwrap();
+            object_again(&text, &mut second).unwrap();
+            prop_assert_eq!(first, second);
         }
 
         #[test]

@@ -8,6 +8,7 @@ mod samples;
 use crate::app::exit::Exit;
 use crate::app::ingest::Ingest;
 use crate::app::project::Project;
+use crate::app::writer::Syncing;
 use crate::app::{Context, explain, report, status, tail};
 use crate::base::clock::{FixedClock, Timestamp};
 use crate::base::zone::Zone;
@@ -76,7 +77,7 @@ fn play(context: &Context, directory: &Path) -> anyhow::Result<()> {
     let worktrees: (PathBuf, Box<dyn Source>) = (root, Box::new(Worktree::new()));
     for (path, source) in [claude, worktrees] {
         let env = Env { scope: Scope::Paths(vec![path]), hash_key: [7; 32], ..Env::default() };
-        Ingest::new(demo.clock.as_ref(), &demo.project, env, vec![source])?.catch_up()?;
+        Ingest::new(demo.clock.as_ref(), &demo.project, env, vec![source], Syncing::AtTheEnd)?.catch_up()?;
     }
     section(&demo, "agentlog status")?;
     status::run(&demo, &Status::default())?;

@@ -2,7 +2,7 @@
 
 use crate::app::Context;
 use crate::app::exit::{Exit, Failure};
-use crate::app::writer::{Batch, Writer};
+use crate::app::writer::{Batch, Syncing, Writer};
 use crate::base::clock::Timestamp;
 use crate::base::text;
 use crate::cli::command::Emit;
@@ -33,7 +33,7 @@ pub fn run(context: &Context, arguments: &Emit) -> anyhow::Result<Exit> {
                 .into());
         }
     };
-    let mut writer = Writer::new(&context.project.logs)?;
+    let mut writer = Writer::new(&context.project.logs, Syncing::Live)?;
     let born = writer.event(now, event.body.clone(), None)?;
     event.id = born.id;
     event.observed_at = (ts.millis_since(now).abs() > 1000).then_some(now);

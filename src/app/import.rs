@@ -4,6 +4,7 @@ use crate::app::Context;
 use crate::app::environment;
 use crate::app::exit::{Exit, Failure};
 use crate::app::ingest::{Ingest, Outcome};
+use crate::app::writer::Syncing;
 use crate::base::text;
 use crate::cli::command::Import;
 use crate::source::{Problem, Scope};
@@ -46,6 +47,12 @@ pub fn run(context: &Context, arguments: &Import) -> anyhow::Result<Exit> {
 
 fn import(context: &Context, paths: Vec<PathBuf>) -> anyhow::Result<Outcome> {
     let env = environment::env(&context.project, Scope::Paths(paths), None)?;
-    let mut ingest = Ingest::new(context.clock.as_ref(), &context.project, env, environment::sources())?;
+    let mut ingest = Ingest::new(
+        context.clock.as_ref(),
+        &context.project,
+        env,
+        environment::sources(),
+        Syncing::AtTheEnd,
+    )?;
     ingest.catch_up()
 }

@@ -8,7 +8,7 @@
 use crate::app::log::Reader;
 use crate::app::positions;
 use crate::app::project::Project;
-use crate::app::writer::{Batch, Writer};
+use crate::app::writer::{Batch, Syncing, Writer};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::fs;
 use crate::base::lock::FileLock;
@@ -66,6 +66,7 @@ impl<'a> Ingest<'a> {
         project: &'a Project,
         env: Env,
         mut sources: Vec<Box<dyn Source>>,
+        syncing: Syncing,
     ) -> anyhow::Result<Self> {
         fs::create_private_dir(&project.state)?;
         for source in &mut sources {
@@ -79,7 +80,7 @@ impl<'a> Ingest<'a> {
             reader: Reader::new(&project.logs),
             cursors: Cursors::default(),
             excluded: HashMap::new(),
-            writer: Writer::new(&project.logs)?,
+            writer: Writer::new(&project.logs, syncing)?,
             batch: Batch::default(),
             reported: BTreeSet::new(),
             unsaved: false,

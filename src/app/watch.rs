@@ -6,6 +6,7 @@
 use crate::app::exit::{Exit, Failure};
 use crate::app::ingest::{Ingest, first_start_horizon};
 use crate::app::load::Live;
+use crate::app::writer::Syncing;
 use crate::app::{Context, environment};
 use crate::base::lock::FileLock;
 use crate::base::{fs, limits, text};
@@ -262,7 +263,7 @@ impl<'a> Session<'a> {
 }
 
 fn engine<'a>(context: &'a Context, env: &Env) -> anyhow::Result<Ingest<'a>> {
-    Ingest::new(context.clock.as_ref(), &context.project, env.clone(), environment::sources())
+    Ingest::new(context.clock.as_ref(), &context.project, env.clone(), environment::sources(), Syncing::Live)
 }
 
 /// Whether a task is printed without having changed: what has ended or fallen silent long ago is not news.

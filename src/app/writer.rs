@@ -48,11 +48,21 @@ impl Batch {
     }
 }
 
+/// When what was appended is made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syncing {
+    /// Results at once, everything else within the sync interval.
+    Live,
+    /// By [`Writer::sync`] only: for history, which can be read again from where it came.
+    AtTheEnd,
+}
+
 /// The appenders of one process.
 #[derive(Debug)]
 pub struct Writer {
     logs: PathBuf,
     id: String,
+    syncing: Syncing,
     appenders: BTreeMap<Stream, Appender>,
 }
 
@@ -61,8 +71,8 @@ impl Writer {
     ///
     /// # Errors
     /// When the system gives no randomness.
-    pub fn new(logs: &Path) -> anyhow::Result<Self> {
-        Ok(Self { logs: logs.to_path_buf(), id: random::writer_id()?, appenders: BTreeMap::new() })
+    pub fn new(logs: &Path, syncing: Syncing) -> anyhow::Result<Self> {
+        Ok(Self { logs: logs.to_path_buf(), id: random::writer_id()?, syncing, appenders: BTreeMap::new() })
     }
 
     /// Appends the batch, stream by stream, and empties it.
@@ -156,11 +166,11 @@ impl Writer {
         match self.appenders.entry(stream) {
             std::collections::btree_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
             std::collections::btree_map::Entry::Vacant(entry) => {
-                // Results are few and are what people decide by: they are durable before anyone is told.
-                let durability = if stream == Stream::DelegationResults {
-                    Durability::Each
-                } else {
-                    Durability::Interval(SYNC_INTERVAL)
+                let durability = match (self.syncing, stream) {
+                    (Syncing::AtTheEnd, _) => Durability::None,
+                    // Results are few and are what people decide by: they are durable before anyone is told.
+                    (Syncing::Live, Stream::DelegationResults) => Durability::Each,
+                    (Syncing::Live, _) => Durability::Interval(SYNC_INTERVAL),
                 };
                 let options = AppendOptions { durability, ..AppendOptions::new(self.id.clone()) };
                 Ok(entry.insert(Appender::open(&self.logs, stream.name(), options)?))

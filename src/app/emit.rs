@@ -18,6 +18,11 @@ use serde_json::{Map, Value};
 pub fn run(context: &Context, arguments: &Emit) -> anyhow::Result<Exit> {
     let now = context.now();
     let row = event_type(&arguments.event_type).ok_or_else(|| unknown_type(&arguments.event_type))?;
+    if ["segment.", "source."].iter().any(|own| row.name.starts_with(own)) {
+        return Err(
+            Failure::new(Exit::Usage, format!("{} is written by agentlog itself only", row.name)).into()
+        );
+    }
     let ts = match &arguments.ts {
         Some(text) => context.instant(text)?,
         None => now,

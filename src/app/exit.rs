@@ -1,5 +1,6 @@
 //! Exit codes, and the errors people see. The table in `--help` and in the README is this one; a test compares them.
 
+use crate::journal::append::{AppendError, AppendErrorKind};
 use std::fmt;
 
 /// How the program ends.
@@ -102,6 +103,9 @@ pub fn of_error(error: &anyhow::Error) -> Option<Exit> {
     for cause in error.chain() {
         if let Some(failure) = cause.downcast_ref::<Failure>() {
             return Some(failure.exit);
+        }
+        if cause.downcast_ref::<AppendError>().is_some_and(|error| error.kind != AppendErrorKind::Object) {
+            return Some(Exit::Io);
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
             return (io.kind() != std::io::ErrorKind::BrokenPipe).then_some(Exit::Io);

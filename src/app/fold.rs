@@ -4,7 +4,7 @@
 //! the partial results are merged in order. This is right because every fold here is a monoid per stream:
 //! fold(a ++ b) = merge(fold(a), fold(b)), which property tests of each fold assert.
 
-use crate::app::log::{Counts, Location, Place};
+use crate::app::log::{Counts, Location, Place, decoder_at};
 use crate::base::lines::Piece;
 use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::Stream;
@@ -134,7 +134,7 @@ fn fold_parts<F: Fold>(parts: Vec<Part>, mut fold: F) -> io::Result<Folded<F>> {
     let mut places = BTreeMap::new();
     for mut part in parts {
         let (stream, seg) = (part.stream, part.seg.as_str());
-        let mut decoder = Decoder::new(seg);
+        let mut decoder = decoder_at(&part.reader, seg)?;
         while let Some(piece) = part.reader.next()? {
             take(stream, seg, &mut decoder, piece, &mut fold, &mut counts);
         }

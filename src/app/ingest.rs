@@ -13,9 +13,10 @@ use crate::base::clock::{Clock, Timestamp};
 use crate::base::fs;
 use crate::base::lock::FileLock;
 use crate::event::body::Body;
-use crate::event::codec::Decoded;
+use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::{Event, Stream};
 use crate::event::error::ErrorDetail;
+use crate::event::ids::EventId;
 use crate::projection::cursor::Cursors;
 use crate::source::{Emit, Env, KnownFile, Next, Problem, Scope, Source};
 use anyhow::Context as _;
@@ -23,10 +24,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a round waits for another process that ingests.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
+/// Between two writings of the positions cache: it holds all files, and losing it costs reading only.
+const SAVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The running monitors and what they write to.
 pub struct Ingest<'a> {
@@ -36,11 +39,15 @@ pub struct Ingest<'a> {
     sources: Vec<Box<dyn Source>>,
     reader: Reader,
     cursors: Cursors,
-    excluded: HashMap<String, HashSet<u128>>,
+    families: Families,
     writer: Writer,
     batch: Batch,
+    /// Problems told to the caller by this process.
     reported: BTreeSet<String>,
+    /// Problems that stand in the log.
+    recorded: BTreeSet<String>,
     unsaved: bool,
+    saved_at: Option<Instant>,
 }
 
 /// What a call of [`Ingest::catch_up`] did.
@@ -79,11 +86,13 @@ impl<'a> Ingest<'a> {
             sources,
             reader: Reader::new(&project.logs),
             cursors: Cursors::default(),
-            excluded: HashMap::new(),
+            families: Families::default(),
             writer: Writer::new(&project.logs, syncing)?,
             batch: Batch::default(),
             reported: BTreeSet::new(),
+            recorded: BTreeSet::new(),
             unsaved: false,
+            saved_at: None,
         })
     }
 
@@ -106,12 +115,22 @@ impl<'a> Ingest<'a> {
         for idx in 0..self.sources.len() {
             self.catch_up_source(idx, &mut outcome)?;
         }
-        if self.unsaved {
-            self.writer.sync()?;
-            positions::save(self.project, &self.sources);
-            self.unsaved = false;
+        if self.unsaved && self.saved_at.is_none_or(|saved_at| saved_at.elapsed() >= SAVE_INTERVAL) {
+            self.save()?;
         }
         Ok(outcome)
+    }
+
+    /// Makes everything durable and remembers how far each file was read.
+    ///
+    /// # Errors
+    /// When the log cannot be synced.
+    pub fn save(&mut self) -> anyhow::Result<()> {
+        self.writer.sync()?;
+        positions::save(self.project, &self.sources);
+        self.unsaved = false;
+        self.saved_at = Some(Instant::now());
+        Ok(())
     }
 
     fn catch_up_source(&mut self, idx: usize, outcome: &mut Outcome) -> anyhow::Result<()> {
@@ -145,7 +164,7 @@ impl<'a> Ingest<'a> {
         let Some(source) = self.sources.get_mut(idx) else { return Ok((Next::Idle, Vec::new(), 0)) };
         let mut sink = Sink {
             cursors: &mut self.cursors,
-            excluded: &mut self.excluded,
+            families: &mut self.families,
             batch: &mut self.batch,
             logs: &self.project.logs,
             event_count: 0,
@@ -165,18 +184,27 @@ impl<'a> Ingest<'a> {
         });
         if event_count > 0 {
             self.writer.append(&mut self.batch, now)?;
-            self.unsaved = true;
         }
+        self.unsaved |= event_count > 0 || next == Next::More;
         Ok((next, problems, event_count))
     }
 
     /// Folds what was appended since the last round into the cursors; our own lines among it change nothing.
     fn refresh(&mut self) -> anyhow::Result<()> {
-        let cursors = &mut self.cursors;
+        let (cursors, families, recorded) = (&mut self.cursors, &mut self.families, &mut self.recorded);
         self.reader
             .advance(&mut |location, decoded, _| {
                 if let Decoded::Known(line) = decoded {
                     cursors.apply(location.stream, &line.event);
+                    families.recorded(&line.event);
+                    if let Body::SourceFailed {
+                        path: Some(path),
+                        error: ErrorDetail { message: Some(message), .. },
+                        ..
+                    } = &line.event.body
+                    {
+                        recorded.insert(format!("{path}: {message}"));
+                    }
                 }
             })
             .with_context(|| format!("cannot read the log in {}", self.project.logs.display()))
@@ -186,6 +214,9 @@ impl<'a> Ingest<'a> {
         let name = self.sources.get(idx).map_or("", |source| source.name());
         let now = self.clock.now();
         for problem in problems {
+            if !self.recorded.insert(problem.to_string()) {
+                continue;
+            }
             let error = ErrorDetail {
                 kind: "environment".into(),
                 category: Some(crate::event::error::categorise(&problem.message).into()),
@@ -205,7 +236,7 @@ impl<'a> Ingest<'a> {
 /// Where a source puts its events during one round.
 struct Sink<'a> {
     cursors: &'a mut Cursors,
-    excluded: &'a mut HashMap<String, HashSet<u128>>,
+    families: &'a mut Families,
     batch: &'a mut Batch,
     logs: &'a std::path::Path,
     event_count: u64,
@@ -215,13 +246,12 @@ impl Emit for Sink<'_> {
     fn emit(&mut self, event: Event<'_>) {
         let stream = event.body.stream();
         if let Some(from) = &event.from {
-            let excluded = self.excluded.get(from.file.as_ref());
             let is_new = match (from.at, from.key.as_deref()) {
                 (Some(at), _) => self.cursors.exceeds(stream, &from.file, at, from.i),
                 (None, Some(key)) => self.cursors.exceeds_key(stream, &from.file, key, from.i),
                 (None, None) => true,
             };
-            if !is_new || excluded.is_some_and(|ids| ids.contains(&event.id.as_u128())) {
+            if !is_new || !self.families.is_new(&from.file, event.id) {
                 return;
             }
         }
@@ -239,27 +269,87 @@ impl Emit for Sink<'_> {
     }
 
     fn exclude(&mut self, file: &str, other: &str) {
-        let mut ids = HashSet::new();
-        let needle = format!("\"file\":\"{other}\"");
-        let finder = memchr::memmem::Finder::new(needle.as_bytes());
-        let mut collect = |object: &[u8]| {
-            if finder.find(object).is_some()
-                && let Decoded::Known(line) = crate::event::codec::Decoder::new("").decode(object, 0)
-                && line.event.from.as_ref().is_some_and(|from| from.file == other)
-            {
-                ids.insert(line.event.id.as_u128());
-            }
-        };
-        for stream in Stream::ALL {
-            self.batch.objects(stream).iter().for_each(|object| collect(object));
+        let joined = self.families.join(file, other);
+        if joined.is_empty() {
+            return;
         }
-        // An unreadable log is reported by the next refresh; here it only means that nothing is known of the other file.
-        let _unreadable = Reader::new(self.logs).advance(&mut |_, _, line| collect(line));
-        self.excluded.entry(file.to_owned()).or_default().extend(ids);
+        let families = &mut *self.families;
+        for stream in Stream::ALL {
+            for object in self.batch.objects(stream) {
+                if let Decoded::Known(line) = Decoder::new("").decode(object, 0) {
+                    families.heard(&line.event, &joined);
+                }
+            }
+        }
+        // An unreadable log is reported by the next refresh; here it only means that nothing is known of these files.
+        let _unreadable = Reader::new(self.logs).advance(&mut |_, decoded, _| {
+            if let Decoded::Known(line) = decoded {
+                families.heard(&line.event, &joined);
+            }
+        });
     }
 
     fn last_key(&self, stream: Stream, file: &str) -> Option<String> {
         self.cursors.last_key(stream, file).map(str::to_owned)
+    }
+}
+
+/// Files that begin alike (a session and its forks, a file and its copy), with the ids of all their events, so that what
+/// one repeats of another is recorded once, in whatever order and in whatever portions they are read.
+#[derive(Default)]
+struct Families {
+    of_file: HashMap<String, usize>,
+    ids: Vec<HashSet<u128>>,
+}
+
+impl Families {
+    /// Puts two files into one family, and gives those whose events have not been looked for in the log yet.
+    fn join(&mut self, file: &str, other: &str) -> Vec<String> {
+        let known = (self.of_file.get(file).copied(), self.of_file.get(other).copied());
+        let family = match known {
+            (Some(mine), Some(theirs)) if mine != theirs => {
+                let moved = self.ids.get_mut(theirs).map(std::mem::take).unwrap_or_default();
+                self.of_file
+                    .values_mut()
+                    .filter(|family| **family == theirs)
+                    .for_each(|family| *family = mine);
+                if let Some(ids) = self.ids.get_mut(mine) {
+                    ids.extend(moved);
+                }
+                mine
+            }
+            (Some(family), _) | (None, Some(family)) => family,
+            (None, None) => {
+                self.ids.push(HashSet::new());
+                self.ids.len() - 1
+            }
+        };
+        let fresh = [file, other].into_iter().filter(|file| !self.of_file.contains_key(*file));
+        let fresh: Vec<String> = fresh.map(str::to_owned).collect();
+        self.of_file.extend(fresh.iter().map(|file| (file.clone(), family)));
+        fresh
+    }
+
+    /// Whether an event of a file is the first of its family to say this.
+    fn is_new(&mut self, file: &str, id: EventId) -> bool {
+        let family = self.of_file.get(file).copied();
+        family.and_then(|family| self.ids.get_mut(family)).is_none_or(|ids| ids.insert(id.as_u128()))
+    }
+
+    /// Takes note of an event in the log.
+    fn recorded(&mut self, event: &Event<'_>) {
+        if !self.of_file.is_empty()
+            && let Some(from) = &event.from
+        {
+            self.is_new(&from.file, event.id);
+        }
+    }
+
+    /// Takes note of an event, if it is of one of these files.
+    fn heard(&mut self, event: &Event<'_>, files: &[String]) {
+        if event.from.as_ref().is_some_and(|from| files.iter().any(|file| *file == from.file)) {
+            self.recorded(event);
+        }
     }
 }
 

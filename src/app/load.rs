@@ -50,9 +50,6 @@ impl<'a> Live<'a> {
             None => Self::fold_all(context)?,
         };
         live.advance()?;
-        if live.checkpoint.needs_cold() && !live.join_cold() {
-            live = Self::fold_all(context)?;
-        }
         mention_damage(context, &live.reader.counts);
         live.save_if_due();
         Ok(live)
@@ -73,7 +70,11 @@ impl<'a> Live<'a> {
                     projection.apply(&line.event);
                 }
             })
-            .with_context(|| unreadable(&self.context.project.logs))
+            .with_context(|| unreadable(&self.context.project.logs))?;
+        if self.checkpoint.needs_cold() && !self.join_cold() {
+            *self = Self::fold_all(self.context)?;
+        }
+        Ok(())
     }
 
     /// Adds the tasks that ended long ago, which are kept apart.

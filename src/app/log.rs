@@ -2,14 +2,21 @@
 //!
 //! Live, replay and tests come through here. Lines are decoded and handed on; what is damaged is counted.
 
+use crate::base::clock::Timestamp;
+use crate::base::limits;
 use crate::base::lines::Piece;
-use crate::event::codec::{Decoded, Decoder};
+use crate::event::codec::{Decoded, Decoder, UnknownType};
 use crate::event::envelope::Stream;
 use crate::journal::read::SegmentReader;
+use crate::journal::reverse::ReverseLines;
 use crate::journal::segment::{self, Segment};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// So many lines are looked at for the time of the line before.
+const LINES_BEFORE_MAX: usize = 64;
 
 /// Where a line stands.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +92,8 @@ pub struct Place {
 #[derive(Debug)]
 pub struct Reader {
     logs: PathBuf,
-    places: BTreeMap<Stream, (Place, Decoder)>,
+    /// The decoder of a stream is made when its first line is read.
+    places: BTreeMap<Stream, (Place, Option<Decoder>)>,
     /// What was met so far.
     pub counts: Counts,
 }
@@ -100,13 +108,7 @@ impl Reader {
     /// A reader that goes on from these places.
     #[must_use]
     pub fn from_places(logs: &Path, places: BTreeMap<Stream, Place>) -> Self {
-        let places = places
-            .into_iter()
-            .map(|(stream, place)| {
-                let decoder = Decoder::new(&place.seg);
-                (stream, (place, decoder))
-            })
-            .collect();
+        let places = places.into_iter().map(|(stream, place)| (stream, (place, None))).collect();
         Self { logs: logs.to_path_buf(), places, counts: Counts::default() }
     }
 
@@ -156,7 +158,7 @@ impl Reader {
         segment: &Segment,
         take: &mut dyn FnMut(&Location<'_>, &Decoded<'_>, &[u8]),
     ) -> io::Result<()> {
-        let fresh = || (Place { seg: segment.seg.clone(), offset: 0 }, Decoder::new(&segment.seg));
+        let fresh = || (Place { seg: segment.seg.clone(), offset: 0 }, None);
         let (place, decoder) = self.places.entry(stream).or_insert_with(fresh);
         if place.seg != segment.seg {
             (*place, *decoder) = fresh();
@@ -165,6 +167,10 @@ impl Reader {
             return Ok(());
         }
         let mut reader = SegmentReader::open(&segment.path, place.offset)?;
+        let decoder = match decoder {
+            Some(decoder) => decoder,
+            None => decoder.insert(decoder_at(&reader, &segment.seg)?),
+        };
         while let Some(piece) = reader.next()? {
             let at = |offset| Location { stream, seg: &segment.seg, offset };
             match piece {
@@ -183,4 +189,25 @@ impl Reader {
         place.offset = reader.offset();
         Ok(())
     }
+}
+
+/// A decoder for the lines from where `reader` stands: it knows the time of the line before, which a line without a time of
+/// its own takes. Before the first line that is the time of the file.
+///
+/// # Errors
+/// When the segment cannot be read.
+pub fn decoder_at(reader: &SegmentReader, seg: &str) -> io::Result<Decoder> {
+    let file = reader.file();
+    for line in
+        ReverseLines::new(Arc::clone(file), reader.offset(), limits::LINE_BYTES_MAX).take(LINES_BEFORE_MAX)
+    {
+        let (offset, line) = line?;
+        match Decoder::new(seg).decode(&line, offset) {
+            Decoded::Known(line) => return Ok(Decoder::after(seg, line.event.ts)),
+            Decoded::Unknown(UnknownType { ts: Some(ts), .. }) => return Ok(Decoder::after(seg, ts)),
+            Decoded::Unknown(_) | Decoded::Malformed(_) => {}
+        }
+    }
+    let modified = file.metadata()?.modified()?;
+    Ok(Decoder::after(seg, Timestamp::from_chrono(&chrono::DateTime::<chrono::Utc>::from(modified))))
 }

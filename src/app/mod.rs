@@ -161,9 +161,12 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
     }
 }
 
-/// One line on standard error, made safe for a terminal. Nobody is there to hear of a failure to print it.
-fn talk(line: &str) {
-    let _unheard = writeln!(io::stderr().lock(), "{}", text::sanitize(line));
+/// Lines on standard error, made safe for a terminal. Nobody is there to hear of a failure to print them.
+fn talk(lines: &str) {
+    let mut err = io::stderr().lock();
+    for line in lines.lines() {
+        let _unheard = writeln!(err, "{}", text::sanitize(line));
+    }
 }
 
 /// The machine's clock, or the instant that a test fixed.

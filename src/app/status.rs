@@ -41,7 +41,13 @@ pub fn run(context: &Context, arguments: &Status) -> anyhow::Result<Exit> {
         shown
     };
     let hidden = crate::base::text::plural(hidden_count as u64, "task");
-    if chosen.is_empty() && hidden_count > 0 {
+    if let (Some(at), true, StatusOutput::Table | StatusOutput::Wide) =
+        (at, chosen.is_empty(), arguments.output)
+    {
+        context.note(&format!("no task was known at {at}; {hidden} ended or silent for over a day before"));
+        return Ok(Exit::NothingMatched);
+    }
+    if chosen.is_empty() && hidden_count > 0 && arguments.output == StatusOutput::Table {
         let mut out = context.out();
         writeln!(out, "nothing at work: {hidden} ended or silent for over a day; --all shows them")?;
         out.flush()?;

@@ -86,7 +86,12 @@ pub fn run(context: &Context, arguments: &Tail) -> anyhow::Result<Exit> {
     match follower {
         Some(follower) => follow(context, arguments.raw, &filter, follower),
         None if shown.is_empty() => {
-            context.note(empty::no_events(&logs.display().to_string(), &context.style).trim_end());
+            let is_empty = segment::streams(logs)?.is_empty();
+            let said = match is_empty {
+                true => empty::no_events(&logs.display().to_string(), &context.style),
+                false => format!("no event in {} matches", logs.display()),
+            };
+            context.note(said.trim_end());
             Ok(Exit::NothingMatched)
         }
         None => Ok(Exit::Done),

@@ -3,7 +3,7 @@
 //! The loop is woken by changes in the watched folders and looks again at least once a second. A line is printed when the
 //! health or the progress of a task changes, and for all live tasks at the interval, worst last so that it stays in sight.
 
-use crate::app::exit::{Exit, Failure};
+use crate::app::exit::{self, Exit, Failure};
 use crate::app::ingest::{Ingest, first_start_horizon};
 use crate::app::load::Live;
 use crate::app::writer::Syncing;
@@ -13,8 +13,8 @@ use crate::base::{fs, limits, text};
 use crate::cli::command::Watch;
 use crate::event::body::Body;
 use crate::journal::follow::Watcher;
-use crate::projection::health::Health;
-use crate::projection::status::TaskStatus;
+use crate::projection::health::{Health, Reason, Verdict};
+use crate::projection::status::{Progress, TaskStatus};
 use crate::source::{Env, Scope};
 use crate::view::palette::ShortIds;
 use crate::view::{message, status as view};
@@ -76,13 +76,24 @@ struct Session<'a> {
     roots: Vec<PathBuf>,
     recorded_count: u64,
     input_count: usize,
+    /// The last turn did not come to its end.
+    failed: bool,
 }
 
 /// What was last printed of a task.
 #[derive(Clone, Debug, PartialEq)]
 struct Announced {
     health: Health,
-    line: String,
+    reason: Option<Reason>,
+    progress: Option<Progress>,
+    failure_count: u64,
+}
+
+impl Announced {
+    fn of(task: &TaskStatus) -> Self {
+        let Verdict { health, reason, .. } = task.verdict;
+        Self { health, reason, progress: task.progress.clone(), failure_count: task.consecutive_failures }
+    }
 }
 
 impl<'a> Session<'a> {
@@ -107,6 +118,7 @@ impl<'a> Session<'a> {
             roots: Vec::new(),
             recorded_count: 0,
             input_count: 0,
+            failed: false,
             env,
         })
     }
@@ -123,30 +135,44 @@ impl<'a> Session<'a> {
         let mut printed_at = Instant::now();
         let mut back_off = BACK_OFF.0;
         let mut watched = self.roots.clone();
-        let mut watcher = Watcher::new(&watched);
+        let mut watcher = Watcher::recursive(&watched);
         while !stop.load(Ordering::Relaxed) {
             // Whether something changed or the time is over: both mean looking.
             let _woken = watcher.wait(limits::POLL_FLOOR);
-            match self.round() {
+            let is_due = printed_at.elapsed() >= interval;
+            match self.turn(is_due) {
                 Ok(()) => back_off = BACK_OFF.0,
+                Err(error) if exit::of_error(&error).is_none() => return Ok(()),
                 Err(error) => {
                     self.complain(&format!("{error:#}"));
                     std::thread::sleep(back_off);
                     back_off = (back_off * 2).min(BACK_OFF.1);
-                    // Nothing in memory is trusted that may not be on disk: begin again from the log.
-                    self.ingest = engine(self.context, &self.env)?;
                 }
             }
-            self.print_changes()?;
-            if printed_at.elapsed() >= interval {
-                self.print_all()?;
+            if is_due {
                 printed_at = Instant::now();
             }
             if watched != self.roots {
                 watched.clone_from(&self.roots);
-                watcher = Watcher::new(&watched);
+                watcher = Watcher::recursive(&watched);
             }
         }
+        Ok(())
+    }
+
+    /// Reads what is new and prints what follows from it.
+    fn turn(&mut self, is_due: bool) -> anyhow::Result<()> {
+        if self.failed {
+            // Nothing in memory is trusted that may not be on disk: begin again from the log.
+            self.ingest = engine(self.context, &self.env)?;
+        }
+        self.failed = true;
+        self.round()?;
+        self.print_changes()?;
+        if is_due {
+            self.print_all()?;
+        }
+        self.failed = false;
         Ok(())
     }
 
@@ -173,9 +199,9 @@ impl<'a> Session<'a> {
         let tasks = self.tasks();
         let mut out = self.context.out();
         for task in tasks {
-            let line = self.line(&task, "");
+            let now = Announced::of(&task);
             let before = self.announced.get(&task.task);
-            if before.is_some_and(|before| before.line == line) {
+            if before == Some(&now) {
                 continue;
             }
             let health = task.verdict.health;
@@ -185,7 +211,7 @@ impl<'a> Session<'a> {
             if before.is_some_and(|before| before.health != health) {
                 self.record_change(before.map(|before| before.health), &task)?;
             }
-            self.announced.insert(task.task.clone(), Announced { health, line });
+            self.announced.insert(task.task, now);
         }
         out.flush()?;
         Ok(())
@@ -204,7 +230,7 @@ impl<'a> Session<'a> {
         self.announced = tasks
             .into_iter()
             .map(|task| {
-                let announced = Announced { health: task.verdict.health, line: self.line(&task, "") };
+                let announced = Announced::of(&task);
                 (task.task, announced)
             })
             .collect();
@@ -248,6 +274,7 @@ impl<'a> Session<'a> {
     }
 
     fn finish(&mut self, reason: &'static str) -> anyhow::Result<()> {
+        self.ingest.save()?;
         let numbers = self.ingest.writer().last_numbers();
         let body = Body::MonitorStopped {
             pid: Some(u64::from(std::process::id())),

@@ -63,7 +63,7 @@ pub struct Status {
     #[arg(value_name = "TASK")]
     pub tasks: Vec<String>,
     /// The state at this instant: the fold of the events up to it.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub at: Option<String>,
     /// The form of the output.
     #[arg(short, long, value_enum, default_value_t = StatusOutput::Table)]
@@ -108,10 +108,10 @@ pub struct Tail {
     #[arg(short = 'n', long = "tail", value_name = "N", value_parser = count)]
     pub count: Option<usize>,
     /// Only events from this time on.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub since: Option<String>,
     /// Only events before this time.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub until: Option<String>,
     /// Only this task (id or prefix); may be repeated.
     #[arg(long, value_name = "TASK")]
@@ -136,7 +136,7 @@ pub struct Show {
     /// The task: its id or a prefix that fits no other.
     pub task: String,
     /// The state at this instant.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub at: Option<String>,
     /// The form of the output.
     #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
@@ -157,13 +157,13 @@ pub enum TextOutput {
 #[command(after_help = "Examples:
   agentlog explain bg_1a2b                  why this task is in its state
   agentlog explain bg_1a2b --at 14:05       why it was at that time
-  agentlog explain metric tool_success      what a number means")]
+  agentlog explain metric tool_success_rate   what a number means")]
 pub struct Explain {
     /// The task (id or prefix), or the word `metric` followed by a name.
     #[arg(value_name = "TASK", num_args = 1..=2, required = true)]
     pub subject: Vec<String>,
     /// The state at this instant.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub at: Option<String>,
     /// Print the lines of the source files as well.
     #[arg(long)]
@@ -248,7 +248,7 @@ pub struct Emit {
     #[arg(long, env = "AGENTLOG_AGENT")]
     pub agent: Option<String>,
     /// When it happened; now by default.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub ts: Option<String>,
 }
 

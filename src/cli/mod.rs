@@ -57,7 +57,7 @@ pub struct Global {
     #[arg(long, value_enum, default_value_t = ColorWhen::Auto, global = true, env = "AGENTLOG_COLOR")]
     pub color: ColorWhen,
     /// Plain ASCII symbols.
-    #[arg(long, global = true, env = "AGENTLOG_ASCII")]
+    #[arg(long, global = true, env = "AGENTLOG_ASCII", value_parser = clap::builder::FalseyValueParser::new())]
     pub ascii: bool,
     /// Time zone of times and weeks: `local`, `utc` or a name such as Europe/Berlin.
     #[arg(long, value_name = "ZONE", default_value = "local", global = true, env = "AGENTLOG_TZ")]

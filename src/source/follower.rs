@@ -37,6 +37,8 @@ use std::path::{Path, PathBuf};
 pub enum Recognition {
     /// A line of the format, whether events came of it or not.
     Known,
+    /// The same, but bytes that are no text had to be replaced first.
+    Mended,
     /// Well-formed, but nothing the adapter knows.
     Unknown,
     /// Not even well-formed.
@@ -63,6 +65,8 @@ pub struct Follower<A: Adapter> {
     context: A::Context,
     /// A finished file is read as a whole: what it lacks is reported.
     finished: bool,
+    /// The path is part of the identity, because another file holds other work under the same names.
+    qualified: bool,
     file: String,
     generation: u64,
     offset: u64,
@@ -125,6 +129,7 @@ impl<A: Adapter> Follower<A> {
             path,
             context,
             finished,
+            qualified: false,
             file,
             generation: 0,
             offset: 0,
@@ -157,6 +162,7 @@ impl<A: Adapter> Follower<A> {
         }
         let Ok(saved) = Saved::<A>::deserialize(&position.state) else { return false };
         self.identity = identity;
+        self.qualified = head.qualified;
         self.file.clone_from(&position.file);
         self.generation = saved.generation;
         self.offset = position.offset_bytes;
@@ -174,7 +180,7 @@ impl<A: Adapter> Follower<A> {
     pub fn position(&self) -> Option<Position> {
         let saved = Saved {
             generation: self.generation,
-            qualified: self.is_qualified(),
+            qualified: self.qualified,
             opening: self.opening.clone(),
             lines: self.lines.clone(),
             adapter: &self.adapter,
@@ -188,13 +194,6 @@ impl<A: Adapter> Follower<A> {
             identity: self.place,
             state,
         })
-    }
-
-    fn is_qualified(&self) -> bool {
-        self.identity
-            .parts
-            .last()
-            .is_some_and(|part| Path::new(part) == self.path && self.identity.parts.len() > 1)
     }
 
     fn poll(
@@ -270,6 +269,7 @@ impl<A: Adapter> Follower<A> {
         if let Some(other) = elsewhere {
             if !share_beginning(other, &self.path) {
                 self.identity.parts.push(self.path.to_string_lossy().into_owned());
+                self.qualified = true;
                 self.start_over(0);
             }
         } else if known.at.is_some_and(|at| at >= size) {
@@ -383,6 +383,10 @@ impl<A: Adapter> Follower<A> {
         };
         match self.adapter.line(&self.context, bytes, &mut sink) {
             Recognition::Known => self.lines.known(),
+            Recognition::Mended => {
+                self.lines.damaged(at, length);
+                self.lines.known();
+            }
             Recognition::Unknown => self.lines.unknown(length),
             Recognition::Garbage => self.lines.damaged(at, length),
         }
@@ -417,7 +421,10 @@ impl<A: Adapter> Follower<A> {
         if self.lines.damaged_count > self.reported.damaged_count && !(strange && self.finished) {
             self.reported.damaged_count = self.lines.damaged_count;
             let (count, at) = (self.lines.damaged_count, self.lines.damaged_at.unwrap_or_default());
-            problems.push(self.problem(format!("{count} damaged lines skipped, the first at byte {at}")));
+            problems.push(self.problem(format!(
+                "{count} damaged {}, the first at byte {at}; what could be read of it was",
+                if count == 1 { "line" } else { "lines" }
+            )));
         }
         if !self.finished {
             return;

@@ -67,7 +67,7 @@ pub trait Emit {
     /// Files other than `file` that begin with the same native record: the parents of a fork, the copies.
     fn with_first_record(&self, first_record: &str, file: &str) -> Vec<KnownFile>;
 
-    /// From now on, drops events of `file` whose ids already stand in the log with the provenance `other`.
+    /// The two files begin alike: from now on, an event of one whose id stands in the log from either is dropped.
     fn exclude(&mut self, file: &str, other: &str);
 
     /// The last `key` that `stream` holds for a file that is not append-only.

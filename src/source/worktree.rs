@@ -21,6 +21,8 @@ use std::time::UNIX_EPOCH;
 
 const NAME: &str = "worktree";
 const FILE_NAME: &str = "status.json";
+/// Where worktree managers put their worktrees, in the project.
+const FOLDER: &str = ".worktrees";
 const DOCUMENT_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The monitor of `status.json` files.
@@ -43,7 +45,7 @@ impl Worktree {
         Self::default()
     }
 
-    fn read(&mut self, path: &Path, out: &mut dyn Emit) -> Result<(), Problem> {
+    fn read(&mut self, path: &Path, now: Timestamp, out: &mut dyn Emit) -> Result<(), Problem> {
         let problem = |message: String| Problem { path: path.to_path_buf(), message };
         let metadata = std::fs::metadata(path).map_err(|error| problem(error.to_string()))?;
         let watched = self.documents.entry(path.to_path_buf()).or_default();
@@ -71,21 +73,25 @@ impl Worktree {
             Ok(document) => {
                 watched.stamp = Some(stamp);
                 watched.complained = None;
-                self.emit(path, &document, out);
+                self.emit(path, &document, now, out);
                 Ok(())
             }
         }
     }
 
     /// Emits everything that follows from the document as it stands; what the log holds already is dropped there.
-    fn emit(&self, path: &Path, document: &Document, out: &mut dyn Emit) {
+    fn emit(&self, path: &Path, document: &Document, now: Timestamp, out: &mut dyn Emit) {
         let directory = path.parent().unwrap_or(path);
         let name = directory
             .file_name()
             .map_or_else(|| "worktree".to_owned(), |name| name.to_string_lossy().into_owned());
         let file = file_id(&[NAME, &self.host, &path.to_string_lossy()]);
         let attempt = attempt(document.phase, &file, out);
-        let record = Record { file: &file, task: &format!("worktree-{name}"), ts: document.updated_at };
+        // Folders of one name in different places are different work.
+        let is_usual = directory.parent().and_then(Path::file_name).is_some_and(|folder| folder == FOLDER);
+        let mark = file.get(..6).filter(|_| !is_usual).map_or_else(String::new, |mark| format!("-{mark}"));
+        let record =
+            Record { file: &file, task: &format!("worktree-{name}{mark}"), ts: document.updated_at, now };
         let opened = Body::SourceOpened {
             file: Cow::Borrowed(&file),
             path: Some(path.to_string_lossy()),
@@ -157,15 +163,19 @@ impl Source for Worktree {
             }
             let mut directories = vec![root.clone()];
             directories.extend(git_worktrees(&root));
-            let folder = root.join(".worktrees");
-            if let Ok(entries) = std::fs::read_dir(&folder) {
-                found.roots.push(folder);
-                directories.extend(entries.flatten().map(|entry| entry.path()));
+            // Paths that were named may be a project, the folder of its worktrees, or one of these.
+            let named = matches!(env.scope, Scope::Paths(_)).then(|| root.clone());
+            for folder in named.into_iter().chain([root.join(FOLDER)]) {
+                if let Ok(entries) = std::fs::read_dir(&folder) {
+                    found.roots.push(folder);
+                    directories.extend(entries.flatten().map(|entry| entry.path()));
+                }
             }
             for directory in directories {
                 let path = directory.join(FILE_NAME);
                 // The project's own root may hold a status.json of anything: only worktrees are taken.
-                if path.is_file() && (directory != root || is_linked_worktree(&directory)) {
+                let is_named = matches!(env.scope, Scope::Paths(_));
+                if path.is_file() && (directory != root || is_named || is_linked_worktree(&directory)) {
                     found.roots.push(directory);
                     found.inputs.push(path);
                 }
@@ -182,9 +192,9 @@ impl Source for Worktree {
         found
     }
 
-    fn poll(&mut self, _now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>) {
+    fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>) {
         let paths: Vec<PathBuf> = self.documents.keys().cloned().collect();
-        let problems = paths.iter().filter_map(|path| self.read(path, out).err()).collect();
+        let problems = paths.iter().filter_map(|path| self.read(path, now, out).err()).collect();
         (Next::Idle, problems)
     }
 
@@ -260,6 +270,7 @@ struct Record<'a> {
     file: &'a str,
     task: &'a str,
     ts: Timestamp,
+    now: Timestamp,
 }
 
 impl Record<'_> {
@@ -292,7 +303,7 @@ impl Record<'_> {
             v: crate::event::envelope::VERSION,
             id,
             ts: self.ts,
-            observed_at: None,
+            observed_at: (self.now.millis_since(self.ts).abs() > 1000).then_some(self.now),
             task,
             agent: Some(Cow::Borrowed(NAME)),
             source: Some(Cow::Borrowed(NAME)),

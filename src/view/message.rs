@@ -46,7 +46,8 @@ pub fn message_naming(task: &TaskStatus, tool: &str, now: Timestamp) -> String {
 pub fn line(task: &TaskStatus, hour_minute: &str, ids: &ShortIds, now: Timestamp, style: &Style) -> String {
     // The verdict must stay in sight, however long somebody's prompt is.
     let name = sanitize(first_line(name(task)));
-    let name = style.cut(&name, NAME_WIDTH_MAX);
+    let room = style.width.map_or(NAME_WIDTH_MAX, |width| NAME_WIDTH_MAX.min(width / 4));
+    let name = style.cut(&name, room);
     let badge = style.badge(task.verdict.health);
     let what = match (task.verdict.health, task.verdict.reason) {
         (Health::Healthy, _) | (Health::Completed, None) => format!("{} | {badge}", work_done(task)),

@@ -116,7 +116,7 @@ pub fn hints(tasks: &[TaskStatus], now: Timestamp, style: &Style) -> Vec<String>
                 ids.shorten(&task.task),
                 health_in_sentence(task)
             );
-            style.paint(Paint::Dim, &style.cut_line(&hint))
+            style.cut_line(&hint).into_owned()
         })
         .collect()
 }

@@ -6,7 +6,7 @@ use crate::event::field::Text;
 use crate::event::scan::{Entry, RawKind};
 use crate::source::claude_code::said::between;
 use crate::source::claude_code::scribe::Scribe;
-use crate::source::claude_code::text::{beginning, cap, count, first_line, member, members, word};
+use crate::source::claude_code::text::{beginning, captured, count, first_line, member, members, word};
 use serde::{Deserialize, Serialize};
 
 /// Ended work is remembered, so that its end is told once; the oldest is forgotten first.
@@ -59,8 +59,7 @@ impl Background {
         let Some(id) = text(["agentId", "agent_id"]).filter(|id| !id.is_empty()) else { return };
         let kind = kind.or_else(|| text(["agentType", "subagent_type"]));
         let agent = kind.map_or_else(|| "claude-code-subagent".to_owned(), |kind| kind.to_lowercase());
-        let title = title
-            .or_else(|| text(["description", "prompt"]).as_deref().and_then(first_line).map(str::to_owned));
+        let title = title.or_else(|| text(["description", "prompt"]).as_deref().and_then(captured));
         let launch = Launch {
             task: format!("agent-{id}"),
             id: id.clone(),
@@ -146,7 +145,7 @@ impl Background {
             let end = code.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(code.len());
             code.get(..end)?.parse().ok()
         });
-        let reason = first_line(reason).map(cap);
+        let reason = first_line(reason);
         self.end(&id, outcome, &End { reason, exit_code, duration_ms: None }, out);
     }
 

@@ -5,6 +5,7 @@ use crate::base::clock::Timestamp;
 use crate::base::fs;
 use crate::event::scan::{Raw, RawKind};
 use crate::source::claude_code::SOURCE;
+use crate::source::claude_code::record::records;
 use crate::source::claude_code::text::{beginning, member, members, word};
 use crate::source::claude_code::transcript::Context;
 use crate::source::follower::Identity;
@@ -15,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 /// How much of a file is looked at for its session and its working directory.
 const HEAD_BYTES: u64 = 64 * 1024;
+/// How much of a file is looked into at the most.
+const HEAD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// How deep transcripts lie below a project's folder (`<session>/subagents/workflows/<run>/agent-x.jsonl`).
 const DEPTH_MAX: usize = 5;
 /// How deep a folder given by hand is searched.
@@ -75,14 +78,14 @@ pub(super) fn given(paths: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<PathB
         };
         let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
         if !metadata.is_dir() {
-            found.push(path);
+            // Another source's file: nothing to complain about here.
+            if path.file_name().is_none_or(|name| name != "status.json") {
+                found.push(path);
+            }
             continue;
         }
-        let before = found.len();
         if let Err(error) = search(&path, GIVEN_DEPTH_MAX, &mut found, problems) {
             problems.push(problem(format!("cannot be listed: {error}")));
-        } else if found.len() == before {
-            problems.push(problem("holds no transcripts (*.jsonl)".to_owned()));
         }
     }
     found.sort();
@@ -100,7 +103,8 @@ fn search(
         let entry = entry?;
         let path = entry.path();
         let kind = entry.file_type()?;
-        if kind.is_dir() && depth > 0 {
+        // Our own log is JSONL too.
+        if kind.is_dir() && depth > 0 && path.file_name().is_none_or(|name| name != ".agents") {
             match search(&path, depth - 1, found, problems) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     problems.push(Problem { path, message: format!("cannot be listed: {error}") });
@@ -128,9 +132,7 @@ pub(super) fn is_old(metadata: &Metadata, since: Option<Timestamp>) -> bool {
 /// # Errors
 /// The file cannot be opened or read.
 pub(super) fn look(path: &Path, env: &Env) -> io::Result<Look> {
-    let head = head(path)?;
-    let is_whole = u64::try_from(head.len()).unwrap_or(0) < HEAD_BYTES;
-    let cwd = value(&head, b"\"cwd\":\"");
+    let (head, is_whole, cwd) = head_with_cwd(path)?;
     if let Scope::Project(_) = env.scope {
         match &cwd {
             None if is_whole => return Ok(Look::Unripe),
@@ -178,7 +180,7 @@ struct Note {
 }
 
 fn note(path: &Path) -> Note {
-    let Ok(bytes) = head(&path.with_extension("meta.json")) else { return Note::default() };
+    let Ok(bytes) = head(&path.with_extension("meta.json"), HEAD_BYTES) else { return Note::default() };
     let Ok(text) = String::from_utf8(bytes) else { return Note::default() };
     let entries = members(Raw { text: &text, kind: RawKind::Object });
     let find = |name| member(&entries, name).and_then(word).map(str::to_owned);
@@ -194,9 +196,36 @@ fn folder_session(path: &Path) -> Option<String> {
     names.take(DEPTH_MAX).find(|name| uuid::Uuid::try_parse(name).is_ok()).map(str::to_owned)
 }
 
-fn head(path: &Path) -> io::Result<Vec<u8>> {
+/// The beginning of a file, as much of it as it takes to find the directory of the work, whether that is all of the file,
+/// and the directory. (A first prompt with an image in it makes a first line of megabytes.)
+fn head_with_cwd(path: &Path) -> io::Result<(Vec<u8>, bool, Option<String>)> {
+    let mut bytes = HEAD_BYTES;
+    loop {
+        let head = head(path, bytes)?;
+        let is_whole = u64::try_from(head.len()).unwrap_or(0) < bytes;
+        let cwd = cwd_of_lines(&head);
+        if cwd.is_some() || is_whole || bytes >= HEAD_BYTES_MAX {
+            return Ok((head, is_whole, cwd));
+        }
+        bytes *= 16;
+    }
+}
+
+/// The directory that the first record with one names.
+fn cwd_of_lines(head: &[u8]) -> Option<String> {
+    let whole = head.get(..memchr::memrchr(b'\n', head)?)?;
+    whole.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut cwd = None;
+        records(std::str::from_utf8(line).ok()?, |record| {
+            cwd = cwd.take().or_else(|| record.cwd.map(beginning)).filter(|cwd| !cwd.is_empty());
+        });
+        cwd
+    })
+}
+
+fn head(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    fs::open_read_regular(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
+    fs::open_read_regular(path)?.take(bytes).read_to_end(&mut head)?;
     Ok(head)
 }
 

@@ -6,7 +6,7 @@
 use crate::event::error::{ErrorDetail, categorise};
 use crate::event::field::Text;
 use crate::event::scan::Raw;
-use crate::source::claude_code::text::{beginning, cap, count, first_line, member, members, word};
+use crate::source::claude_code::text::{beginning, count, first_line, member, members, word};
 
 const REJECTIONS: [&str; 8] = [
     "The user doesn't want to proceed with this tool use",
@@ -45,11 +45,6 @@ pub(super) fn of_result(text: &str) -> ErrorDetail<'static> {
     let inner = trimmed.strip_prefix("Error: ").unwrap_or(trimmed);
     let kind = if is_environment(inner) { "environment" } else { "tool_error" };
     detail(kind, trimmed, None)
-}
-
-/// A call that the user stopped while it ran.
-pub(super) fn interrupted() -> ErrorDetail<'static> {
-    detail("interrupted", "interrupted by the user", None)
 }
 
 /// Whether a text is the program's note that the user pressed Escape.
@@ -110,7 +105,7 @@ fn exit_message(text: &str) -> String {
     let mut lines = text.lines().map(str::trim).filter(|line| line.chars().any(char::is_alphanumeric));
     let status = lines.next().unwrap_or_default();
     let said = lines.next().map_or_else(|| status.to_owned(), |line| format!("{status}: {line}"));
-    cap(&said).to_owned()
+    said
 }
 
 fn is_environment(text: &str) -> bool {

@@ -1,7 +1,7 @@
 //! What a text in the user's name really is: much of it was written by the program.
 
 use crate::source::claude_code::failure::is_interruption;
-use crate::source::claude_code::text::first_line;
+use crate::source::claude_code::text::{captured, first_line};
 
 /// What a text in the user's name really is.
 pub(super) enum Said<'t> {
@@ -47,7 +47,7 @@ pub(super) fn what_is(text: &str) -> Said<'_> {
             |tag: &str| between(text, &format!("<{tag}>"), &format!("</{tag}>")).unwrap_or_default().trim();
         let name =
             format!("/{} {}", between("command-name").trim_start_matches('/'), between("command-args"));
-        Said::Command(first_line(&name).unwrap_or_default().to_owned())
+        Said::Command(captured(&name).unwrap_or_default())
     } else if text.starts_with("Operation stopped by hook") {
         Said::Stopped
     } else if NOT_SAID.iter().any(|beginning| text.starts_with(beginning)) {

@@ -1,9 +1,8 @@
 //! Pieces of JSON strings as text: beginnings, first lines, sizes. Long contents are never decoded as a whole.
 
+use crate::event::redact;
 use crate::event::scan::{self, Raw, RawKind};
 
-/// The most characters of any text that may go into an event.
-pub(super) const CHARACTERS_MAX: usize = 300;
 /// How many bytes of a string are looked at for its beginning.
 const BEGINNING_BYTES: usize = 4096;
 
@@ -24,14 +23,15 @@ pub(super) const fn word(raw: Raw<'_>) -> Option<&str> {
     }
 }
 
-/// The first line that says something, without surrounding space, at most 300 characters.
+/// The first line that says something, without surrounding space. It is neither cut nor redacted: a secret that a cut runs
+/// through would not be known as one any more, so both are done together, by [`captured`] or when the event is written.
 pub(super) fn first_line(text: &str) -> Option<&str> {
-    text.lines().map(str::trim).find(|line| !line.is_empty()).map(cap)
+    text.lines().map(str::trim).find(|line| !line.is_empty())
 }
 
-/// At most 300 characters of `text`.
-pub(super) fn cap(text: &str) -> &str {
-    text.char_indices().nth(CHARACTERS_MAX).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+/// The first line as it may be kept: for what an adapter remembers, which is written to disk too.
+pub(super) fn captured(text: &str) -> Option<String> {
+    first_line(text).map(|line| redact::excerpt(line).into_owned())
 }
 
 /// How many bytes a JSON string has once its escapes are resolved.
@@ -179,7 +179,9 @@ mod tests {
     #[test]
     fn the_first_line_says_something_and_is_short() {
         assert_eq!(first_line(" \n\t hello \nworld"), Some("hello"));
-        assert_eq!(first_line(&"é".repeat(400)).map(|line| line.chars().count()), Some(300));
+        assert_eq!(captured(&"é".repeat(400)).map(|line| line.chars().count()), Some(300));
+        let across_the_cut = format!("{} ghp_abcdefghijklmnopqrstuvwxyz0123456789", "y".repeat(280));
+        assert!(captured(&across_the_cut).is_some_and(|line| !line.contains("ghp_")));
         assert_eq!(first_line("\n"), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The to-do list an agent keeps, and the progress that is to be read from it.
 
 use crate::event::scan::{Raw, RawKind};
-use crate::source::claude_code::text::{beginning, cap, elements, first_line, member, members, word};
+use crate::source::claude_code::text::{beginning, captured, elements, member, members, word};
 use serde::{Deserialize, Serialize};
 
 /// How far an agent is, by its own list.
@@ -133,8 +133,5 @@ fn name(raw: Raw<'_>) -> String {
 }
 
 fn line_of(entries: &[crate::event::scan::Entry<'_>], names: &[&str]) -> Option<String> {
-    names
-        .iter()
-        .filter_map(|name| member(entries, name))
-        .find_map(|raw| first_line(&beginning(raw)).map(|line| cap(line).to_owned()))
+    names.iter().filter_map(|name| member(entries, name)).find_map(|raw| captured(&beginning(raw)))
 }

@@ -9,7 +9,7 @@ use crate::source::claude_code::failure;
 use crate::source::claude_code::recent::Recent;
 use crate::source::claude_code::record::Record;
 use crate::source::claude_code::scribe::Scribe;
-use crate::source::claude_code::text::{beginning, elements, first_line, member, members, word};
+use crate::source::claude_code::text::{beginning, captured, elements, member, members, word};
 use crate::source::claude_code::todo::Change;
 use crate::source::claude_code::transcript::{Context, Transcript};
 use serde::{Deserialize, Serialize};
@@ -110,7 +110,8 @@ impl Transcript {
         let error = if is_true(member(block, "is_error")) {
             Some(failure::of_result(&answer.map(content_text).unwrap_or_default()))
         } else {
-            is_true(member(&details, "interrupted")).then(failure::interrupted)
+            // A command that was interrupted but not marked as an error gave what it had: the source calls that a result.
+            None
         };
         let failed = error.is_some();
         let result_hash = answer.map(|answer| keyed_hash(context, &[answer.text]));
@@ -235,14 +236,13 @@ fn purpose_of(tool: &str, input: Raw<'_>) -> Purpose {
     match tool {
         "Task" | "Agent" => {
             let input = members(input);
-            let line =
-                |name| member(&input, name).and_then(|raw| first_line(&beginning(raw)).map(str::to_owned));
+            let line = |name| member(&input, name).and_then(|raw| captured(&beginning(raw)));
             Purpose::Agent { title: line("description"), kind: line("subagent_type") }
         }
         "Bash" | "PowerShell" | "Monitor" => {
             let input = members(input);
             let title = member(&input, "description").map(beginning);
-            Purpose::Shell { title: title.as_deref().and_then(first_line).map(str::to_owned) }
+            Purpose::Shell { title: title.as_deref().and_then(captured) }
         }
         "TaskCreate" => Purpose::TaskCreate(Change::of_input(input)),
         "TaskUpdate" => Purpose::TaskUpdate(Change::of_input(input)),

@@ -21,6 +21,7 @@ use crate::source::claude_code::tool::Calls;
 use crate::source::claude_code::usage::Usages;
 use crate::source::follower::{Adapter, Recognition, Sink};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Between two signs of activity that say nothing else lie at least so many milliseconds of the transcript's own time.
 const ACTIVITY_EVERY_MS: i64 = 30_000;
@@ -93,7 +94,11 @@ impl Adapter for Transcript {
     const FORMAT: &'static str = "Claude Code transcript";
 
     fn line(&mut self, context: &Context, bytes: &[u8], out: &mut Sink<'_>) -> Recognition {
-        let Ok(line) = simdutf8::basic::from_utf8(bytes) else { return Recognition::Garbage };
+        let lossy = match simdutf8::basic::from_utf8(bytes) {
+            Ok(line) => Cow::Borrowed(line),
+            Err(_) => String::from_utf8_lossy(bytes),
+        };
+        let (line, mended) = (lossy.as_ref(), matches!(lossy, Cow::Owned(_)));
         let task = context.task();
         let (mut known, mut ordinal) = (false, 0);
         let whole = records(line, |record| {
@@ -104,9 +109,10 @@ impl Adapter for Transcript {
             ordinal += 1;
         });
         match (whole, known) {
+            (_, true) if mended => Recognition::Mended,
             (_, true) => Recognition::Known,
-            (true, false) => Recognition::Unknown,
-            (false, false) => Recognition::Garbage,
+            (true, false) if !mended => Recognition::Unknown,
+            (_, false) => Recognition::Garbage,
         }
     }
 }
@@ -121,7 +127,10 @@ impl Transcript {
         out: &mut Sink<'_>,
     ) {
         if let Some(uuid) = record.uuid {
-            out.record(uuid);
+            // A fork may begin with lines of its own (a hook, an attachment); the conversation is what it shares.
+            if matches!(record.kind, "user" | "assistant") {
+                out.record(uuid);
+            }
             if !self.records.is_new(uuid) {
                 return;
             }

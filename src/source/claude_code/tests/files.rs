@@ -20,10 +20,8 @@ fn what_cannot_be_read_is_said_with_its_place() {
     };
     let good = prompt(0, "x").to_string();
     let length = good.len() + 1;
-    std::fs::create_dir(folder.path().join("empty")).unwrap();
     for (path, expected) in [
         (folder.path().join("missing.jsonl"), "there is no such file or folder".to_owned()),
-        (folder.path().join("empty"), "holds no transcripts (*.jsonl)".to_owned()),
         (file("e.jsonl", ""), "is empty".to_owned()),
         (
             file("other.jsonl", "{\"type\":\"session_meta\"}\n"),
@@ -35,7 +33,7 @@ fn what_cannot_be_read_is_said_with_its_place() {
         ),
         (
             file("bad.jsonl", &format!("{good}\nx\n{{\"type\":\n")),
-            format!("2 damaged lines skipped, the first at byte {length}"),
+            format!("2 damaged lines, the first at byte {length}; what could be read of it was"),
         ),
         (
             file("torn.jsonl", &format!("{good}\n{{\"type\":")),
@@ -47,12 +45,13 @@ fn what_cannot_be_read_is_said_with_its_place() {
 }
 
 #[test]
-fn invalid_utf_8_costs_its_line() {
+fn bytes_that_are_no_text_cost_themselves_and_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.jsonl");
     let mut bytes = text(&[prompt(0, "x")]).into_bytes();
     bytes.extend(b"{\"type\":\"user\",\"x\":\"\xff\"}\n");
-    bytes.extend(text(&[prompt(1, "y")]).into_bytes());
+    let second = text(&[prompt(1, "why?")]).replace('?', "\u{1}");
+    bytes.extend(second.bytes().map(|byte| if byte == 1 { 0xff } else { byte }));
     std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), &bytes).unwrap();
     let mut log = Log::default();
     assert_eq!(import(&[&path], &mut log).len(), 1);

@@ -86,10 +86,10 @@ pub fn run(context: &Context, arguments: &Tail) -> anyhow::Result<Exit> {
     match follower {
         Some(follower) => follow(context, arguments.raw, &filter, follower),
         None if shown.is_empty() => {
-            let is_empty = segment::streams(logs)?.is_empty();
-            let said = match is_empty {
-                true => empty::no_events(&logs.display().to_string(), &context.style),
-                false => format!("no event in {} matches", logs.display()),
+            let said = if segment::streams(logs)?.is_empty() {
+                empty::no_events(&logs.display().to_string(), &context.style)
+            } else {
+                format!("no event in {} matches", logs.display())
             };
             context.note(said.trim_end());
             Ok(Exit::NothingMatched)

@@ -155,9 +155,12 @@ pub(crate) fn find_header(file: &Arc<File>) -> io::Result<Option<String>> {
     if let Some(seg) = first.and_then(|line| header_seg(line.strip_suffix(b"\n")?)) {
         return Ok(Some(seg));
     }
+    let header_type = memchr::memmem::Finder::new(HEADER_TYPE);
     let mut lines = LineReader::new(Window::new(Arc::clone(file), 0..u64::MAX), 0, LINE_BYTES_MAX);
     while let Some(piece) = lines.next()? {
         if let Piece::Line { bytes, .. } = piece
+            && bytes.len() <= HEADER_BYTES_MAX
+            && header_type.find(bytes).is_some()
             && let Some(seg) = header_seg(bytes)
         {
             return Ok(Some(seg));

@@ -104,8 +104,7 @@ fn exit_code(text: &str) -> Option<i64> {
 fn exit_message(text: &str) -> String {
     let mut lines = text.lines().map(str::trim).filter(|line| line.chars().any(char::is_alphanumeric));
     let status = lines.next().unwrap_or_default();
-    let said = lines.next().map_or_else(|| status.to_owned(), |line| format!("{status}: {line}"));
-    said
+    lines.next().map_or_else(|| status.to_owned(), |line| format!("{status}: {line}"))
 }
 
 fn is_environment(text: &str) -> bool {

@@ -144,7 +144,7 @@ pub trait Source: Send {
     /// Looks around for inputs. Cheap enough to be called every few seconds.
     fn discover(&mut self, env: &Env) -> Discovery;
 
-    /// Reads what has come since the last poll, at most about one megabyte, and emits it.
+    /// Reads what has come since the last poll, at most about four megabytes, and emits it.
     fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>);
 
     /// How far each file was read, for the cache. Called only after what was emitted is in the log.

@@ -3,7 +3,7 @@
 use crate::support::sandbox::Sandbox;
 use std::fmt::Write as _;
 
-const CALLS: usize = 1500;
+const CALLS: usize = 4000;
 
 /// A transcript of [`CALLS`] calls; the uuids are the same in every session, as a fork repeats them.
 fn transcript(session: &str, own: &str) -> String {
@@ -48,7 +48,7 @@ fn a_session_and_its_fork_read_in_turns_are_recorded_once() {
         .with_file(&format!("home/t/{parent}.jsonl"), &transcript(parent, "aaaaaaaa"))
         .with_file(&format!("home/t/{fork}.jsonl"), &transcript(fork, "bbbbbbbb"));
     let folder = sandbox.home().join("t");
-    assert!(std::fs::metadata(folder.join(format!("{fork}.jsonl"))).unwrap().len() > 2_000_000);
+    assert!(std::fs::metadata(folder.join(format!("{fork}.jsonl"))).unwrap().len() > 5_000_000);
     for _ in 0..2 {
         let import = sandbox.run(&["import", folder.to_str().unwrap()]);
         assert_eq!(import.status, Some(0), "{}", import.stderr);

@@ -6,7 +6,7 @@ use crate::source::{Emit, Next, Position, Problem};
 use std::path::PathBuf;
 
 /// How many bytes one poll of a [`Pool`] reads, at least one line.
-const POLL_BYTES: u64 = 1024 * 1024;
+const POLL_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Many files, read in turn with a bound per poll. A file is open only while it is read.
 #[derive(Debug)]

@@ -22,17 +22,33 @@ use std::sync::LazyLock;
 /// shortened before it.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 
+/// So often the rules are applied to a text in which they find something.
+const PASSES_MAX: usize = 8;
+
 /// The text with every secret replaced by `[redacted:<rule>]`; borrowed where there is none. Applying it again changes
 /// nothing.
 #[must_use]
 pub fn redact(text: &str) -> Cow<'_, str> {
+    let Some(mut redacted) = redacted_once(text) else { return Cow::Borrowed(text) };
+    // What was replaced may have hidden the name of the next secret: again, until nothing changes.
+    for _ in 1..PASSES_MAX {
+        match redacted_once(&redacted) {
+            Some(changed) if changed != redacted => redacted = changed,
+            _ => break,
+        }
+    }
+    Cow::Owned(redacted)
+}
+
+/// The text after every rule was applied in turn; `None` if none changed it.
+fn redacted_once(text: &str) -> Option<String> {
     let triggered = triggered(text);
-    let mut redacted = Cow::Borrowed(text);
+    let mut redacted: Option<String> = None;
     for (idx, rule) in RULES.iter().enumerate() {
         if triggered & (1 << idx) != 0
-            && let Some(changed) = apply(rule, &redacted)
+            && let Some(changed) = apply(rule, redacted.as_deref().unwrap_or(text))
         {
-            redacted = Cow::Owned(changed);
+            redacted = Some(changed);
         }
     }
     redacted

@@ -521,7 +521,12 @@ proptest! {
                     let storage = Box::new(faults.clone());
                     appender = Appender::with_storage(&stage.logs(), "s", options, storage).unwrap();
                 }
-                Step::Torn(length) => stage.scribble(&b"{\"torn\":\"........\"}".repeat(20)[..length]),
+                Step::Torn(length) => {
+                    // The writer that was killed here had begun as every writer does: by ending the line before.
+                    let unfinished = std::fs::read(stage.path()).is_ok_and(|bytes| bytes.last().is_some_and(|byte| *byte != b'\n'));
+                    let torn = b"{\"torn\":\"........\"}".repeat(20);
+                    stage.scribble(&[if unfinished { &b"\n"[..] } else { b"" }, &torn[..length]].concat());
+                }
                 Step::Foreign => {
                     stage.scribble(b"\n{\"type\":\"note.logged\"}\n");
                     foreign += 1;

@@ -4,9 +4,8 @@
 //! the partial results are merged in order. This is right because every fold here is a monoid per stream:
 //! fold(a ++ b) = merge(fold(a), fold(b)), which property tests of each fold assert.
 
-use crate::app::log::{Counts, Location, Place, decoder_at};
-use crate::base::lines::Piece;
-use crate::event::codec::{Decoded, Decoder};
+use crate::app::log::{Counts, Location, Place, decode_lines, decoder_at};
+use crate::event::codec::Decoded;
 use crate::event::envelope::Stream;
 use crate::journal::read::SegmentReader;
 use crate::journal::segment;
@@ -135,32 +134,10 @@ fn fold_parts<F: Fold>(parts: Vec<Part>, mut fold: F) -> io::Result<Folded<F>> {
     for mut part in parts {
         let (stream, seg) = (part.stream, part.seg.as_str());
         let mut decoder = decoder_at(&part.reader, seg)?;
-        while let Some(piece) = part.reader.next()? {
-            take(stream, seg, &mut decoder, piece, &mut fold, &mut counts);
-        }
+        decode_lines(&mut part.reader, &mut decoder, stream, seg, &mut counts, |location, decoded, _| {
+            fold.take(location, decoded);
+        })?;
         places.insert(stream, Place { seg: part.seg, offset: part.reader.offset() });
     }
     Ok(Folded { fold, counts, places })
-}
-
-fn take<F: Fold>(
-    stream: Stream,
-    seg: &str,
-    decoder: &mut Decoder,
-    piece: Piece<'_>,
-    fold: &mut F,
-    counts: &mut Counts,
-) {
-    match piece {
-        Piece::Line { offset, bytes } if !bytes.trim_ascii().is_empty() => {
-            let location = Location { stream, seg, offset };
-            let decoded = decoder.decode(bytes, offset);
-            counts.add(&decoded, &location);
-            fold.take(&location, &decoded);
-        }
-        Piece::TooLong { offset, length } => {
-            counts.damage(&Location { stream, seg, offset }, &format!("line of {length} bytes is too long"));
-        }
-        Piece::Line { .. } | Piece::Torn { .. } => {}
-    }
 }

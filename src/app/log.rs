@@ -171,24 +171,42 @@ impl Reader {
             Some(decoder) => decoder,
             None => decoder.insert(decoder_at(&reader, &segment.seg)?),
         };
-        while let Some(piece) = reader.next()? {
-            let at = |offset| Location { stream, seg: &segment.seg, offset };
-            match piece {
-                Piece::Line { bytes, .. } if bytes.trim_ascii().is_empty() => {}
-                Piece::Line { bytes, offset } => {
-                    let decoded = decoder.decode(bytes, offset);
-                    self.counts.add(&decoded, &at(offset));
-                    take(&at(offset), &decoded, bytes);
-                }
-                Piece::TooLong { length, offset } => {
-                    self.counts.damage(&at(offset), &format!("line of {length} bytes is too long"));
-                }
-                Piece::Torn { .. } => {}
-            }
-        }
+        decode_lines(&mut reader, decoder, stream, &segment.seg, &mut self.counts, take)?;
         place.offset = reader.offset();
         Ok(())
     }
+}
+
+/// Decodes and counts what `reader` gives, and hands on every line that is not blank. An unfinished end is not a line yet.
+///
+/// # Errors
+/// When the segment cannot be read.
+pub fn decode_lines(
+    reader: &mut SegmentReader,
+    decoder: &mut Decoder,
+    stream: Stream,
+    seg: &str,
+    counts: &mut Counts,
+    mut take: impl FnMut(&Location<'_>, &Decoded<'_>, &[u8]),
+) -> io::Result<()> {
+    while let Some(piece) = reader.next()? {
+        match piece {
+            Piece::Line { offset, bytes } if !bytes.trim_ascii().is_empty() => {
+                let location = Location { stream, seg, offset };
+                let decoded = decoder.decode(bytes, offset);
+                counts.add(&decoded, &location);
+                take(&location, &decoded, bytes);
+            }
+            Piece::TooLong { offset, length } => {
+                counts.damage(
+                    &Location { stream, seg, offset },
+                    &format!("line of {length} bytes is too long"),
+                );
+            }
+            Piece::Line { .. } | Piece::Torn { .. } => {}
+        }
+    }
+    Ok(())
 }
 
 /// A decoder for the lines from where `reader` stands: it knows the time of the line before, which a line without a time of

@@ -12,6 +12,7 @@ pub mod fold;
 pub mod import;
 pub mod ingest;
 pub mod init;
+pub mod interrupt;
 pub mod load;
 pub mod log;
 pub mod positions;

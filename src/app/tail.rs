@@ -5,7 +5,7 @@
 
 use crate::app::exit::{Exit, Failure};
 use crate::app::log::Reader;
-use crate::app::{Context, load};
+use crate::app::{Context, interrupt, load};
 use crate::base::clock::Timestamp;
 use crate::base::limits;
 use crate::cli::command::Tail;
@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const COUNT_DEFAULT: usize = 10;
@@ -189,11 +189,7 @@ fn backward_segment(
 }
 
 fn follow(context: &Context, raw: bool, filter: &Filter, mut follower: Follower) -> anyhow::Result<Exit> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
+    let stop = interrupt::flag()?;
     let mut decoders = load::Decoders::default();
     let mut shown_count = 0_u64;
     while !stop.load(Ordering::Relaxed) {

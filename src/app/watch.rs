@@ -7,7 +7,7 @@ use crate::app::exit::{self, Exit, Failure};
 use crate::app::ingest::{Ingest, first_start_horizon};
 use crate::app::load::Live;
 use crate::app::writer::Syncing;
-use crate::app::{Context, environment};
+use crate::app::{Context, environment, interrupt};
 use crate::base::lock::FileLock;
 use crate::base::{fs, limits, text};
 use crate::cli::command::Watch;
@@ -18,12 +18,10 @@ use crate::projection::status::{Progress, TaskStatus};
 use crate::source::{Env, Scope};
 use crate::view::palette::ShortIds;
 use crate::view::{message, status as view};
-use signal_hook::consts::{SIGINT, SIGTERM};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -47,11 +45,7 @@ pub fn run(context: &Context, arguments: &Watch) -> anyhow::Result<Exit> {
         .hint("it records for all; see it with `agentlog status`, or stop it first")
         .into());
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
+    let stop = interrupt::flag()?;
     let mut session = Session::start(context)?;
     if arguments.once {
         session.round()?;

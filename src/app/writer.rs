@@ -20,7 +20,6 @@ const SYNC_INTERVAL: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 pub struct Batch {
     objects: [Vec<Vec<u8>>; Stream::ALL.len()],
-    bytes: usize,
 }
 
 impl Batch {
@@ -29,16 +28,9 @@ impl Batch {
         redact::redact_event(&mut event);
         let mut object = Vec::with_capacity(384);
         codec::encode(&event, &mut object);
-        self.bytes += object.len();
         if let Some(objects) = self.objects.get_mut(event.body.stream().index()) {
             objects.push(object);
         }
-    }
-
-    /// Bytes waiting.
-    #[must_use]
-    pub const fn bytes(&self) -> usize {
-        self.bytes
     }
 
     /// The objects waiting for a stream.
@@ -98,7 +90,6 @@ impl Writer {
                 self.appender(Stream::BackgroundMonitoring)?.append(&lines, now)?;
             }
         }
-        batch.bytes = 0;
         Ok(())
     }
 

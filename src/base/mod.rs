@@ -1,6 +1,7 @@
 //! What the standard library could have had. Knows no word of agentlog.
 
 pub mod clock;
+pub mod defence;
 pub mod digits;
 pub mod frame;
 pub mod fs;

@@ -3,6 +3,7 @@
 //! What an agent or a tool wrote may hold escape sequences, bidirectional overrides and invisible characters, so nothing
 //! foreign reaches a terminal but through [`sanitize`]. This module knows no word of agentlog and writes to nothing.
 
+use crate::base::defence::Defence;
 use std::borrow::Cow;
 use std::fmt::Write;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -21,7 +22,9 @@ const SECONDS_PER_DAY: u64 = 86_400;
 /// tag characters as `\u{…}`. Text that needs nothing is borrowed.
 #[must_use]
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    let Some(first) = text.find(is_unsafe) else { return Cow::Borrowed(text) };
+    let Some(first) = text.find(is_unsafe).filter(|_| Defence::Sanitiser.is_on()) else {
+        return Cow::Borrowed(text);
+    };
     let (clean, rest) = text.split_at(first);
     let mut out = String::with_capacity(text.len() + 16);
     out.push_str(clean);

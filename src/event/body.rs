@@ -188,7 +188,9 @@ vocabulary! { <'a>
         first_record: Option<Text<'a>>,
     }
     /// A source file was read up to a place.
-    SourceAdvanced = "source.advanced" in [Stream::BackgroundMonitoring] => { file: Text<'a>, offset_bytes: u64 }
+    SourceAdvanced = "source.advanced" in [Stream::BackgroundMonitoring] => {
+        file: Text<'a>, offset_bytes: u64, tail_hash: Option<Text<'a>>, stream: Option<Text<'a>>,
+    }
     /// A source grows while nothing in it is recognised: its format may have changed.
     SourceDrifted = "source.drifted" in [Stream::BackgroundMonitoring] => {
         file: Text<'a>, path: Option<Text<'a>>, unrecognised_count: u64, text: Option<Text<'a>>,

@@ -154,6 +154,7 @@ pub const ENTRIES: &[Entry] = &[
     number("memory_percent", "Resident memory in relation to the machine's.").unit("percent"),
     text("message", "The native id of the model's message."),
     text("model", "The name of the model, as its provider has it."),
+    text("tail_hash", "BLAKE3 of the bytes just before `offset_bytes`; detects that the file was rewritten.").form("^[0-9a-f]+$"),
     count("offset_bytes", "A place in the file.").unit("bytes"),
     flag("ok", "Whether it succeeded."),
     text("on", "What is waited for.").one_of(&["permission", "question", "rate_limit", "child"]),

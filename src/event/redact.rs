@@ -8,6 +8,7 @@
 
 mod rule;
 
+use crate::base::defence::Defence;
 use crate::event::body::Body;
 use crate::event::envelope::Event;
 use crate::event::error::ErrorDetail;
@@ -29,7 +30,9 @@ const PASSES_MAX: usize = 8;
 /// nothing.
 #[must_use]
 pub fn redact(text: &str) -> Cow<'_, str> {
-    let Some(mut redacted) = redacted_once(text) else { return Cow::Borrowed(text) };
+    let Some(mut redacted) = redacted_once(text).filter(|_| Defence::Redaction.is_on()) else {
+        return Cow::Borrowed(text);
+    };
     // What was replaced may have hidden the name of the next secret: again, until nothing changes.
     for _ in 1..PASSES_MAX {
         match redacted_once(&redacted) {

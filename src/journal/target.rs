@@ -1,5 +1,6 @@
 //! The open file that a stream is appended to, and the two operations of the kernel that can lose data.
 
+use crate::base::defence::Defence;
 use crate::base::fs::{FileIdentity, create_private_dir, describe, flags};
 use crate::journal::reverse::line_start;
 use crate::journal::segment::{find_header, is_half_closed};
@@ -112,7 +113,11 @@ impl Target {
         let Some(last) = size.checked_sub(1) else { return Ok(None) };
         let mut byte = [0];
         self.file.read_exact_at(&mut byte, last)?;
-        if byte == *b"\n" { Ok(None) } else { line_start(&self.file, size).map(Some) }
+        if byte == *b"\n" || !Defence::Heal.is_on() {
+            Ok(None)
+        } else {
+            line_start(&self.file, size).map(Some)
+        }
     }
 }
 

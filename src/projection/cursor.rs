@@ -67,7 +67,7 @@ impl Cursors {
                     *known = Some(Box::new(opened));
                 }
             }
-            Body::SourceAdvanced { file, offset_bytes } => {
+            Body::SourceAdvanced { file, offset_bytes, .. } => {
                 let known = &mut self.file(file).advanced;
                 *known = (*known).max(Some(*offset_bytes));
             }

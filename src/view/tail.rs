@@ -328,7 +328,7 @@ fn monitor(body: &Body<'_>) -> Parts {
             .text(path.as_ref().unwrap_or(file))
             .labelled("session", session.as_deref().map(short_id))
             .labelled("generation", generation.filter(|generation| *generation > 0)),
-        Body::SourceAdvanced { file, offset_bytes } => {
+        Body::SourceAdvanced { file, offset_bytes, .. } => {
             parts.text(file).text(format!("to byte {offset_bytes}"))
         }
         Body::SourceDrifted { file, path, unrecognised_count, text } => parts

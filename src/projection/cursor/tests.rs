@@ -64,7 +64,10 @@ fn only_what_lies_beyond_the_cursor_of_its_stream_is_new() {
 
 #[test]
 fn what_was_advanced_over_is_not_new_in_any_stream() {
-    let cursors = cursors(&[event("09:00", Body::SourceAdvanced { file: "f".into(), offset_bytes: 50 })]);
+    let cursors = cursors(&[event(
+        "09:00",
+        Body::SourceAdvanced { file: "f".into(), offset_bytes: 50, tail_hash: None, stream: None },
+    )]);
     assert_eq!([49, 50].map(|at| cursors.exceeds(TOOLS, "f", at, 0)), [false, true]);
 }
 
@@ -116,7 +119,14 @@ fn any_record() -> impl Strategy<Value = Event<'static>> {
             event.from = Some(Provenance { file: file.into(), at, key: key.map(Into::into), i });
             match kind {
                 0 => event.body = opened("09:00", "f", i, key).body,
-                1 => event.body = Body::SourceAdvanced { file: file.into(), offset_bytes: i * 9 },
+                1 => {
+                    event.body = Body::SourceAdvanced {
+                        file: file.into(),
+                        offset_bytes: i * 9,
+                        tail_hash: None,
+                        stream: None,
+                    }
+                }
                 _ => {}
             }
             event

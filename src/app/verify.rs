@@ -18,14 +18,15 @@ use std::io::Write as _;
 pub fn run(context: &Context, arguments: &Verify) -> anyhow::Result<Exit> {
     let mut reports = Vec::new();
     let mut unreadable = Vec::new();
+    let validate = |line: &[u8]| codec::validate(line).map_err(|error| error.to_string());
     for stream in segment::streams(&context.project.logs)? {
-        for found in segment::segments(&context.project.logs, &stream)? {
-            match verify::segment(&found.path, &|line| {
-                codec::validate(line).map_err(|error| error.to_string())
-            }) {
-                Ok(report) => reports.push(report),
-                Err(error) => unreadable.push(format!("{}: {error}", found.path.display())),
+        match segment::segments(&context.project.logs, &stream) {
+            Ok(segments) => {
+                let report = verify::stream(&segments, &validate);
+                unreadable.extend(report.unreadable.into_iter().map(|(_, reason)| reason));
+                reports.extend(report.segments);
             }
+            Err(error) => unreadable.push(format!("stream {stream}: {error}")),
         }
     }
     match arguments.output {

@@ -28,7 +28,12 @@ impl Batch {
         redact::redact_event(&mut event);
         let mut object = Vec::with_capacity(384);
         codec::encode(&event, &mut object);
-        if let Some(objects) = self.objects.get_mut(event.body.stream().index()) {
+        self.push_encoded(event.body.stream(), object);
+    }
+
+    /// Keeps an event that is redacted and encoded already.
+    pub fn push_encoded(&mut self, stream: Stream, object: Vec<u8>) {
+        if let Some(objects) = self.objects.get_mut(stream.index()) {
             objects.push(object);
         }
     }
@@ -110,6 +115,16 @@ impl Writer {
             .collect()
     }
 
+    /// An id for an event born here and now.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn fresh_id(&self, now: Timestamp) -> anyhow::Result<EventId> {
+        let mut bytes = [0; 10];
+        random::fill(&mut bytes)?;
+        Ok(EventId::at(now, bytes))
+    }
+
     /// An event born here and now.
     ///
     /// # Errors
@@ -120,11 +135,9 @@ impl Writer {
         body: Body<'a>,
         task: Option<Cow<'a, str>>,
     ) -> anyhow::Result<Event<'a>> {
-        let mut bytes = [0; 10];
-        random::fill(&mut bytes)?;
         Ok(Event {
             v: VERSION,
-            id: EventId::at(now, bytes),
+            id: self.fresh_id(now)?,
             ts: now,
             observed_at: None,
             task,

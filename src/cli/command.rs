@@ -23,7 +23,7 @@ pub enum Command {
     Report(Report),
     /// Ask the log in SQL.
     Query(Query),
-    /// Append one event.
+    /// Append one event, or one per line of standard input.
     Emit(Emit),
     /// Read transcripts and status files once, history included.
     Import(Import),
@@ -228,19 +228,30 @@ pub enum QueryOutput {
     Parquet,
 }
 
-/// Append one event.
+/// Append one event, or one per line of standard input.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   agentlog emit task.started --task nightly
   agentlog emit progress.reported --task nightly current=2 total=5 step='building'
-  agentlog emit tool.failed --task nightly tool=make call=1 error.kind=exit_code error.exit_code=2")]
+  agentlog emit tool.failed --task nightly tool=make call=1 error.kind=exit_code error.exit_code=2
+  my-job | agentlog emit --stdin --task nightly
+
+With --stdin a line is a JSON object, {\"type\":\"note.logged\",\"text\":\"…\"}, or words as above,
+note.logged text='…'. The id of each event is printed once it is written (with --durable: once
+it is synced), in the order of the lines. A line that is refused is named on standard error.")]
 pub struct Emit {
-    /// The event type; `agentlog schema` lists them.
-    #[arg(value_name = "TYPE")]
-    pub event_type: String,
+    /// The event type; `agentlog schema` lists them. With --stdin: that of lines which name none.
+    #[arg(value_name = "TYPE", required_unless_present = "stdin")]
+    pub event_type: Option<String>,
     /// Fields; a dot reaches into an object. Numbers and true/false are recognised by the field's type.
-    #[arg(value_name = "KEY=VALUE")]
+    #[arg(value_name = "KEY=VALUE", conflicts_with = "stdin")]
     pub fields: Vec<String>,
+    /// Read one event per line from standard input, and print its id when it is written.
+    #[arg(long)]
+    pub stdin: bool,
+    /// Make each event survive a power cut before its id is printed.
+    #[arg(long, requires = "stdin")]
+    pub durable: bool,
     /// The task it is about.
     #[arg(long, env = "AGENTLOG_TASK")]
     pub task: Option<String>,
@@ -248,7 +259,7 @@ pub struct Emit {
     #[arg(long, env = "AGENTLOG_AGENT")]
     pub agent: Option<String>,
     /// When it happened; now by default.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "stdin")]
     pub ts: Option<String>,
 }
 

@@ -31,7 +31,7 @@ pub fn run(context: &Context, arguments: &Emit) -> anyhow::Result<Exit> {
         fields.push(format!("ts={}", context.instant(typed)?));
     }
     let object = request::object(row, &fields)?;
-    let mut writer = Writer::new(&context.project.logs, Syncing::Live)?;
+    let mut writer = Writer::new(&context.project, Syncing::Live)?;
     let prepared = request::of_object(&object, defaults, now, || writer.fresh_id(now))?;
     let mut batch = Batch::default();
     batch.push_encoded(prepared.stream, prepared.object);

@@ -6,6 +6,7 @@
 use crate::app::Context;
 use crate::app::fold::{self, Fold, Folded};
 use crate::app::log::{Counts, Location, Place, Places, Reader};
+use crate::app::quarantine;
 use crate::base::clock::Timestamp;
 use crate::base::lock::FileLock;
 use crate::base::{fs, text};
@@ -192,9 +193,48 @@ pub fn edges(context: &Context, until: Timestamp) -> anyhow::Result<Vec<Edge>> {
 pub fn mention_damage(context: &Context, counts: &Counts) {
     if counts.damaged > 0 {
         let lines = text::plural(counts.damaged, "damaged line");
-        let first = counts.first_damage.as_deref().unwrap_or_default();
+        let first = counts.damages.first().map_or_else(String::new, ToString::to_string);
         context.note(&format!("note: {lines} passed over, first in {first}; `agentlog verify` lists all"));
+        quarantine::note(context, &counts.damages);
     }
+}
+
+/// Removes the stored state, because the log is not what it was made from any more.
+pub fn forget(context: &Context) {
+    // It is a cache that does not fit: even if it stays, it is not used.
+    let _ = std::fs::remove_file(context.project.state.join(HOT_FILE));
+}
+
+/// How the stored state stands to the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckpointState {
+    /// There is none.
+    Absent,
+    /// It is of another log, or another program: it is not used.
+    Outdated,
+    /// With what came after it, it is what the whole log says.
+    Fits,
+    /// It would be used, and says something else than the log.
+    Differs,
+}
+
+/// Compares the stored state, continued to the end of the log, with the fold of the whole log.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn compare_checkpoint(context: &Context) -> anyhow::Result<CheckpointState> {
+    let Some(checkpoint) = stored_checkpoint(context) else {
+        let is_there = context.project.state.join(HOT_FILE).exists();
+        return Ok(if is_there { CheckpointState::Outdated } else { CheckpointState::Absent });
+    };
+    let reader = Reader::from_places(&context.project.logs, places(&checkpoint.positions));
+    let mut live = Live { context, checkpoint, reader, stored_bytes: 0 };
+    live.advance()?;
+    let live = live.with_all()?;
+    let mut replayed = Live::fold_all(context)?;
+    replayed.advance()?;
+    let same = live.checkpoint.projection == replayed.checkpoint.projection;
+    Ok(if same { CheckpointState::Fits } else { CheckpointState::Differs })
 }
 
 /// How many threads read the log.

@@ -11,6 +11,7 @@ use crate::journal::read::SegmentReader;
 use crate::journal::reverse::ReverseLines;
 use crate::journal::segment::{self, Segment, SegmentState};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -39,13 +40,34 @@ pub struct Counts {
     pub unknown: u64,
     /// Damaged lines.
     pub damaged: u64,
-    /// The first damaged line: stream, segment and offset, and what is wrong.
-    pub first_damage: Option<String>,
+    /// The first hundred of them.
+    pub damages: Vec<DamagedPlace>,
+}
+
+/// A damaged line, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedPlace {
+    /// The stream.
+    pub stream: String,
+    /// The identity of the segment.
+    pub seg: String,
+    /// Where it begins.
+    pub offset: u64,
+    /// Its bytes, the newline not counted.
+    pub length: u64,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl fmt::Display for DamagedPlace {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} (segment {}), byte {}: {}", self.stream, self.seg, self.offset, self.reason)
+    }
 }
 
 impl Counts {
     /// Counts one decoded line.
-    pub fn add(&mut self, decoded: &Decoded<'_>, location: &Location<'_>) {
+    pub fn add(&mut self, decoded: &Decoded<'_>, location: &Location<'_>, line: &[u8]) {
         match decoded {
             Decoded::Known(line) => {
                 self.known += 1;
@@ -54,16 +76,24 @@ impl Counts {
                 }
             }
             Decoded::Unknown(_) => self.unknown += 1,
-            Decoded::Malformed(malformed) => self.damage(location, &malformed.to_string()),
+            Decoded::Malformed(malformed) => {
+                self.damage(location, u64::try_from(line.len()).unwrap_or(u64::MAX), &malformed.to_string());
+            }
         }
     }
 
     /// Counts one damaged line.
-    pub fn damage(&mut self, location: &Location<'_>, what: &str) {
+    pub fn damage(&mut self, location: &Location<'_>, length: u64, reason: &str) {
         self.damaged += 1;
-        self.first_damage.get_or_insert_with(|| {
-            format!("{}.jsonl, byte {}: {what}", location.stream.name(), location.offset)
-        });
+        if self.damages.len() < limits::DAMAGES_LISTED_MAX {
+            self.damages.push(DamagedPlace {
+                stream: location.stream.name().to_owned(),
+                seg: location.seg.to_owned(),
+                offset: location.offset,
+                length,
+                reason: reason.to_owned(),
+            });
+        }
     }
 
     /// The counts of two readings.
@@ -72,9 +102,8 @@ impl Counts {
         self.unchecked += other.unchecked;
         self.unknown += other.unknown;
         self.damaged += other.damaged;
-        if self.first_damage.is_none() {
-            self.first_damage = other.first_damage;
-        }
+        self.damages.extend(other.damages);
+        self.damages.truncate(limits::DAMAGES_LISTED_MAX);
     }
 }
 
@@ -217,14 +246,12 @@ pub fn decode_lines(
             Piece::Line { offset, bytes } if !bytes.trim_ascii().is_empty() => {
                 let location = Location { stream, seg, offset };
                 let decoded = decoder.decode(bytes, offset);
-                counts.add(&decoded, &location);
+                counts.add(&decoded, &location, bytes);
                 take(&location, &decoded, bytes);
             }
             Piece::TooLong { offset, length } => {
-                counts.damage(
-                    &Location { stream, seg, offset },
-                    &format!("line of {length} bytes is too long"),
-                );
+                let reason = format!("line of {length} bytes is too long");
+                counts.damage(&Location { stream, seg, offset }, length, &reason);
             }
             Piece::Line { .. } | Piece::Torn { .. } => {}
         }

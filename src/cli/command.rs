@@ -29,6 +29,12 @@ pub enum Command {
     Import(Import),
     /// Check that the log is whole.
     Verify(Verify),
+    /// Take damaged places out of the log, and keep them.
+    Repair(Repair),
+    /// Seal old segments, and remove those that are older, or more, than is kept.
+    Prune(Prune),
+    /// Remove secrets that slipped into the log.
+    Scrub(Scrub),
     /// Find every source on this machine and say what is wrong.
     Doctor(Doctor),
     /// Print the JSON Schema of an event type or of an output.
@@ -279,6 +285,67 @@ pub struct Verify {
     pub output: TextOutput,
 }
 
+/// Take damaged places out of the log.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The old files are kept in .agents/logs/damaged/. Whole lines inside a damaged one are saved; what is
+lost stays countable: `agentlog verify` goes on counting the holes."
+)]
+pub struct Repair {
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
+    pub output: TextOutput,
+}
+
+/// Seal and remove.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  agentlog prune --dry-run --older-than 90d   what would go
+  agentlog prune --older-than 90d             seal what is due, then remove what is older
+  agentlog prune                              as the configuration says ([journal] keep_days, keep_bytes)
+
+Only sealed segments are ever removed. How far each source was read, and tasks that still live, are carried over.")]
+pub struct Prune {
+    /// Change nothing; say what would be done.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Remove sealed segments that grew last longer ago than this, such as 90d.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub older_than: Option<Duration>,
+    /// Remove the oldest sealed segments while together they are bigger than this, such as 10GiB.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_bytes: Option<u64>,
+    /// Seal closed segments that have not grown for so long [default: as configured, 48h].
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub seal_after: Option<Duration>,
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
+    pub output: TextOutput,
+}
+
+/// Remove secrets.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  agentlog scrub --dry-run              how many lines the present rules would change
+  agentlog scrub 'ACME-[0-9]{8}'        also everything that matches a regular expression
+  pass show acme | agentlog scrub --stdin   also these exact texts, one per line, not seen by `ps`
+
+Every segment with a finding is written anew, with a log.scrubbed event. Rotate the secret all the same.")]
+pub struct Scrub {
+    /// Regular expressions whose matches are removed, beside what the rules of agentlog find.
+    #[arg(value_name = "PATTERN")]
+    pub patterns: Vec<String>,
+    /// Read exact texts to remove from standard input, one per line.
+    #[arg(long)]
+    pub stdin: bool,
+    /// Change nothing; say how many lines would change.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
+    pub output: TextOutput,
+}
+
 /// Check the set-up.
 #[derive(Debug, Args)]
 pub struct Doctor {
@@ -312,10 +379,29 @@ fn duration(text: &str) -> Result<Duration, String> {
         "s" | "" => number,
         "m" => number.saturating_mul(60),
         "h" => number.saturating_mul(3600),
+        "d" => number.saturating_mul(24 * 3600),
         "ms" => return Ok(Duration::from_millis(number)),
-        _ => return Err(format!("unknown unit `{unit}`; expected ms, s, m or h")),
+        _ => return Err(format!("unknown unit `{unit}`; expected ms, s, m, h or d")),
     };
     Ok(Duration::from_secs(seconds))
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(split);
+    let number: u64 =
+        digits.parse().map_err(|_| "expected a number and a unit, such as 500MiB or 10GiB".to_owned())?;
+    let factor = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "KB" | "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        _ => return Err(format!("unknown unit `{unit}`; expected B, KiB, MiB, GiB, kB, MB or GB")),
+    };
+    Ok(number.saturating_mul(factor))
 }
 
 fn count(text: &str) -> Result<usize, String> {

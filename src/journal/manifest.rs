@@ -90,8 +90,20 @@ pub fn sealed(logs: &Path) -> io::Result<Vec<SealedSegment>> {
     Ok(there)
 }
 
+/// The names of sealed files that were removed, or were about to be.
+pub fn removed(logs: &Path) -> io::Result<Vec<String>> {
+    let mut gone: Vec<String> = Vec::new();
+    for record in records(logs)? {
+        match record {
+            Record::Sealed(segment) => gone.retain(|file| *file != segment.file),
+            Record::Removed { file, .. } => gone.push(file),
+        }
+    }
+    Ok(gone)
+}
+
 /// Adds records.
-pub(crate) fn record(logs: &Path, _: &Maintenance, new: &[Record]) -> io::Result<()> {
+pub fn record(logs: &Path, _: &Maintenance, new: &[Record]) -> io::Result<()> {
     let path = path(logs);
     let mut bytes = read(&path)?;
     if bytes.last().is_some_and(|last| *last != b'\n') {
@@ -155,5 +167,6 @@ mod tests {
             Record::Removed { seg: "k3q9".into(), file: "b".into(), removed_at: Timestamp::from_millis(2) };
         record(logs, &right, &[removed, Record::Sealed(segment("a", 3))]).unwrap();
         assert_eq!(sealed(logs).unwrap(), [segment("a", 3)]);
+        assert_eq!(super::removed(logs).unwrap(), ["b"]);
     }
 }

@@ -10,6 +10,7 @@ pub mod content;
 pub mod follow;
 mod frames;
 pub mod header;
+pub mod leftover;
 pub mod manifest;
 pub mod read;
 pub mod retention;

@@ -12,7 +12,7 @@ use crate::base::limits::LOCK_WAIT;
 use crate::base::lock::FileLock;
 use crate::journal::content::{Content, Window};
 use crate::journal::frames::{CUT_BYTES, FrameWriter, cut};
-use crate::journal::header::identify;
+use crate::journal::header::{HEADER_BYTES_MAX, identify};
 use crate::journal::manifest::{self, Maintenance, Record, SealedSegment};
 use crate::journal::segment::{ClosedFile, Segment, SegmentState, closed, closed_dir, sealed_path};
 use std::fs::File;
@@ -148,7 +148,12 @@ fn write(plain: &mut Window, out: impl Write) -> io::Result<Summary> {
         if buffer.is_empty() {
             break;
         }
-        let rest = buffer.split_off(cut(&buffer));
+        // The header has a frame of its own: whoever only asks for the identity need not decompress megabytes.
+        let is_first = summary.bytes == 0;
+        let header =
+            buffer.get(..HEADER_BYTES_MAX.min(buffer.len())).and_then(|head| memchr::memchr(b'\n', head));
+        let end = header.filter(|_| is_first).map_or_else(|| cut(&buffer), |newline| newline + 1);
+        let rest = buffer.split_off(end);
         frames.frame(&buffer)?;
         summary.take(&buffer);
         buffer = rest;

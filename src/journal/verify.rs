@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 pub struct SegmentReport {
     /// The file.
     pub file: PathBuf,
+    /// The stream it belongs to.
+    pub stream: String,
     /// Its identity.
     pub seg: String,
     /// Its size when the check began; what was appended later was not looked at.
@@ -109,7 +111,7 @@ pub fn stream(segments: &[Segment], validate: &dyn Fn(&[u8]) -> Result<Integrity
     for segment in segments {
         writers.segment = all.segments.len();
         match check(&segment.path, &mut writers, validate) {
-            Ok(report) => all.segments.push(report),
+            Ok(report) => all.segments.push(SegmentReport { stream: segment.stream.clone(), ..report }),
             Err(error) => all.unreadable.push((segment.path.clone(), error.to_string())),
         }
     }
@@ -279,7 +281,7 @@ mod tests {
         replace(&path, bytes).unwrap();
         let report = check_stream(&[path]).segments.remove(0);
         assert!(report.is_conserved(), "{report:?}");
-        SegmentReport { file: PathBuf::new(), seg: String::new(), ..report }
+        SegmentReport { file: PathBuf::new(), stream: String::new(), seg: String::new(), ..report }
     }
 
     fn line(writer: &str, number: u64) -> Vec<u8> {

@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context, defaults: Defaults<'_>, durable: bool) -> a
         context,
         defaults,
         durable,
-        writer: Writer::new(&context.project.logs, Syncing::Live)?,
+        writer: Writer::new(&context.project, Syncing::Live)?,
         batch: Batch::default(),
         ids: Vec::new(),
         line_number: 0,

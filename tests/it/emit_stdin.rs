@@ -240,7 +240,7 @@ fn storm(sandbox: &Sandbox, bytes: usize, kills_each: usize) -> Vec<String> {
                             while writeln!(input, "{line}").is_ok() {}
                         });
                         // Each time at another place, and always in the middle of the work.
-                        for _ in 0..1 + (7 * kill + 3 * slot) % 11 {
+                        for _ in 0..=(7 * kill + 3 * slot) % 11 {
                             acknowledged.push(emitter.next_id());
                         }
                         emitter.child.kill().unwrap();
@@ -395,12 +395,12 @@ fn the_lock_of_a_killed_holder_is_free() {
     let mut holder = holder.stdout(Stdio::piped()).spawn().unwrap();
     let mut said = String::new();
     BufReader::new(holder.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    holder.kill().unwrap();
+    holder.wait().unwrap();
     if said != "held\n" {
         eprintln!("skipped: there is no `flock` to hold the lock");
         return;
     }
-    holder.kill().unwrap();
-    holder.wait().unwrap();
     let mut emitter = emitter(&sandbox, &[]);
     emitter.say("note.logged text=second");
     emitter.next_id();

@@ -17,7 +17,7 @@ pub(super) struct Input {
 
 impl Input {
     /// Waits until there is something to read; `false` if nothing came in time, or a signal did.
-    pub(super) fn wait(&self, timeout: Duration) -> io::Result<bool> {
+    pub(super) fn wait(timeout: Duration) -> io::Result<bool> {
         let stdin = io::stdin();
         let mut descriptors = [PollFd::new(&stdin, PollFlags::IN)];
         let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;

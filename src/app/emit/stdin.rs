@@ -61,7 +61,7 @@ impl Session<'_> {
         let mut lines = LineReader::new(&input, 0, LINE_BYTES_MAX);
         while !input.has_ended() && !stop.load(Ordering::Relaxed) {
             let due = self.writer.next_due(Instant::now());
-            if input.wait(due.map_or(POLL_FLOOR, |due| due.min(POLL_FLOOR)))? {
+            if Input::wait(due.map_or(POLL_FLOOR, |due| due.min(POLL_FLOOR)))? {
                 self.take(&mut lines)?;
             }
             self.flush()?;

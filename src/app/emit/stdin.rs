@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, defaults: Defaults<'_>, durable: bool) -> a
         episode: Episode::default(),
         line_number: 0,
         refused_count: 0,
-        lost_count: 0,
+        dropped_count: 0,
     };
     let result = session.run(&stop);
     if result.is_err() {
@@ -52,7 +52,7 @@ struct Session<'a> {
     line_number: u64,
     refused_count: u64,
     /// Events that were taken and dropped.
-    lost_count: usize,
+    dropped_count: usize,
 }
 
 impl Session<'_> {
@@ -67,8 +67,10 @@ impl Session<'_> {
             self.flush()?;
         }
         self.drain(stop)?;
-        self.writer.sync()?;
-        self.end(stop.load(Ordering::Relaxed))
+        let synced = self.writer.sync();
+        // What was lost is the first thing to say.
+        let exit = self.end(stop.load(Ordering::Relaxed));
+        if self.lost_count() == 0 { synced.map_err(anyhow::Error::from).and(exit) } else { exit }
     }
 
     /// Takes every whole line that is there.
@@ -121,7 +123,7 @@ impl Session<'_> {
     fn flush(&mut self) -> io::Result<()> {
         let flushed = self.writer.flush(self.context.now(), Instant::now());
         self.acknowledgements.settle(&flushed.settled);
-        self.lost_count += self.acknowledgements.drop_all(&flushed.dropped);
+        self.dropped_count += self.acknowledgements.drop_all(&flushed.dropped);
         let is_failing = flushed.failure.is_some() || !self.writer.is_settled();
         match (self.episode.observe(is_failing), flushed.failure) {
             (Some(Turn::Began), Some(failure)) => {
@@ -130,7 +132,7 @@ impl Session<'_> {
             (Some(Turn::Ended), _) => {
                 self.context.note(&format!(
                     "the log can be written again; {} dropped so far",
-                    plural(self.lost_count as u64, "event")
+                    plural(self.dropped_count as u64, "event")
                 ));
             }
             _ => {}
@@ -165,10 +167,14 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// How many events that were taken are not known to be safe.
+    fn lost_count(&self) -> usize {
+        self.dropped_count + self.acknowledgements.len()
+    }
+
     fn end(&self, is_interrupted: bool) -> anyhow::Result<Exit> {
-        let lost_count = self.acknowledgements.len() + self.lost_count;
-        if lost_count > 0 {
-            let message = format!("{} could not be written", plural(lost_count as u64, "event"));
+        if self.lost_count() > 0 {
+            let message = format!("{} could not be written", plural(self.lost_count() as u64, "event"));
             return Err(Failure::new(Exit::Io, message).hint("what has no id on standard output").into());
         }
         if is_interrupted {

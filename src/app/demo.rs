@@ -5,7 +5,6 @@
 
 mod samples;
 
-use crate::app::config::Journal;
 use crate::app::exit::Exit;
 use crate::app::ingest::Ingest;
 use crate::app::project::Project;
@@ -62,14 +61,7 @@ fn play(context: &Context, directory: &Path) -> anyhow::Result<()> {
     let demo = Context {
         clock: Box::new(FixedClock(NOW)),
         directory: root.clone(),
-        project: Project {
-            rotation: Journal::default().rotation(),
-            logs: root.join(".agents/logs"),
-            state: root.join(".agents/state"),
-            config: root.join(".agents/agentlog.toml"),
-            config_is_named: false,
-            root: Some(root.clone()),
-        },
+        project: Project::in_directory(&root),
         config: crate::app::config::Config::default(),
         zone: Zone::Utc,
         style: crate::view::palette::Style { zone: Zone::Utc, ..context.style },

@@ -1,6 +1,8 @@
 //! `agentlog emit`: one event from the command line, or one per line of standard input, checked against the vocabulary
 //! before it is written.
 
+mod acknowledgements;
+mod input;
 mod request;
 mod stdin;
 mod words;

@@ -2,8 +2,8 @@
 //!
 //! One round is: take the ingest lock, read what others appended meanwhile (the cursors are a fold of the log), poll one
 //! source, append what exceeds the cursors, release. So watch, import and any other process interleave and never double,
-//! and a round that is killed anywhere is repeated without loss. When an append fails the engine is thrown away and built
-//! again from the log: nothing in memory is trusted that is not on disk.
+//! and a round that is killed anywhere is repeated without loss. When an append fails the engine must begin again from the log
+//! ([`Ingest::restart`]): nothing in memory is trusted that is not on disk.
 
 use crate::app::log::Reader;
 use crate::app::positions;
@@ -96,6 +96,28 @@ impl<'a> Ingest<'a> {
         })
     }
 
+    /// Begins again from the log after a failure: nothing in memory is trusted that may not be on disk. The writer stays,
+    /// with its numbers, what it has not synced yet and what waits to be written.
+    ///
+    /// # Errors
+    /// When the state directory cannot be made.
+    pub fn restart(&mut self, mut sources: Vec<Box<dyn Source>>) -> anyhow::Result<()> {
+        fs::create_private_dir(&self.project.state)?;
+        for source in &mut sources {
+            source.resume(positions::load(self.project, source.name()));
+        }
+        self.sources = sources;
+        self.reader = Reader::new(&self.project.logs);
+        self.cursors = Cursors::default();
+        self.families = Families::default();
+        self.batch = Batch::default();
+        self.reported.clear();
+        self.recorded.clear();
+        self.unsaved = false;
+        self.saved_at = None;
+        Ok(())
+    }
+
     /// Takes another scope from the next round on.
     pub fn set_scope(&mut self, scope: Scope) {
         self.env.scope = scope;
@@ -109,7 +131,7 @@ impl<'a> Ingest<'a> {
     /// Looks around, reads everything that is new, appends it, makes it durable and remembers how far it came.
     ///
     /// # Errors
-    /// When the log cannot be read or written; the engine must not be used any more then.
+    /// When the log cannot be read or written; the engine must be restarted then.
     pub fn catch_up(&mut self) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome::default();
         for idx in 0..self.sources.len() {

@@ -1,6 +1,8 @@
 //! One file per command: wires the stages and does the input and output. The only place, beside `main`, that uses anyhow,
 //! and the only one that prints.
 
+pub mod backlog;
+pub mod clocks;
 pub mod config;
 pub mod demo;
 pub mod doctor;

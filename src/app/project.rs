@@ -56,6 +56,20 @@ impl Project {
         })
     }
 
+    /// The project in a directory, without looking for another one above it, with the default settings.
+    #[must_use]
+    pub fn in_directory(root: &Path) -> Self {
+        let base = root.join(".agents");
+        Self {
+            root: Some(root.to_path_buf()),
+            logs: base.join("logs"),
+            state: base.join("state"),
+            config: base.join("agentlog.toml"),
+            rotation: Journal::default().rotation(),
+            config_is_named: false,
+        }
+    }
+
     /// The folder for reviews.
     #[must_use]
     pub fn reports(&self) -> PathBuf {

@@ -3,6 +3,8 @@
 //! The loop is woken by changes in the watched folders and looks again at least once a second. A line is printed when the
 //! health or the progress of a task changes, and for all live tasks at the interval, worst last so that it stays in sight.
 
+use crate::app::backlog::{BackOff, Episode, Turn};
+use crate::app::clocks::Clocks;
 use crate::app::exit::{self, Exit, Failure};
 use crate::app::ingest::{Ingest, first_start_horizon};
 use crate::app::load::Live;
@@ -24,9 +26,6 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-/// How long the loop rests after a failed round, at first and at most.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 /// Watches until Ctrl-C, or once.
 ///
@@ -72,6 +71,9 @@ struct Session<'a> {
     input_count: usize,
     /// The last turn did not come to its end.
     failed: bool,
+    back_off: BackOff,
+    episode: Episode,
+    clocks: Clocks,
 }
 
 /// What was last printed of a task.
@@ -113,6 +115,9 @@ impl<'a> Session<'a> {
             recorded_count: 0,
             input_count: 0,
             failed: false,
+            back_off: BackOff::default(),
+            episode: Episode::default(),
+            clocks: Clocks::default(),
             env,
         })
     }
@@ -127,7 +132,6 @@ impl<'a> Session<'a> {
             ));
         }
         let mut printed_at = Instant::now();
-        let mut back_off = BACK_OFF.0;
         let mut watched = self.roots.clone();
         let mut watcher = Watcher::recursive(&watched);
         while !stop.load(Ordering::Relaxed) {
@@ -135,12 +139,12 @@ impl<'a> Session<'a> {
             let _woken = watcher.wait(limits::POLL_FLOOR);
             let is_due = printed_at.elapsed() >= interval;
             match self.turn(is_due) {
-                Ok(()) => back_off = BACK_OFF.0,
+                Ok(()) => self.back_off.succeeded(),
                 Err(error) if exit::of_error(&error).is_none() => return Ok(()),
                 Err(error) => {
-                    self.complain(&format!("{error:#}"));
-                    std::thread::sleep(back_off);
-                    back_off = (back_off * 2).min(BACK_OFF.1);
+                    self.observe(Some(&error));
+                    self.back_off.failed(Instant::now());
+                    interrupt::pause(self.back_off.remaining(Instant::now()), stop);
                 }
             }
             if is_due {
@@ -157,16 +161,44 @@ impl<'a> Session<'a> {
     /// Reads what is new and prints what follows from it.
     fn turn(&mut self, is_due: bool) -> anyhow::Result<()> {
         if self.failed {
-            // Nothing in memory is trusted that may not be on disk: begin again from the log.
-            self.ingest = engine(self.context, &self.env)?;
+            // Beginning again reads the whole log, which is worth its while only when something can be written to it.
+            fs::create_private_dir(&self.context.project.logs)?;
+            fs::probe_writable(&self.context.project.logs)?;
+            self.ingest.restart(environment::sources())?;
         }
         self.failed = true;
+        for body in self.clocks.look(self.context.clock.as_ref()) {
+            self.record(body, None)?;
+        }
         self.round()?;
         self.print_changes()?;
         if is_due {
             self.print_all()?;
         }
         self.failed = false;
+        let flushed = self.ingest.writer().flush(self.context.now(), Instant::now());
+        self.observe(flushed.failure.map(anyhow::Error::from).as_ref());
+        Ok(())
+    }
+
+    /// Says once that the log cannot be written, and once that it can be written again.
+    fn observe(&mut self, failure: Option<&anyhow::Error>) {
+        let is_failing = failure.is_some() || !self.ingest.writer().is_settled();
+        match (self.episode.observe(is_failing), failure) {
+            (Some(Turn::Began), Some(error)) => self.context.warn(&format!("{error:#}")),
+            (Some(Turn::Began), None) => self.context.warn("events wait to be written"),
+            (Some(Turn::Ended), _) => self.context.note("recording goes on"),
+            (None, _) => {}
+        }
+    }
+
+    /// Records an event of the watcher's own, which waits in memory if it cannot be written now.
+    fn record(&mut self, body: Body<'_>, task: Option<Cow<'_, str>>) -> anyhow::Result<()> {
+        let now = self.context.now();
+        let flushed = self.ingest.writer().record(now, body, task)?;
+        if let Some(failure) = flushed.failure {
+            self.observe(Some(&failure.into()));
+        }
         Ok(())
     }
 
@@ -238,8 +270,7 @@ impl<'a> Session<'a> {
             reason: task.verdict.reason.map(|reason| reason.word().into()),
             text: Some(message::message(task, self.context.now()).into()),
         };
-        self.ingest.writer().emit(self.context.clock.as_ref(), body, Some(Cow::Borrowed(&task.task)))?;
-        Ok(())
+        self.record(body, Some(Cow::Borrowed(&task.task)))
     }
 
     /// All tasks, worst last.
@@ -276,9 +307,16 @@ impl<'a> Session<'a> {
             last_n: Some(numbers.into_iter().map(|(stream, n)| (stream.into(), n)).collect()),
         };
         let writer = self.ingest.writer();
-        writer.emit(self.context.clock.as_ref(), body, None)?;
+        writer.retry_at_once();
+        let flushed = writer.record(self.context.now(), body, None)?;
         writer.sync()?;
         self.live.save();
+        let waiting_count = writer.waiting_count();
+        if waiting_count > 0 {
+            let lost = format!("{} could not be written", text::plural(waiting_count as u64, "event"));
+            let reason = flushed.failure.map_or_else(String::new, |failure| format!(": {failure}"));
+            return Err(Failure::new(Exit::Io, format!("{lost}{reason}")).into());
+        }
         Ok(())
     }
 }

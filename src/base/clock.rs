@@ -129,6 +129,11 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
 pub trait Clock: Send + Sync {
     /// The present instant.
     fn now(&self) -> Timestamp;
+
+    /// Whether time passes on this clock.
+    fn is_running(&self) -> bool {
+        true
+    }
 }
 
 /// The machine's clock.
@@ -149,6 +154,10 @@ pub struct FixedClock(pub Timestamp);
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         self.0
+    }
+
+    fn is_running(&self) -> bool {
+        false
     }
 }
 

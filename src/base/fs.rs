@@ -105,6 +105,15 @@ pub fn put(staged: &Path, path: &Path) -> io::Result<()> {
     sync_directory(parent(path))
 }
 
+/// Whether files can be written in a directory now: makes a small one, syncs it and removes it again.
+pub fn probe_writable(directory: &Path) -> io::Result<()> {
+    let probe = temporary_name(&directory.join("probe"))?;
+    // Enough to need space of its own: a few bytes may fit where the name is kept.
+    let written = write_new(&probe, |file| file.write_all(&[b'\n'; 4096]));
+    let removed = std::fs::remove_file(&probe);
+    written.and(removed).map_err(|error| describe(error, "cannot write in", directory))
+}
+
 /// Makes the names in a directory durable.
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)
@@ -291,6 +300,15 @@ mod tests {
         assert_eq!(changed(2744).0, head);
         assert_ne!(changed(2744).1, tail);
         assert_eq!(changed(3000), (head, tail));
+    }
+
+    #[test]
+    fn a_probe_leaves_nothing_behind_and_fails_where_nothing_can_be_written() {
+        let directory = tempfile::tempdir().unwrap();
+        probe_writable(directory.path()).unwrap();
+        assert_eq!(names(directory.path()), Vec::<String>::new());
+        let error = probe_writable(&directory.path().join("missing")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

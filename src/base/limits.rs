@@ -31,6 +31,20 @@ pub const SYNC_INTERVAL: Duration = Duration::from_millis(50);
 /// again if the sync fails.
 pub const UNSYNCED_BYTES_MAX: usize = 1024 * 1024;
 
+/// The most bytes of events that wait in memory while the log cannot be written; beyond it the oldest are dropped, and
+/// counted.
+pub const BACKLOG_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The pause between two attempts to write what waits: the first, and the longest.
+pub const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// How long a writer whose input has ended goes on trying to write what waits.
+pub const DRAIN_WAIT: Duration = Duration::from_secs(5);
+
+/// How many acknowledgements are held back at most to keep them in the order of the input, while one stream cannot be
+/// written and others can.
+pub const ACKNOWLEDGEMENTS_HELD_MAX: usize = 64 * 1024;
+
 /// The read buffer of a line reader.
 pub const READ_BUFFER_BYTES: usize = 1024 * 1024;
 

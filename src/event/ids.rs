@@ -56,6 +56,43 @@ impl EventId {
     }
 }
 
+/// Makes version 7 ids that only grow, also within a millisecond and when the clock goes back: the instant never decreases,
+/// and below it the random bits are a counter with a random start and random steps (RFC 9562 §6.2, method 2).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GrowingIds {
+    millis: u64,
+    counter: u128,
+}
+
+impl GrowingIds {
+    /// The bits of a version 7 id that are neither time nor version nor variant.
+    const COUNTER_BITS: u32 = 74;
+    const LOW_BITS: u32 = 62;
+
+    /// The next id, for an event of `ts`; the randomness is the caller's.
+    pub fn next(&mut self, ts: Timestamp, random: [u8; 10]) -> EventId {
+        let millis = u64::try_from(ts.millis()).unwrap_or(0);
+        let [a, b, c, d, ..] = random;
+        let step = u128::from(u32::from_be_bytes([a, b, c, d])) + 1;
+        let counter = self.counter + step;
+        if millis > self.millis || counter >> Self::COUNTER_BITS != 0 {
+            self.millis = millis.max(self.millis + 1);
+            // The highest bit is 0 at the start, so that there is room for counting.
+            let start = random.iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
+            self.counter = start & ((1 << (Self::COUNTER_BITS - 1)) - 1);
+        } else {
+            self.counter = counter;
+        }
+        let high = u16::try_from(self.counter >> Self::LOW_BITS).unwrap_or(u16::MAX);
+        let low = u64::try_from(self.counter & ((1 << Self::LOW_BITS) - 1)).unwrap_or(u64::MAX);
+        let mut bits = [0; 10];
+        for (bit, byte) in bits.iter_mut().zip(high.to_be_bytes().into_iter().chain(low.to_be_bytes())) {
+            *bit = byte;
+        }
+        EventId(uuid::Builder::from_unix_timestamp_millis(self.millis, &bits).into_uuid())
+    }
+}
+
 impl fmt::Display for EventId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.as_hyphenated().fmt(out)
@@ -101,6 +138,37 @@ mod tests {
         assert_eq!(eight.get(14..15), Some("8"));
         let seven = EventId::at(Timestamp::from_millis(0x0123_4567_89ab), [0xff; 10]).to_string();
         assert_eq!(seven, "01234567-89ab-7fff-bfff-ffffffffffff");
+    }
+
+    #[test]
+    fn ids_of_one_process_only_grow_whatever_the_clock_does() {
+        let mut ids = GrowingIds::default();
+        let instants = [1000, 1000, 1000, 400, 0, -5, 1000, 1001, 999, 1001, 5000];
+        let made: Vec<EventId> = instants
+            .into_iter()
+            .enumerate()
+            .map(|(idx, millis)| {
+                // Randomness that falls, so that growth is not its doing.
+                let random = [0xff - u8::try_from(idx).unwrap(); 10];
+                ids.next(Timestamp::from_millis(millis), random)
+            })
+            .collect();
+        assert!(made.is_sorted_by(|one, next| one.as_u128() < next.as_u128()), "{made:?}");
+        let millis = made.iter().map(|id| u64::try_from(id.as_u128() >> 80).unwrap()).collect::<Vec<_>>();
+        assert_eq!(millis, [1000, 1000, 1000, 1000, 1000, 1000, 1000, 1001, 1001, 1001, 5000]);
+        assert!(
+            made.iter().all(|id| id.0.get_version_num() == 7 && id.0.get_variant() == uuid::Variant::RFC4122)
+        );
+    }
+
+    #[test]
+    fn a_full_counter_goes_on_in_the_next_millisecond() {
+        let full = (1 << GrowingIds::COUNTER_BITS) - 1;
+        let mut ids = GrowingIds { millis: 1000, counter: full - 1 };
+        let last = ids.next(Timestamp::from_millis(7), [0; 10]);
+        let next = ids.next(Timestamp::from_millis(7), [0xff; 10]);
+        assert_eq!(last.to_string(), "00000000-03e8-7fff-bfff-ffffffffffff");
+        assert_eq!(next.to_string(), "00000000-03e9-77ff-bfff-ffffffffffff");
     }
 
     #[test]

@@ -12,6 +12,7 @@
 mod bad_input;
 mod crowd;
 mod docs;
+mod emit_stdin;
 mod fork;
 mod fuzz_corpus;
 mod layers;

@@ -3,7 +3,7 @@
 use crate::support::sandbox::{Background, Sandbox};
 use crate::support::wait::await_condition;
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::time::{Duration, Instant};
 
 const SESSION: &str = "22222222-2222-4222-8222-222222222222";
@@ -97,6 +97,41 @@ fn a_watcher_killed_and_started_again_loses_and_repeats_nothing() {
     assert_eq!(failures(&sandbox), ["toolu_0,1", "toolu_1,1", "toolu_2,1", "toolu_3,1", "toolu_4,1"]);
     let verify = sandbox.run(&["verify"]);
     assert!(matches!(verify.status, Some(0 | 30)), "{}", verify.stdout);
+}
+
+#[test]
+fn a_watcher_on_a_full_disk_goes_on_when_there_is_space() {
+    let sandbox = Sandbox::new().with_file("project/.agents/agentlog.toml", "");
+    let mut transcript = Transcript::begin(&sandbox);
+    // A pipe, because files have a limit below.
+    let (talk, end) = std::io::pipe().unwrap();
+    let mut talk = BufReader::new(talk).lines().map(Result::unwrap);
+    let watch = Background::spawn(sandbox.command(&["watch", "--interval", "1h"]).stderr(end));
+    watch.await_line("task", |line| line.contains("Fix the build"));
+    transcript.failing_call(0);
+    await_condition("call before", || failures(&sandbox).len() == 1);
+    let size_limit = |bytes| {
+        let limit = rustix::process::Rlimit { current: bytes, maximum: None };
+        let pid = i32::try_from(watch.id()).ok().and_then(rustix::process::Pid::from_raw);
+        rustix::process::prlimit(pid, rustix::process::Resource::Fsize, limit).unwrap()
+    };
+    size_limit(Some(1));
+    let log = sandbox.project().join(".agents/logs/tool_calls.jsonl");
+    let size = std::fs::metadata(&log).unwrap().len();
+    transcript.failing_call(1);
+    let warning = talk.next().unwrap();
+    assert!(warning.starts_with("warning: cannot append to "), "{warning}");
+    assert_eq!(std::fs::metadata(&log).unwrap().len(), size, "nothing could be written");
+    size_limit(None);
+    await_condition("call of the time without space", || failures(&sandbox).len() == 2);
+    interrupt(&watch);
+    assert_eq!(watch.await_end().0, Some(130));
+    assert_eq!(failures(&sandbox), ["toolu_0,1", "toolu_1,1"]);
+    let told: Vec<String> = talk.collect();
+    assert_eq!(told.first().map(String::as_str), Some("recording goes on"), "{told:?}");
+    assert_eq!(told.len(), 2, "{told:?}");
+    let verify = sandbox.run(&["verify"]);
+    assert_eq!(verify.status, Some(0), "{}", verify.stdout);
 }
 
 #[test]

@@ -1,91 +1,93 @@
 //! `agentlog emit --stdin`: a line in, an event written, its id out.
 //!
 //! What one read gives is one batch: one write per stream, then the ids, so a million lines are fast and a single one is
-//! acknowledged at once. An id is printed only after its event was written (or synced, when that was asked for).
+//! acknowledged at once. An id is printed only after its event was written (or synced, when that was asked for). While the
+//! log cannot be written, reading goes on and the events wait in the writer's backlog: who pipes is never blocked.
 
+use crate::app::backlog::{Episode, Turn};
+use crate::app::emit::acknowledgements::Acknowledgements;
+use crate::app::emit::input::Input;
 use crate::app::emit::request::{self, Defaults};
 use crate::app::exit::{Exit, Failure};
-use crate::app::writer::{Batch, Syncing, Writer};
+use crate::app::writer::{Syncing, Writer};
 use crate::app::{Context, interrupt};
-use crate::base::limits::{LINE_BYTES_MAX, POLL_FLOOR, SYNC_INTERVAL};
+use crate::base::limits::{DRAIN_WAIT, LINE_BYTES_MAX, POLL_FLOOR};
 use crate::base::lines::{LineReader, Piece};
-use crate::event::ids::EventId;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::cell::Cell;
-use std::io::{self, Read, Write as _};
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use crate::base::text::plural;
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// Reads to the end of standard input, or until Ctrl-C.
 ///
 /// # Errors
-/// When the log cannot be written or standard input cannot be read.
+/// When lines were refused, events could not be written, or standard input cannot be read.
 pub(super) fn run(context: &Context, defaults: Defaults<'_>, durable: bool) -> anyhow::Result<Exit> {
     let stop = interrupt::flag()?;
-    let input = Input::default();
-    let mut lines = LineReader::new(&input, 0, LINE_BYTES_MAX);
+    let syncing = if durable { Syncing::Each } else { Syncing::Live };
     let mut session = Session {
         context,
         defaults,
-        durable,
-        writer: Writer::new(&context.project, Syncing::Live)?,
-        batch: Batch::default(),
-        ids: Vec::new(),
+        writer: Writer::new(&context.project, syncing)?,
+        acknowledgements: Acknowledgements::default(),
+        episode: Episode::default(),
         line_number: 0,
         refused_count: 0,
+        dropped_count: 0,
     };
-    let mut is_unsynced = false;
-    while !input.ended.get() && !stop.load(Ordering::Relaxed) {
-        if input.wait(if is_unsynced { SYNC_INTERVAL } else { POLL_FLOOR })? {
-            session.take(&mut lines)?;
-            session.write()?;
-            is_unsynced = true;
-        } else if is_unsynced {
-            session.writer.sync()?;
-            is_unsynced = false;
-        }
+    let result = session.run(&stop);
+    if result.is_err() {
+        // The reader of the ids went away, say. What was written stays; only the first error is told.
+        let _second = session.writer.sync();
     }
-    session.writer.sync()?;
-    if stop.load(Ordering::Relaxed) {
-        return Ok(Exit::Interrupted);
-    }
-    match session.refused_count {
-        0 => Ok(Exit::Done),
-        count => {
-            Err(Failure::new(Exit::Usage, format!("{} refused", crate::base::text::plural(count, "line")))
-                .into())
-        }
-    }
+    result
 }
 
 struct Session<'a> {
     context: &'a Context,
     defaults: Defaults<'a>,
-    durable: bool,
     writer: Writer,
-    batch: Batch,
-    ids: Vec<EventId>,
+    acknowledgements: Acknowledgements,
+    episode: Episode,
     line_number: u64,
     refused_count: u64,
+    /// Events that were taken and dropped.
+    dropped_count: usize,
 }
 
 impl Session<'_> {
+    fn run(&mut self, stop: &AtomicBool) -> anyhow::Result<Exit> {
+        let input = Input::default();
+        let mut lines = LineReader::new(&input, 0, LINE_BYTES_MAX);
+        while !input.has_ended() && !stop.load(Ordering::Relaxed) {
+            let due = self.writer.next_due(Instant::now());
+            if Input::wait(due.map_or(POLL_FLOOR, |due| due.min(POLL_FLOOR)))? {
+                self.take(&mut lines)?;
+            }
+            self.flush()?;
+        }
+        self.drain(stop)?;
+        let synced = self.writer.sync();
+        // What was lost is the first thing to say.
+        let exit = self.end(stop.load(Ordering::Relaxed));
+        if self.lost_count() == 0 { synced.map_err(anyhow::Error::from).and(exit) } else { exit }
+    }
+
     /// Takes every whole line that is there.
     fn take(&mut self, lines: &mut LineReader<&Input>) -> anyhow::Result<()> {
-        lines.get_ref().may_read.set(true);
+        lines.get_ref().allow_read();
         while let Some(piece) = lines.next()? {
-            match piece {
-                Piece::Line { bytes, .. } => {
-                    self.line_number += 1;
-                    let taken = self.take_line(bytes);
-                    self.refuse(taken)?;
-                }
+            let taken = match piece {
+                Piece::Line { bytes, .. } => self.take_line(bytes),
                 Piece::TooLong { .. } => {
-                    self.line_number += 1;
                     let message = format!("longer than a line may be ({LINE_BYTES_MAX} bytes)");
-                    self.refuse(Err(Failure::new(Exit::Usage, message).into()))?;
+                    Err(Failure::new(Exit::Usage, message).into())
                 }
-                Piece::Torn { .. } => {}
+                Piece::Torn { .. } => continue,
+            };
+            self.line_number += 1;
+            if let Err(error) = taken {
+                self.refuse(error)?;
             }
         }
         Ok(())
@@ -101,14 +103,13 @@ impl Session<'_> {
         }
         let now = self.context.now();
         let prepared = request::of_line(line, self.defaults, now, || self.writer.fresh_id(now))?;
-        self.batch.push_encoded(prepared.stream, prepared.object);
-        self.ids.push(prepared.id);
+        let number = self.writer.keep(prepared.stream, prepared.object);
+        self.acknowledgements.expect(number, prepared.id);
         Ok(())
     }
 
     /// Tells of a refused line; any other error ends the program.
-    fn refuse(&mut self, taken: anyhow::Result<()>) -> anyhow::Result<()> {
-        let Err(error) = taken else { return Ok(()) };
+    fn refuse(&mut self, error: anyhow::Error) -> anyhow::Result<()> {
         let Some(failure) = error.downcast_ref::<Failure>() else { return Err(error) };
         self.refused_count += 1;
         self.context.warn(&format!("line {}: {failure}", self.line_number));
@@ -118,73 +119,70 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Writes the batch, and then acknowledges it.
-    fn write(&mut self) -> anyhow::Result<()> {
-        if self.ids.is_empty() {
+    /// Writes what can be written, and then acknowledges it.
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.writer.flush(self.context.now(), Instant::now());
+        self.acknowledgements.settle(&flushed.settled);
+        self.dropped_count += self.acknowledgements.drop_all(&flushed.dropped);
+        let is_failing = flushed.failure.is_some() || !self.writer.is_settled();
+        match (self.episode.observe(is_failing), flushed.failure) {
+            (Some(Turn::Began), Some(failure)) => {
+                self.context.warn(&format!("{failure}; until then new events wait in memory"));
+            }
+            (Some(Turn::Ended), _) => {
+                self.context.note(&format!(
+                    "the log can be written again; {} dropped so far",
+                    plural(self.dropped_count as u64, "event")
+                ));
+            }
+            _ => {}
+        }
+        self.acknowledge()
+    }
+
+    fn acknowledge(&mut self) -> io::Result<()> {
+        let due = self.acknowledgements.take_due();
+        if due.is_empty() {
             return Ok(());
         }
-        self.writer.append(&mut self.batch, self.context.now())?;
-        if self.durable {
-            self.writer.sync()?;
-        }
         let mut out = self.context.out();
-        for id in self.ids.drain(..) {
+        for id in due {
             out.write_all(&id.to_ascii())?;
             out.write_all(b"\n")?;
         }
-        out.flush()?;
+        out.flush()
+    }
+
+    /// The input has ended: goes on trying for a while to write what waits; once, if nobody wants to wait.
+    fn drain(&mut self, stop: &AtomicBool) -> io::Result<()> {
+        let deadline = Instant::now() + DRAIN_WAIT;
+        while !self.writer.is_settled() && Instant::now() < deadline && !stop.load(Ordering::Relaxed) {
+            interrupt::pause(self.writer.next_due(Instant::now()).unwrap_or_default(), stop);
+            self.flush()?;
+        }
+        if !self.writer.is_settled() {
+            self.writer.retry_at_once();
+            self.flush()?;
+        }
         Ok(())
     }
-}
 
-/// Standard input, read once per turn, so that reading never waits for more than is there.
-#[derive(Debug, Default)]
-struct Input {
-    may_read: Cell<bool>,
-    ended: Cell<bool>,
-    /// The last byte read was no newline.
-    is_open: Cell<bool>,
-}
-
-impl Input {
-    /// Waits for something to read; `false` if nothing came.
-    fn wait(&self, timeout: Duration) -> io::Result<bool> {
-        let stdin = io::stdin();
-        let mut descriptors = [PollFd::new(&stdin, PollFlags::IN)];
-        let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
-        match poll(&mut descriptors, Some(&timeout)) {
-            Ok(count) => Ok(count > 0),
-            Err(rustix::io::Errno::INTR) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+    /// How many events that were taken are not known to be safe.
+    fn lost_count(&self) -> usize {
+        self.dropped_count + self.acknowledgements.len()
     }
-}
 
-impl Read for &Input {
-    /// Gives 0 when this turn's read is done, which the line reader takes for an end that may grow.
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if !self.may_read.replace(false) {
-            return Ok(0);
+    fn end(&self, is_interrupted: bool) -> anyhow::Result<Exit> {
+        if self.lost_count() > 0 {
+            let message = format!("{} could not be written", plural(self.lost_count() as u64, "event"));
+            return Err(Failure::new(Exit::Io, message).hint("what has no id on standard output").into());
         }
-        match rustix::io::read(io::stdin(), &mut *buffer) {
-            Ok(0) => {
-                self.ended.set(true);
-                // The last line may lack its newline; nobody will add it any more.
-                match buffer.first_mut().filter(|_| self.is_open.get()) {
-                    Some(first) => {
-                        *first = b'\n';
-                        Ok(1)
-                    }
-                    None => Ok(0),
-                }
-            }
-            Ok(count) => {
-                let last = count.checked_sub(1).and_then(|last| buffer.get(last));
-                self.is_open.set(last != Some(&b'\n'));
-                Ok(count)
-            }
-            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => Ok(0),
-            Err(error) => Err(error.into()),
+        if is_interrupted {
+            return Ok(Exit::Interrupted);
+        }
+        match self.refused_count {
+            0 => Ok(Exit::Done),
+            count => Err(Failure::new(Exit::Usage, format!("{} refused", plural(count, "line"))).into()),
         }
     }
 }

@@ -1,3 +1,5 @@
+//! What is accepted, as which line, and what is refused with which words.
+
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_794_819_600_000);

@@ -4,6 +4,7 @@
 //! the start directory, else the start directory itself. Nothing is created here.
 
 use crate::app::exit::{Exit, Failure};
+use crate::base::text;
 use crate::cli::Global;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +37,7 @@ impl Project {
         } else {
             let start = global.directory.clone().unwrap_or_else(|| PathBuf::from("."));
             let start = std::fs::canonicalize(&start).map_err(|error| {
-                Failure::new(Exit::Io, format!("{}: {error}", start.display()))
+                Failure::new(Exit::Io, format!("{}: {error}", text::path(&start)))
                     .hint("give an existing directory to -C, or leave it out")
             })?;
             let root = root_of(&start, environment("HOME").as_deref());

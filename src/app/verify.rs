@@ -71,7 +71,7 @@ fn print_text(context: &Context, reports: &[SegmentReport], unreadable: &[String
     write!(out, "{}", table::render(&columns, &rows, true, &context.style))?;
     for report in reports {
         for damage in &report.damages {
-            let file = report.file.display();
+            let file = text::path(&report.file);
             writeln!(
                 out,
                 "{file}, byte {}, {} bytes: {}",
@@ -117,6 +117,6 @@ fn print_json(context: &Context, reports: &[SegmentReport], unreadable: &[String
         "schema_version": 1, "generated_at": context.now(), "tool_version": env!("CARGO_PKG_VERSION"),
         "segments": segments, "unreadable": unreadable,
     });
-    writeln!(context.out(), "{}", serde_json::to_string_pretty(&document)?)?;
+    writeln!(context.out(), "{}", text::escape_json(&serde_json::to_string_pretty(&document)?))?;
     Ok(())
 }

@@ -6,15 +6,28 @@ use crate::event::body::Body;
 use crate::event::codec;
 use crate::event::envelope::{Event, Stream, VERSION};
 use crate::event::ids::EventId;
-use crate::event::redact;
+use crate::event::redact::{self, KnownSecrets};
 use crate::journal::append::{AppendError, AppendOptions, Appender, Durability};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// Between two fsyncs of a stream that is being written.
 const SYNC_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The secrets in the environment of this process.
+#[must_use]
+pub fn known_secrets() -> &'static KnownSecrets {
+    static KNOWN: LazyLock<KnownSecrets> = LazyLock::new(|| {
+        let text =
+            |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        KnownSecrets::of_environment(std::env::vars_os().filter_map(text))
+    });
+    &KNOWN
+}
 
 /// Encoded events waiting to be appended, by stream.
 #[derive(Debug, Default)]
@@ -25,7 +38,7 @@ pub struct Batch {
 impl Batch {
     /// Redacts, encodes and keeps an event until the batch is written.
     pub fn push(&mut self, mut event: Event<'_>) {
-        redact::redact_event(&mut event);
+        redact::redact_event(&mut event, known_secrets());
         let mut object = Vec::with_capacity(384);
         codec::encode(&event, &mut object);
         if let Some(objects) = self.objects.get_mut(event.body.stream().index()) {

@@ -6,8 +6,8 @@ use crate::base::defence::Defence;
 use crate::base::limits::{HEAD_HASH_BYTES, TAIL_HASH_BYTES};
 use crate::base::random;
 use rustix::fs::OFlags;
-use std::fs::{DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -53,9 +53,14 @@ pub fn describe(error: io::Error, action: &str, path: &Path) -> io::Error {
 /// Writes `bytes` to `path` so that after a crash either the old file is there or the new one, whole: a temporary file
 /// beside it (0600), fsync, rename, fsync of the directory. The directory must exist.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, bytes, 0o600, None)
+}
+
+fn replace_with(path: &Path, bytes: &[u8], mode: u32, permissions: Option<Permissions>) -> io::Result<()> {
     let directory = parent(path);
     let temporary = temporary_name(path)?;
-    let written = write_new(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
+    let written =
+        write_new(&temporary, bytes, mode, permissions).and_then(|()| std::fs::rename(&temporary, path));
     if let Err(error) = written {
         // The first error is the one to report; what is left behind is a hidden file.
         let _ = std::fs::remove_file(&temporary);
@@ -69,6 +74,55 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(|error| describe(error, "cannot sync the directory", directory))
+}
+
+/// As [`replace`], for a document that people share: it is as readable as the process' mask has it for new files, and keeps
+/// the permissions of the file it replaces.
+pub fn replace_document(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    const DOCUMENT_MODE: u32 = 0o666;
+    let before = std::fs::symlink_metadata(path).ok().filter(Metadata::is_file);
+    replace_with(path, bytes, DOCUMENT_MODE, before.map(|before| before.permissions()))
+}
+
+/// All bytes of a file of our own; `open_read_regular` says which files are refused.
+pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_read_regular(path)?.read_to_end(&mut bytes).map_err(|error| describe(error, "cannot read", path))?;
+    Ok(bytes)
+}
+
+/// The text of a file of our own, as [`read_regular`].
+pub fn read_regular_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read_regular(path)?)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{} is not UTF-8", path.display())))
+}
+
+/// Opens a file of our own for reading, one that this program made. What a stranger may have put in its place is refused:
+/// a symbolic link, what is no regular file (without ever blocking on a pipe or a device), and a file of another user.
+pub fn open_own_regular(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY))
+        .open(path)
+        .map_err(|error| match error.raw_os_error() {
+            Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
+                refusal(path, "is a symbolic link; put the file itself there")
+            }
+            // A socket cannot be opened at all.
+            Some(code) if code == rustix::io::Errno::NXIO.raw_os_error() => {
+                refusal(path, "is not a regular file; move it away")
+            }
+            _ => describe(error, "cannot open", path),
+        })?;
+    let metadata = file.metadata().map_err(|error| describe(error, "cannot look at", path))?;
+    let own = rustix::process::geteuid().as_raw();
+    if !metadata.is_file() {
+        Err(refusal(path, "is not a regular file; move it away"))
+    } else if metadata.uid() != own {
+        Err(refusal(path, &format!("belongs to user {}, not to {own}; run as its owner", metadata.uid())))
+    } else {
+        Ok(file)
+    }
 }
 
 /// Opens a file of someone else for reading. Symbolic links are followed (agents' files may lie behind them); what is no
@@ -136,8 +190,11 @@ fn hash_at(file: &File, offset: u64, length: u64) -> io::Result<String> {
     Ok(blake3::hash(&bytes).to_hex().to_string())
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+fn write_new(path: &Path, bytes: &[u8], mode: u32, permissions: Option<Permissions>) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    if let Some(permissions) = permissions {
+        file.set_permissions(permissions)?;
+    }
     file.write_all(bytes)?;
     if Defence::FsyncBeforeRename.is_on() { file.sync_all() } else { Ok(()) }
 }
@@ -200,6 +257,41 @@ mod tests {
         assert!(open_read_regular(&pipe).is_err());
         assert!(open_read_regular(directory.path()).is_err());
         assert!(open_read_regular(&directory.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn an_own_file_is_opened_and_what_stands_in_its_place_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        replace(&file, b"mine").unwrap();
+        assert!(open_own_regular(&file).is_ok());
+        let refused = |name: &str| open_own_regular(&directory.path().join(name)).unwrap_err().to_string();
+        std::os::unix::fs::symlink(&file, directory.path().join("link")).unwrap();
+        assert!(refused("link").ends_with("link is a symbolic link; put the file itself there"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, directory.path().join("pipe"), rustix::fs::Mode::RWXU).unwrap();
+        assert!(refused("pipe").ends_with("pipe is not a regular file; move it away"));
+        let _socket = std::os::unix::net::UnixListener::bind(directory.path().join("socket")).unwrap();
+        assert!(refused("socket").ends_with("socket is not a regular file; move it away"));
+        assert!(refused("").ends_with("is not a regular file; move it away"));
+        assert_eq!(
+            open_own_regular(&directory.path().join("none")).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&file, Some(12_345), None).unwrap();
+            assert!(refused("file").contains("file belongs to user 12345, not to 0"));
+        }
+    }
+
+    #[test]
+    fn a_document_keeps_the_permissions_it_had() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("review.md");
+        replace_document(&path, b"first").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o664)).unwrap();
+        replace_document(&path, b"second").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o664);
+        assert_eq!(read_regular_text(&path).unwrap(), "second");
     }
 
     #[test]

@@ -229,6 +229,19 @@ const fn certain(name: &'static str, triggers: &'static [&'static str], pattern:
     looked_at(name, triggers, pattern, |_| true)
 }
 
+/// Whether the value of an environment variable of this name is a secret, and not where one lies.
+pub(super) fn is_secret_variable(name: &str) -> bool {
+    const PLACES: [&str; 6] = ["_file", "_path", "_dir", "_sock", "_url", "pwd"];
+    let name = name.to_ascii_lowercase();
+    KEY_WORDS.iter().any(|word| name.contains(word)) && !PLACES.iter().any(|place| name.ends_with(place))
+}
+
+/// Whether the value of such a variable looks like the secret itself.
+pub(super) fn is_secret_value(value: &str) -> bool {
+    const LONG: usize = 16;
+    !is_path(value) && (looks_chosen(value) || value.len() >= LONG)
+}
+
 /// `name=value`, `"name": "value"`, `name: value` and the like.
 fn is_named_value(found: &Found<'_>) -> bool {
     // Names that also have a harmless meaning, such as the token of a parser.

@@ -149,7 +149,7 @@ pub(super) static RULES: [Rule; 37] = [
         r#"(?i)authorization\\*["']?\s*[:=,]\s*\\*["']?(?:bearer|basic|token|digest|negotiate|apikey|key)\s+(?P<secret>[^\s"'\\,;]+)"#,
         |found| is_credential(found.secret),
     ),
-    looked_at("bearer", &["bearer"], r"(?i)\bbearer\s+(?P<secret>[A-Za-z0-9._~+/=-]{8,})", |found| {
+    looked_at("bearer", &["bearer"], r"(?i)\bbearer\s+(?P<secret>[A-Za-z0-9._~+/-]{8,}=*)", |found| {
         is_credential(found.secret)
     }),
     looked_at(

@@ -1,0 +1,10 @@
+//! Content made by an enemy: text that steers terminals, secrets in text, lines at the limits, files in the wrong place.
+//!
+//! The corpora lie in `tests/corpus/`. The oracles here are written without the code they judge.
+
+mod corpus;
+mod limits;
+mod modes;
+mod places;
+mod secrets;
+mod terminal;

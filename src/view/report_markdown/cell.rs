@@ -105,12 +105,17 @@ pub(super) fn code(text: &str) -> String {
 }
 
 fn without_tags(text: &str) -> String {
-    let begins_tag = |c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?');
+    /// What the patterns of messages have in place of particulars; no page knows such tags.
+    const MASKS: [&str; 5] = ["url>", "n>", "text>", "path>", "hash>"];
+    let begins_tag = |rest: &str| {
+        rest.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'))
+            && !MASKS.iter().any(|mask| rest.starts_with(mask))
+    };
     let mut out = String::with_capacity(text.len() + 8);
     for (idx, part) in text.split('<').enumerate() {
         if idx > 0 {
             out.push('<');
-            if part.starts_with(begins_tag) {
+            if begins_tag(part) {
                 out.push(' ');
             }
         }
@@ -131,6 +136,7 @@ mod tests {
     #[test]
     fn text_from_a_log_cannot_leave_its_code_span_or_cell() {
         assert_eq!(code("a`b|c\nd\u{1b}[31m<script>"), "`a'b|c\\nd^[[31m< script>`");
+        assert_eq!(code("open <path>: <n>/<n> <pathetic>"), "`open <path>: <n>/<n> < pathetic>`");
         assert_eq!(code("a < b </td> <!-- <? << <3"), "`a < b < /td> < !-- < ? << <3`");
         assert_eq!(code(&"x".repeat(300)).chars().count(), CODE_WIDTH_MAX + 2);
         let mut table = Table::new(&[("a", Alignment::Left)]);

@@ -236,32 +236,48 @@ fn echoes(evil: &str) -> Vec<Vec<&str>> {
 
 /// Runs the commands and gives what each leaked, stdout and stderr.
 fn battery(field: &Battlefield, without: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut judge = |what: String, output: &Output| {
-        for (stream, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
-            found.extend(leaks(bytes).into_iter().map(|leak| format!("{what} {stream}: {leak}")));
-        }
-        assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"), "{what}: {output:?}");
-    };
-    let run = |args: &[&str]| field.command(args).env("AGENTLOG_WITHOUT", without).output().unwrap();
     let task = format!("run {}", payloads()[0].text);
-    for args in readings(&task) {
-        judge(format!("{args:?}"), &run(&args));
-    }
     let all = everything(&[]);
     let forged = "x\nzqforged: all is well";
     let assigned = format!("1\u{9b}={all}");
     let dashed = format!("--{}", "\u{1b}[5m\u{202e}\nzqforged");
     let sql = format!("SELECT 1 AS \"{}\"", all.replace('"', ""));
-    for evil in [all.as_str(), forged, &assigned, &dashed, &sql, "\u{1b}[31mstatus", "-\u{9b}x"] {
-        for args in echoes(evil) {
-            judge(
-                format!("{:?} …", args.first().map(|word| word.chars().take(20).collect::<String>())),
-                &run(&args),
-            );
-        }
+    let mut commands = readings(&task);
+    commands.extend(echoes(&all));
+    commands.extend(echoes(forged));
+    for evil in [assigned.as_str(), &dashed, &sql, "\u{1b}[31mstatus", "-\u{9b}x"] {
+        commands.extend([
+            vec![evil],
+            vec!["query", evil],
+            vec!["tail", evil],
+            vec!["show", evil],
+            vec!["emit", "tool.failed", evil],
+            vec!["status", "--color", evil],
+        ]);
     }
-    found
+    // The first one looks around and records; the others only read, so two can run at a time.
+    let first = judged(field, &commands[0], without);
+    let (one, other) = commands[1..].split_at(commands.len() / 2);
+    let judge = |part: &[Vec<&str>]| -> Vec<String> {
+        part.iter().flat_map(|args| judged(field, args, without)).collect()
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| judge(other));
+        [first, judge(one), other.join().unwrap()].concat()
+    })
+}
+
+/// What one command leaks, on standard output and standard error.
+fn judged(field: &Battlefield, args: &[&str], without: &str) -> Vec<String> {
+    let output = field.command(args).env("AGENTLOG_WITHOUT", without).output().unwrap();
+    let what: Vec<String> =
+        args.iter().map(|word| format!("{:?}", word.chars().take(40).collect::<String>())).collect();
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"), "{what:?}: {output:?}");
+    [("stdout", &output.stdout), ("stderr", &output.stderr)]
+        .into_iter()
+        .flat_map(|(stream, bytes)| leaks(bytes).into_iter().map(move |leak| format!("{stream}: {leak}")))
+        .map(|leak| format!("{} {leak}", what.join(" ")))
+        .collect()
 }
 
 #[test]

@@ -84,9 +84,7 @@ pub trait Field<'a>: Sized {
 
     /// Shows every text in the value to `visit`, with the dictionary's name of it; `name` is that of the field.
     #[inline]
-    fn visit_texts(&mut self, name: &'static str, visit: &mut impl FnMut(&'static str, &mut Text<'a>)) {
-        let _without_texts = (name, visit);
-    }
+    fn visit_texts(&mut self, _: &'static str, _: &mut impl FnMut(&'static str, &mut Text<'a>)) {}
 }
 
 impl<'a, T: Field<'a>> Field<'a> for Option<T> {
@@ -288,7 +286,9 @@ impl<'a> Field<'a> for Vec<Text<'a>> {
     }
 
     fn visit_texts(&mut self, name: &'static str, visit: &mut impl FnMut(&'static str, &mut Text<'a>)) {
-        self.iter_mut().for_each(|text| visit(name, text));
+        for text in self {
+            visit(name, text);
+        }
     }
 }
 
@@ -320,7 +320,9 @@ impl<'a> Field<'a> for Vec<(Text<'a>, u64)> {
     }
 
     fn visit_texts(&mut self, name: &'static str, visit: &mut impl FnMut(&'static str, &mut Text<'a>)) {
-        self.iter_mut().for_each(|(key, _)| visit(name, key));
+        for (key, _) in self {
+            visit(name, key);
+        }
     }
 }
 

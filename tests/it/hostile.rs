@@ -2,6 +2,8 @@
 //!
 //! The corpora lie in `tests/corpus/`. The oracles here are written without the code they judge.
 
+#![expect(clippy::indexing_slicing, reason = "a panic is how a test says no")]
+
 mod corpus;
 mod limits;
 mod modes;

@@ -35,7 +35,7 @@ fn worked_in(mask: &str) -> Sandbox {
         .with_file("project/.git/HEAD", "ref: refs/heads/main\n")
         .with_file("project/.worktrees/one/status.json", r#"{"status":"running","title":"one"}"#)
         .with_file("home/.claude/projects/x/44444444-4444-4444-8444-444444444444.jsonl", concat!(
-            r#"{"type":"user","uuid":"00000001-0000-4000-8000-000000000000","sessionId":"44444444-4444-4444-8444-444444444444","timestamp":"2026-11-16T09:00:00.000Z","cwd":"/work","message":{"role":"user","content":"Go"}}"#, "\n"));
+            r#"{"type":"user","uuid":"00000001-0000-4000-8000-000000000000","sessionId":"44444444-4444-4444-8444-444444444444","timestamp":"2026-11-16T09:00:00.000Z","cwd":"/srv/x","message":{"role":"user","content":"Go"}}"#, "\n"));
     let transcripts = sandbox.claude().join("projects");
     // Twice: what is there already stays as it is, and what is replaced is as it was.
     for _ in 0..2 {

@@ -352,7 +352,7 @@ fn clean_line(kind: u64, n: &mut Numbers) -> String {
         ),
         15 => format!("sha256:{} {line}.{column}MB", n.hex(64)),
         16 => format!("{}  target/debug/{a}-{}", n.hex(64), n.hex(16)),
-        17 => format!("Compiling {a}-{b} v{}.{}.{} (/work/{c})", line % 9, column % 30, line % 20),
+        17 => format!("Compiling {a}-{b} v{}.{}.{} (/srv/{c})", line % 9, column % 30, line % 20),
         18 => format!("warning: unused variable: `{a}`"),
         19 => format!("please enter your {a} before the {b} expires"),
         20 => format!("npm warn deprecated {a}-{b}@{}.{}.0: use {c} instead", line % 9, column),

@@ -6,5 +6,6 @@ use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(app::run(&Cli::parse()).code())
+    let exit = Cli::try_parse().map_or_else(app::refuse, |cli| app::run(&cli));
+    ExitCode::from(exit.code())
 }

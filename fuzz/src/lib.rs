@@ -39,10 +39,11 @@ pub fn decode(line: &[u8]) {
                 panic!("what was written is no event: {}", String::from_utf8_lossy(&written));
             };
             assert_eq!(again.event, Event { written: None, ..known.event.clone() });
+            let secrets = redact::KnownSecrets::default();
             let (mut once, mut twice) = (known.event.clone(), known.event);
-            redact::redact_event(&mut once);
-            redact::redact_event(&mut twice);
-            redact::redact_event(&mut twice);
+            redact::redact_event(&mut once, &secrets);
+            redact::redact_event(&mut twice, &secrets);
+            redact::redact_event(&mut twice, &secrets);
             assert_eq!(once, twice);
         }
         Decoded::Unknown(_) => assert!(is_good, "the check refuses what the decoder takes"),

@@ -3,6 +3,7 @@
 use crate::app::exit::{Exit, Failure};
 use crate::app::project::Project;
 use crate::base::limits::{SEAL_AFTER, SEGMENT_BYTES_MAX};
+use crate::base::{fs, text};
 use crate::journal::retention::Retention;
 use crate::journal::rotate::Rotation;
 use crate::projection::policy::Policy;
@@ -86,15 +87,15 @@ fn duration(seconds: f64) -> Duration {
 /// When the file cannot be read or does not fit; the message names the place.
 pub fn load(project: &Project) -> Result<Config, Failure> {
     let path = &project.config;
-    let text = match std::fs::read_to_string(path) {
+    let text = match fs::read_regular_text(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !project.config_is_named => {
             return Ok(Config::default());
         }
-        Err(error) => return Err(Failure::new(Exit::Configuration, format!("{}: {error}", path.display()))),
+        Err(error) => return Err(Failure::new(Exit::Configuration, error.to_string())),
     };
     toml::from_str(&text).map_err(|error| {
-        Failure::new(Exit::Configuration, format!("{}: {}", path.display(), error.to_string().trim_end()))
+        Failure::new(Exit::Configuration, format!("{}: {}", text::path(path), error.to_string().trim_end()))
             .hint("`agentlog init` in an empty directory writes a file with every key and its default")
     })
 }

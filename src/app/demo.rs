@@ -12,7 +12,7 @@ use crate::app::writer::Syncing;
 use crate::app::{Context, explain, report, status, tail};
 use crate::base::clock::{FixedClock, Timestamp};
 use crate::base::zone::Zone;
-use crate::base::{fs, random};
+use crate::base::{fs, random, text};
 use crate::cli::command::{Demo, Explain, Report, ReportOutput, Status, Tail, TextOutput};
 use crate::source::claude_code::ClaudeCode;
 use crate::source::worktree::Worktree;
@@ -46,7 +46,7 @@ pub fn run(context: &Context, arguments: &Demo) -> anyhow::Result<Exit> {
     shown?;
     let mut out = context.out();
     match &arguments.keep {
-        Some(_) => writeln!(out, "\nThe log lies in {}", directory.join("shop/.agents/logs").display())?,
+        Some(_) => writeln!(out, "\nThe log lies in {}", text::path(&directory.join("shop/.agents/logs")))?,
         None => {
             writeln!(out, "\nThat was sample work. On your own: `agentlog doctor`, then `agentlog watch`.")?;
         }

@@ -52,7 +52,8 @@ pub fn run(context: &Context, arguments: &Doctor) -> anyhow::Result<Exit> {
                 "schema_version": 1, "generated_at": context.now(), "tool_version": env!("CARGO_PKG_VERSION"),
                 "findings": findings,
             });
-            writeln!(context.out(), "{}", serde_json::to_string_pretty(&document)?)?;
+            let json = serde_json::to_string_pretty(&document)?;
+            writeln!(context.out(), "{}", text::escape_json(&json))?;
         }
         TextOutput::Text => print_text(context, &findings)?,
     }
@@ -87,7 +88,7 @@ fn print_text(context: &Context, findings: &[Finding]) -> anyhow::Result<()> {
         };
         writeln!(out, "{symbol} {}: {}", text::sanitize(&finding.subject), text::sanitize(&finding.message))?;
         if let Some(advice) = &finding.advice {
-            writeln!(out, "    {advice}")?;
+            writeln!(out, "    {}", text::sanitize(advice))?;
         }
     }
     Ok(())

@@ -66,7 +66,7 @@ fn hash_key(project: &Project) -> anyhow::Result<[u8; 32]> {
 
 fn key_in(folder: &Path) -> std::io::Result<[u8; 32]> {
     let path = folder.join(KEY_FILE);
-    match std::fs::read(&path) {
+    match fs::read_regular(&path) {
         Ok(bytes) => {
             bytes.try_into().map_err(|_| std::io::Error::other("not a key of 32 bytes; remove the file"))
         }
@@ -76,7 +76,7 @@ fn key_in(folder: &Path) -> std::io::Result<[u8; 32]> {
             fs::create_private_dir(folder)?;
             fs::replace(&path, &key)?;
             // Another process may have made one at the same moment: what is on disk now is the key.
-            std::fs::read(&path)?
+            fs::read_regular(&path)?
                 .try_into()
                 .map_err(|_| std::io::Error::other("not a key of 32 bytes; remove the file"))
         }

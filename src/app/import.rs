@@ -29,8 +29,7 @@ pub fn run(context: &Context, arguments: &Import) -> anyhow::Result<Exit> {
         context.warn(&problem.to_string());
     }
     if outcome.input_count == 0 {
-        let paths =
-            arguments.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        let paths = arguments.paths.iter().map(|path| text::path(path)).collect::<Vec<_>>().join(", ");
         return Err(Failure::new(
             if missing.is_empty() { Exit::NothingMatched } else { Exit::Io },
             format!("{paths}: nothing to import"),
@@ -40,7 +39,7 @@ pub fn run(context: &Context, arguments: &Import) -> anyhow::Result<Exit> {
     }
     let events = text::plural(outcome.event_count, "new event");
     let inputs = text::plural(u64::try_from(outcome.input_count)?, "file");
-    writeln!(context.out(), "{events} from {inputs} in {}", context.project.logs.display())?;
+    writeln!(context.out(), "{events} from {inputs} in {}", text::path(&context.project.logs))?;
     let unreadable = !missing.is_empty() || !outcome.problems.is_empty();
     Ok(if unreadable { Exit::Io } else { Exit::Done })
 }

@@ -8,7 +8,7 @@
 use crate::app::log::Reader;
 use crate::app::positions;
 use crate::app::project::Project;
-use crate::app::writer::{Batch, Syncing, Writer};
+use crate::app::writer::{Batch, Syncing, Writer, known_secrets};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::fs;
 use crate::base::lock::FileLock;
@@ -17,6 +17,7 @@ use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::{Event, Stream};
 use crate::event::error::ErrorDetail;
 use crate::event::ids::EventId;
+use crate::event::redact;
 use crate::projection::cursor::Cursors;
 use crate::source::{Emit, Env, KnownFile, Next, Problem, Scope, Source};
 use anyhow::Context as _;
@@ -216,14 +217,7 @@ impl<'a> Ingest<'a> {
                 if let Decoded::Known(line) = decoded {
                     cursors.apply(location.stream, &line.event);
                     families.recorded(&line.event);
-                    if let Body::SourceFailed {
-                        path: Some(path),
-                        error: ErrorDetail { message: Some(message), .. },
-                        ..
-                    } = &line.event.body
-                    {
-                        recorded.insert(format!("{path}: {message}"));
-                    }
+                    recorded.extend(recorded_problem(&line.event));
                 }
             })
             .with_context(|| format!("cannot read the log in {}", self.project.logs.display()))
@@ -233,9 +227,6 @@ impl<'a> Ingest<'a> {
         let name = self.sources.get(idx).map_or("", |source| source.name());
         let now = self.clock.now();
         for problem in problems {
-            if !self.recorded.insert(problem.to_string()) {
-                continue;
-            }
             let error = ErrorDetail {
                 kind: "environment".into(),
                 category: Some(crate::event::error::categorise(&problem.message).into()),
@@ -245,10 +236,23 @@ impl<'a> Ingest<'a> {
             let path = Some(problem.path.to_string_lossy());
             let mut event = self.writer.event(now, Body::SourceFailed { file: None, path, error }, None)?;
             event.source = Some(Cow::Borrowed(name));
-            self.batch.push(event);
+            redact::redact_event(&mut event, known_secrets());
+            if recorded_problem(&event).is_some_and(|recorded| self.recorded.insert(recorded)) {
+                self.batch.push(event);
+            }
         }
         self.writer.append(&mut self.batch, now)?;
         Ok(())
+    }
+}
+
+/// What a problem is known by once it stands in the log, where it is redacted and cut.
+fn recorded_problem(event: &Event<'_>) -> Option<String> {
+    match &event.body {
+        Body::SourceFailed {
+            path: Some(path), error: ErrorDetail { message: Some(message), .. }, ..
+        } => Some(format!("{path}: {message}")),
+        _ => None,
     }
 }
 
@@ -262,8 +266,14 @@ struct Sink<'a> {
 }
 
 impl Emit for Sink<'_> {
-    fn emit(&mut self, event: Event<'_>) {
+    fn emit(&mut self, mut event: Event<'_>) {
         let stream = event.body.stream();
+        // The log holds the key as it may be recorded, so that is the one to compare.
+        if let Some(key) = event.from.as_mut().and_then(|from| from.key.as_mut())
+            && let Cow::Owned(redacted) = redact::redact_knowing(key, known_secrets())
+        {
+            *key = Cow::Owned(redacted);
+        }
         if let Some(from) = &event.from {
             let is_new = match (from.at, from.key.as_deref()) {
                 (Some(at), _) => self.cursors.exceeds(stream, &from.file, at, from.i),

@@ -3,7 +3,7 @@
 use crate::app::Context;
 use crate::app::config;
 use crate::app::exit::{Exit, Failure};
-use crate::base::fs;
+use crate::base::{fs, text};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub fn run(context: &Context) -> anyhow::Result<Exit> {
     };
     let agents = root.join(".agents");
     let cannot = |path: &Path, error: std::io::Error| {
-        Failure::new(Exit::Io, format!("{}: {error}", path.display()))
+        Failure::new(Exit::Io, format!("{}: {error}", text::path(path)))
             .hint("is the directory writable for you?")
     };
     let mut out = context.out();
@@ -29,13 +29,13 @@ pub fn run(context: &Context) -> anyhow::Result<Exit> {
     }
     let file = agents.join("agentlog.toml");
     if file.exists() {
-        writeln!(out, "{} is there already and stays as it is", file.display())?;
+        writeln!(out, "{} is there already and stays as it is", text::path(&file))?;
     } else {
         fs::replace(&file, config::TEMPLATE.as_bytes()).map_err(|error| cannot(&file, error))?;
-        writeln!(out, "made {}", file.display())?;
+        writeln!(out, "made {}", text::path(&file))?;
     }
     if root.join(".git").exists() && ignore(&root.join(".gitignore")).map_err(|error| cannot(&root, error))? {
-        writeln!(out, "added {IGNORED} to {}", root.join(".gitignore").display())?;
+        writeln!(out, "added {IGNORED} to {}", text::path(&root.join(".gitignore")))?;
     }
     context.hint("next: `agentlog watch` records what the agents of this project do; `agentlog doctor` shows what it finds");
     Ok(Exit::Done)
@@ -43,7 +43,7 @@ pub fn run(context: &Context) -> anyhow::Result<Exit> {
 
 /// Adds our line to a `.gitignore` unless it is there; tells whether it was added.
 fn ignore(path: &Path) -> std::io::Result<bool> {
-    let mut text = match std::fs::read_to_string(path) {
+    let mut text = match fs::read_regular_text(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         other => other?,
     };
@@ -55,6 +55,6 @@ fn ignore(path: &Path) -> std::io::Result<bool> {
     }
     text.push_str(IGNORED);
     text.push('\n');
-    fs::replace(path, text.as_bytes())?;
+    fs::replace_document(path, text.as_bytes())?;
     Ok(true)
 }

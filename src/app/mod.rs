@@ -38,11 +38,13 @@ use crate::app::config::Config;
 use crate::app::exit::{Exit, Failure};
 use crate::app::project::Project;
 use crate::base::clock::{Clock, FixedClock, SystemClock, Timestamp};
+use crate::base::harmless::Harmless;
 use crate::base::text;
 use crate::base::zone::Zone;
 use crate::cli::{Cli, ColorWhen, Command, Global};
 use crate::query::instant;
 use crate::view::palette::Style;
+use clap::error::{ContextKind, ContextValue};
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -95,9 +97,16 @@ impl Context {
         self.clock.now()
     }
 
-    /// Standard output, buffered; flushed when dropped.
+    /// Standard output for text, buffered; flushed when dropped. What a terminal could obey does not pass, whoever wrote
+    /// it.
     #[must_use]
-    pub fn out(&self) -> BufWriter<StdoutLock<'static>> {
+    pub fn out(&self) -> BufWriter<Harmless<StdoutLock<'static>>> {
+        BufWriter::with_capacity(64 * 1024, Harmless::new(io::stdout().lock(), self.style.color))
+    }
+
+    /// Standard output for bytes that another program reads, buffered; they pass as they are. Not for a terminal.
+    #[must_use]
+    pub fn bytes_out(&self) -> BufWriter<StdoutLock<'static>> {
         BufWriter::with_capacity(64 * 1024, io::stdout().lock())
     }
 
@@ -123,7 +132,7 @@ impl Context {
     /// Advice on standard error, unless `--quiet`.
     pub fn hint(&self, text: &str) {
         if !self.quiet {
-            talk(&format!("hint: {text}"));
+            quote(&format!("hint: {text}"));
         }
     }
 
@@ -136,7 +145,7 @@ impl Context {
 
     /// A problem on standard error, always.
     pub fn warn(&self, text: &str) {
-        talk(&format!("warning: {text}"));
+        quote(&format!("warning: {text}"));
     }
 }
 
@@ -147,13 +156,44 @@ pub fn run(cli: &Cli) -> Exit {
         Ok(exit) => exit,
         Err(error) => {
             let Some(exit) = exit::of_error(&error) else { return Exit::Done };
-            talk(&format!("agentlog: {error:#}"));
+            quote(&format!("agentlog: {error:#}"));
             if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.hint.clone())
             {
-                talk(&format!("hint: {hint}"));
+                quote(&format!("hint: {hint}"));
             }
             exit
         }
+    }
+}
+
+/// Prints what is wrong with the command line, or the help that was asked for.
+#[must_use]
+pub fn refuse(mut error: clap::Error) -> Exit {
+    let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+    let quoted: Vec<_> = error.context().filter_map(|(kind, value)| Some((kind, harmless(value)?))).collect();
+    if quoted.is_empty() {
+        // Nobody is there to hear of a failure to print.
+        let _unheard = error.print();
+        return exit;
+    }
+    for (kind, value) in quoted {
+        error.insert(kind, value);
+    }
+    // It would repeat what was typed, as it was typed.
+    error.insert(ContextKind::Suggested, ContextValue::None);
+    talk(error.render().to_string().trim_end());
+    exit
+}
+
+/// The value with what was typed made safe for a terminal; `None` if it is so already.
+fn harmless(value: &ContextValue) -> Option<ContextValue> {
+    let clean = |text: &String| text::sanitize(text).into_owned();
+    match value {
+        ContextValue::String(text) => Some(clean(text)).filter(|safe| safe != text).map(ContextValue::String),
+        ContextValue::Strings(texts) => {
+            Some(texts.iter().map(clean).collect()).filter(|safe| safe != texts).map(ContextValue::Strings)
+        }
+        _ => None,
     }
 }
 
@@ -181,6 +221,11 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Schema(arguments)) => schema::run(&context, arguments),
         Some(Command::Demo(arguments)) => demo::run(&context, arguments),
     }
+}
+
+/// A message that quotes others: its later lines are indented, so that none of them can pass for one of ours.
+fn quote(message: &str) {
+    talk(&message.trim_end().replace('\n', "\n  "));
 }
 
 /// Lines on standard error, made safe for a terminal. Nobody is there to hear of a failure to print them.

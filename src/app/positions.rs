@@ -4,9 +4,13 @@
 //! replaced atomically, after the streams were synced, and a failure to write it is ignored.
 
 use crate::app::project::Project;
+use crate::app::writer::known_secrets;
 use crate::base::fs;
+use crate::event::redact;
 use crate::source::{Position, Source};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -23,7 +27,7 @@ struct Document {
 /// The positions that a source left; none when there is no cache that this program understands.
 #[must_use]
 pub fn load(project: &Project, source: &str) -> Vec<Position> {
-    let Ok(bytes) = std::fs::read(path(project)) else { return Vec::new() };
+    let Ok(bytes) = fs::read_regular(&path(project)) else { return Vec::new() };
     // An adapter's memory is only meaningful to the code that wrote it, so another version reads from the start.
     serde_json::from_slice::<Document>(&bytes)
         .ok()
@@ -34,7 +38,7 @@ pub fn load(project: &Project, source: &str) -> Vec<Position> {
 
 /// Remembers the positions of all sources.
 pub fn save(project: &Project, sources: &[Box<dyn Source>]) {
-    let mut all: BTreeMap<String, Vec<Position>> = std::fs::read(path(project))
+    let mut all: BTreeMap<String, Vec<Position>> = fs::read_regular(&path(project))
         .ok()
         .and_then(|bytes| serde_json::from_slice::<Document>(&bytes).ok())
         .filter(|document| document.layout == LAYOUT)
@@ -42,7 +46,7 @@ pub fn save(project: &Project, sources: &[Box<dyn Source>]) {
         .unwrap_or_default();
     for source in sources {
         let kept = all.entry(source.name().to_owned()).or_default();
-        let fresh = source.positions();
+        let fresh: Vec<Position> = source.positions().into_iter().filter_map(without_secrets).collect();
         kept.retain(|old| old.path.exists() && !fresh.iter().any(|new| new.file == old.file));
         kept.extend(fresh);
     }
@@ -63,6 +67,33 @@ pub fn forget(project: &Project) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// The position as it may be written: an adapter remembers names and paths that others chose. A file whose own path is
+/// not to be written has no position, and is read from the start every time.
+fn without_secrets(mut position: Position) -> Option<Position> {
+    let known = known_secrets();
+    let clean = |text: &str| matches!(redact::redact_knowing(text, known), Cow::Borrowed(_));
+    let mut pending = vec![&mut position.state];
+    while let Some(value) = pending.pop() {
+        match value {
+            Value::String(text) => {
+                if let Cow::Owned(redacted) = redact::redact_knowing(text, known) {
+                    *text = redacted;
+                }
+            }
+            Value::Array(values) => pending.extend(values),
+            Value::Object(members) => {
+                let is_clean = members.keys().all(|key| clean(key));
+                if !is_clean {
+                    members.retain(|key, _| clean(key));
+                }
+                pending.extend(members.values_mut());
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    clean(&position.path.to_string_lossy()).then_some(position)
 }
 
 fn path(project: &Project) -> PathBuf {

@@ -5,6 +5,7 @@
 
 use crate::app::config::Journal;
 use crate::app::exit::{Exit, Failure};
+use crate::base::text;
 use crate::cli::Global;
 use crate::journal::rotate::Rotation;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ impl Project {
         } else {
             let start = global.directory.clone().unwrap_or_else(|| PathBuf::from("."));
             let start = std::fs::canonicalize(&start).map_err(|error| {
-                Failure::new(Exit::Io, format!("{}: {error}", start.display()))
+                Failure::new(Exit::Io, format!("{}: {error}", text::path(&start)))
                     .hint("give an existing directory to -C, or leave it out")
             })?;
             let root = root_of(&start, environment("HOME").as_deref());

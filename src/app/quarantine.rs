@@ -5,6 +5,7 @@
 
 use crate::app::Context;
 use crate::app::log::DamagedPlace;
+use crate::app::writer::known_secrets;
 use crate::base::fs::{ReadAt as _, create_private_dir, replace};
 use crate::base::text;
 use crate::event::redact;
@@ -75,7 +76,7 @@ fn record(context: &Context, place: &DamagedPlace) -> Option<Record> {
         offset: place.offset,
         length: place.length,
         reason: place.reason.clone(),
-        sample: text::sanitize(&redact::redact(&sample)).into_owned(),
+        sample: text::sanitize(&redact::redact_knowing(&sample, known_secrets())).into_owned(),
     })
 }
 

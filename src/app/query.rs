@@ -28,7 +28,7 @@ pub fn run(context: &Context, arguments: &Query) -> anyhow::Result<Exit> {
     let mut out = context.out();
     match arguments.output {
         QueryOutput::Table => print_table(context, &answer)?,
-        QueryOutput::Csv => out.write_all(&answer.csv(CsvCells::Exact)?)?,
+        QueryOutput::Csv => out.write_all(&answer.csv(CsvCells::SpreadsheetSafe)?)?,
         QueryOutput::Json => out.write_all(text::escape_json(&answer.json()).as_bytes())?,
         QueryOutput::Jsonl => out.write_all(text::escape_json(&answer.jsonl()).as_bytes())?,
         QueryOutput::Parquet if std::io::stdout().is_terminal() => {
@@ -36,7 +36,11 @@ pub fn run(context: &Context, arguments: &Query) -> anyhow::Result<Exit> {
                 .hint("send it to a file: agentlog query '…' -o parquet > answer.parquet")
                 .into());
         }
-        QueryOutput::Parquet => out.write_all(&answer.parquet()?)?,
+        QueryOutput::Parquet => {
+            let mut out = context.bytes_out();
+            out.write_all(&answer.parquet()?)?;
+            out.flush()?;
+        }
     }
     out.flush()?;
     Ok(Exit::Done)

@@ -4,7 +4,7 @@ use crate::app::exit::{Exit, Failure};
 use crate::app::log::Reader;
 use crate::app::{Context, load};
 use crate::base::clock::Timestamp;
-use crate::base::fs;
+use crate::base::{fs, text};
 use crate::cli::command::{Report, ReportOutput};
 use crate::event::codec::Decoded;
 use crate::query::frame::{self, ToolCallsBuilder, UsageBuilder};
@@ -36,16 +36,18 @@ pub fn run(context: &Context, arguments: &Report) -> anyhow::Result<Exit> {
         None => {
             let folder = arguments.into.clone().unwrap_or_else(|| context.project.reports());
             let unwritable = |error: std::io::Error| {
-                Failure::new(Exit::Io, format!("{}: {error}", folder.display()))
+                Failure::new(Exit::Io, format!("{}: {error}", text::path(&folder)))
                     .hint("choose another folder with --into, or print with -o md")
             };
             std::fs::create_dir_all(&folder).map_err(unwritable)?;
             let markdown = folder.join(format!("{week}.md"));
-            fs::replace(&markdown, report_markdown::render(&review, made).as_bytes()).map_err(unwritable)?;
+            fs::replace_document(&markdown, report_markdown::render(&review, made).as_bytes())
+                .map_err(unwritable)?;
             let json = folder.join(format!("{week}.json"));
-            fs::replace(&json, report_json::render(&review, made)?.as_bytes()).map_err(unwritable)?;
+            fs::replace_document(&json, report_json::render(&review, made)?.as_bytes())
+                .map_err(unwritable)?;
             writeln!(out, "{}", report_markdown::answer(&review))?;
-            writeln!(out, "{}\n{}", markdown.display(), json.display())?;
+            writeln!(out, "{}\n{}", text::path(&markdown), text::path(&json))?;
         }
     }
     out.flush()?;

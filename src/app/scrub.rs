@@ -6,7 +6,7 @@
 
 use crate::app::exit::{Exit, Failure};
 use crate::app::prune::maintenance;
-use crate::app::writer::{Syncing, Writer};
+use crate::app::writer::{Syncing, Writer, known_secrets};
 use crate::app::{Context, load, positions, quarantine};
 use crate::base::fs::replace;
 use crate::base::text::{plural, sanitize};
@@ -88,7 +88,7 @@ fn patterns(arguments: &Scrub) -> anyhow::Result<Vec<Regex>> {
 
 /// The text without what the rules and the patterns find; `None` if they find nothing.
 fn redacted(text: &str, patterns: &[Regex]) -> Option<String> {
-    let mut redacted = redact::redact(text);
+    let mut redacted = redact::redact_knowing(text, known_secrets());
     for pattern in patterns {
         if let Cow::Owned(changed) = pattern.replace_all(&redacted, "[redacted:scrub]") {
             redacted = Cow::Owned(changed);

@@ -7,7 +7,7 @@ use crate::app::exit::{Exit, Failure};
 use crate::app::log::Reader;
 use crate::app::{Context, interrupt, load};
 use crate::base::clock::Timestamp;
-use crate::base::limits;
+use crate::base::{limits, text};
 use crate::cli::command::Tail;
 use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::Stream;
@@ -20,7 +20,7 @@ use crate::query::filter::{Filter, TaskSelector};
 use crate::view::empty;
 use crate::view::tail as view;
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -77,7 +77,7 @@ pub fn run(context: &Context, arguments: &Tail) -> anyhow::Result<Exit> {
     };
     shown.sort_by_key(|shown| shown.ts);
     shown.drain(..shown.len().saturating_sub(count));
-    let mut out = context.out();
+    let mut out = output(context, arguments.raw);
     for shown in &shown {
         print(context, arguments.raw, &shown.line, shown.ts, &mut out)?;
     }
@@ -89,7 +89,7 @@ pub fn run(context: &Context, arguments: &Tail) -> anyhow::Result<Exit> {
             let said = if segment::streams(logs)?.is_empty() {
                 empty::no_events(&logs.display().to_string(), &context.style)
             } else {
-                format!("no event in {} matches", logs.display())
+                format!("no event in {} matches", text::path(logs))
             };
             context.note(said.trim_end());
             Ok(Exit::NothingMatched)
@@ -193,7 +193,7 @@ fn follow(context: &Context, raw: bool, filter: &Filter, mut follower: Follower)
     let mut decoders = load::Decoders::default();
     let mut shown_count = 0_u64;
     while !stop.load(Ordering::Relaxed) {
-        let mut out = context.out();
+        let mut out = output(context, raw);
         for line in follower.next(Duration::from_millis(500)) {
             let decoded = decoders.decode(&line.seg, &line.bytes, line.offset);
             if let Some(ts) = matching(&decoded, filter) {
@@ -206,7 +206,7 @@ fn follow(context: &Context, raw: bool, filter: &Filter, mut follower: Follower)
             context.warn(&problem.to_string());
         }
     }
-    context.note(&crate::base::text::plural(shown_count, "event"));
+    context.note(&text::plural(shown_count, "event"));
     Ok(Exit::Interrupted)
 }
 
@@ -217,6 +217,11 @@ fn matching(decoded: &Decoded<'_>, filter: &Filter) -> Option<Timestamp> {
         Decoded::Unknown(unknown) => filter.is_empty().then_some(unknown.ts).flatten(),
         Decoded::Malformed(_) => None,
     }
+}
+
+/// Raw lines go into a pipe or a file as they stand in the log; a terminal, which would obey them, gets them harmless.
+fn output(context: &Context, raw: bool) -> Box<dyn Write> {
+    if raw && !io::stdout().is_terminal() { Box::new(context.bytes_out()) } else { Box::new(context.out()) }
 }
 
 fn print(context: &Context, raw: bool, line: &[u8], ts: Timestamp, out: &mut dyn Write) -> io::Result<()> {

@@ -124,7 +124,7 @@ fn print_text(
     write!(out, "{}", table::render(&columns, &rows, true, &context.style))?;
     for report in reports {
         for damage in &report.damages {
-            let file = report.file.display();
+            let file = text::path(&report.file);
             writeln!(
                 out,
                 "{file}, byte {}, {} bytes: {}",

@@ -39,7 +39,7 @@ pub fn run(context: &Context, arguments: &Watch) -> anyhow::Result<Exit> {
     if lock.is_none() && !arguments.once {
         return Err(Failure::new(
             Exit::Io,
-            format!("another agentlog watches {} already", context.project.logs.display()),
+            format!("another agentlog watches {} already", text::path(&context.project.logs)),
         )
         .hint("it records for all; see it with `agentlog status`, or stop it first")
         .into());

@@ -13,12 +13,25 @@ use crate::event::body::Body;
 use crate::event::codec;
 use crate::event::envelope::{Event, Stream, VERSION};
 use crate::event::ids::{EventId, GrowingIds};
-use crate::event::redact;
+use crate::event::redact::{self, KnownSecrets};
 use crate::journal::append::{AppendError, AppendErrorKind, AppendOptions, Appender, Durability};
 use crate::journal::rotate::Rotation;
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
+
+/// The secrets in the environment of this process.
+#[must_use]
+pub fn known_secrets() -> &'static KnownSecrets {
+    static KNOWN: LazyLock<KnownSecrets> = LazyLock::new(|| {
+        let text =
+            |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        KnownSecrets::of_environment(std::env::vars_os().filter_map(text))
+    });
+    &KNOWN
+}
 
 /// Encoded events waiting to be appended, by stream.
 #[derive(Debug, Default)]
@@ -454,7 +467,7 @@ const LANES: &str = "there is a lane for every stream";
 
 /// The stream of an event, and the event redacted and encoded.
 fn encoded(mut event: Event<'_>) -> (Stream, Vec<u8>) {
-    redact::redact_event(&mut event);
+    redact::redact_event(&mut event, known_secrets());
     let mut object = Vec::with_capacity(384);
     codec::encode(&event, &mut object);
     (event.body.stream(), object)

@@ -89,6 +89,8 @@ pub fn object(line: &[u8]) -> Option<Vec<u8>> {
 
 /// The bytes that the checksum covers, and the checksum.
 fn split(line: &[u8]) -> Option<(&[u8], u32)> {
+    // An editor or git may have made CRLF of the line ends; the bytes before are still those that were written.
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
     let (body, tail) = line.split_at_checked(line.len().checked_sub(CRC_TAIL_LEN)?)?;
     let checksum = tail.strip_prefix(CRC_KEY)?.strip_suffix(b"\"}")?;
     Some((body, digits::hexadecimal(checksum.try_into().ok()?)?))

@@ -7,7 +7,7 @@ use crate::base::limits::{HEAD_HASH_BYTES, TAIL_HASH_BYTES};
 use crate::base::random;
 use rustix::fs::OFlags;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,9 @@ impl FileIdentity {
         }
     }
 }
+
+/// Only the owner may read and write what we keep.
+const PRIVATE_MODE: u32 = 0o600;
 
 /// Bytes that can be read at any place.
 pub trait ReadAt {
@@ -92,8 +95,12 @@ pub fn stage(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
 
 /// [`stage`], with whatever `write` writes.
 pub fn stage_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<PathBuf> {
+    stage_as(path, PRIVATE_MODE, write)
+}
+
+fn stage_as(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<PathBuf> {
     let temporary = temporary_name(path)?;
-    let written = write_new(&temporary, write);
+    let written = write_new(&temporary, mode, write);
     discard_on_error(written, &temporary).map_err(|error| describe(error, "cannot replace", path))?;
     Ok(temporary)
 }
@@ -109,7 +116,7 @@ pub fn put(staged: &Path, path: &Path) -> io::Result<()> {
 pub fn probe_writable(directory: &Path) -> io::Result<()> {
     let probe = temporary_name(&directory.join("probe"))?;
     // Enough to need space of its own: a few bytes may fit where the name is kept.
-    let written = write_new(&probe, |file| file.write_all(&[b'\n'; 4096]));
+    let written = write_new(&probe, PRIVATE_MODE, |file| file.write_all(&[b'\n'; 4096]));
     let removed = std::fs::remove_file(&probe);
     written.and(removed).map_err(|error| describe(error, "cannot write in", directory))
 }
@@ -119,6 +126,59 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(|error| describe(error, "cannot sync the directory", directory))
+}
+
+/// As [`replace`], for a document that people share: it is as readable as the process' mask has it for new files, and keeps
+/// the permissions of the file it replaces.
+pub fn replace_document(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    const DOCUMENT_MODE: u32 = 0o666;
+    let before = std::fs::symlink_metadata(path).ok().filter(Metadata::is_file);
+    let staged = stage_as(path, DOCUMENT_MODE, |file| {
+        before.map_or(Ok(()), |before| file.set_permissions(before.permissions()))?;
+        file.write_all(bytes)
+    })?;
+    put(&staged, path)
+}
+
+/// All bytes of a file of our own; `open_read_regular` says which files are refused.
+pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_read_regular(path)?.read_to_end(&mut bytes).map_err(|error| describe(error, "cannot read", path))?;
+    Ok(bytes)
+}
+
+/// The text of a file of our own, as [`read_regular`].
+pub fn read_regular_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read_regular(path)?)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{} is not UTF-8", path.display())))
+}
+
+/// Opens a file of our own for reading, one that this program made. What a stranger may have put in its place is refused:
+/// a symbolic link, what is no regular file (without ever blocking on a pipe or a device), and a file of another user.
+pub fn open_own_regular(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY))
+        .open(path)
+        .map_err(|error| match error.raw_os_error() {
+            Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
+                refusal(path, "is a symbolic link; put the file itself there")
+            }
+            // A socket cannot be opened at all.
+            Some(code) if code == rustix::io::Errno::NXIO.raw_os_error() => {
+                refusal(path, "is not a regular file; move it away")
+            }
+            _ => describe(error, "cannot open", path),
+        })?;
+    let metadata = file.metadata().map_err(|error| describe(error, "cannot look at", path))?;
+    let own = rustix::process::geteuid().as_raw();
+    if !metadata.is_file() {
+        Err(refusal(path, "is not a regular file; move it away"))
+    } else if metadata.uid() != own {
+        Err(refusal(path, &format!("belongs to user {}, not to {own}; run as its owner", metadata.uid())))
+    } else {
+        Ok(file)
+    }
 }
 
 /// Opens a file of someone else for reading. Symbolic links are followed (agents' files may lie behind them); what is no
@@ -194,8 +254,8 @@ fn discard_on_error(result: io::Result<()>, temporary: &Path) -> io::Result<()> 
     result
 }
 
-fn write_new(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+fn write_new(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)?;
     write(&mut file)?;
     if Defence::FsyncBeforeRename.is_on() { file.sync_all() } else { Ok(()) }
 }
@@ -258,6 +318,41 @@ mod tests {
         assert!(open_read_regular(&pipe).is_err());
         assert!(open_read_regular(directory.path()).is_err());
         assert!(open_read_regular(&directory.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn an_own_file_is_opened_and_what_stands_in_its_place_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        replace(&file, b"mine").unwrap();
+        assert!(open_own_regular(&file).is_ok());
+        let refused = |name: &str| open_own_regular(&directory.path().join(name)).unwrap_err().to_string();
+        std::os::unix::fs::symlink(&file, directory.path().join("link")).unwrap();
+        assert!(refused("link").ends_with("link is a symbolic link; put the file itself there"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, directory.path().join("pipe"), rustix::fs::Mode::RWXU).unwrap();
+        assert!(refused("pipe").ends_with("pipe is not a regular file; move it away"));
+        let _socket = std::os::unix::net::UnixListener::bind(directory.path().join("socket")).unwrap();
+        assert!(refused("socket").ends_with("socket is not a regular file; move it away"));
+        assert!(refused("").ends_with("is not a regular file; move it away"));
+        assert_eq!(
+            open_own_regular(&directory.path().join("none")).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&file, Some(12_345), None).unwrap();
+            assert!(refused("file").contains("file belongs to user 12345, not to 0"));
+        }
+    }
+
+    #[test]
+    fn a_document_keeps_the_permissions_it_had() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("review.md");
+        replace_document(&path, b"first").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o664)).unwrap();
+        replace_document(&path, b"second").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o664);
+        assert_eq!(read_regular_text(&path).unwrap(), "second");
     }
 
     #[test]

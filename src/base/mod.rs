@@ -5,6 +5,7 @@ pub mod defence;
 pub mod digits;
 pub mod frame;
 pub mod fs;
+pub mod harmless;
 pub mod limits;
 pub mod lines;
 pub mod lock;

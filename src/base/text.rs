@@ -6,10 +6,13 @@
 use crate::base::defence::Defence;
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::path::Path;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Ends a text that was cut.
 pub const ELLIPSIS: &str = "…";
+/// So many marks may stand on one character; more of them paint over the lines above and below. Scripts need four at most.
+const MARKS_MAX: usize = 8;
 /// Longer words are no typing error of anything; bounds the work of [`did_you_mean`].
 const WORD_CHARS_MAX: usize = 64;
 const MILLIS_PER_SECOND: u64 = 1000;
@@ -19,19 +22,45 @@ const SECONDS_PER_DAY: u64 = 86_400;
 
 /// Foreign text as one harmless line: newline, carriage return and tab as `\n`, `\r`, `\t`; other control characters in
 /// caret notation (`^[`); the second control block, bidirectional controls, zero-width characters, line separators and
-/// tag characters as `\u{…}`. Text that needs nothing is borrowed.
+/// tag characters as `\u{…}`, and so the marks of a character beyond the eighth. Text that needs nothing is borrowed.
 #[must_use]
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    let Some(first) = text.find(is_unsafe).filter(|_| Defence::Sanitiser.is_on()) else {
+    let Some(first) = first_unsafe(text).filter(|_| Defence::Sanitiser.is_on()) else {
         return Cow::Borrowed(text);
     };
     let (clean, rest) = text.split_at(first);
     let mut out = String::with_capacity(text.len() + 16);
     out.push_str(clean);
+    // What stands at `first` may be the mark that is too many.
+    let mut marks = trailing_marks(clean);
     for c in rest.chars() {
-        push_safe(c, &mut out);
+        marks = if is_mark(c) { marks + 1 } else { 0 };
+        if marks > MARKS_MAX {
+            push_escape(c, &mut out);
+        } else {
+            push_safe(c, &mut out);
+        }
     }
     Cow::Owned(out)
+}
+
+/// A path as one harmless line; what of it is no text is replaced.
+#[must_use]
+pub fn path(path: &Path) -> String {
+    sanitize(&path.to_string_lossy()).into_owned()
+}
+
+/// Foreign text as a cell of CSV: sanitised, and with a `'` in front where a spreadsheet would take it for a formula (it
+/// begins with `=`, `+`, `-`, `@`, a tab or a carriage return; also the first four in full width). For text only: a number
+/// may be negative.
+#[must_use]
+pub fn csv_cell(text: &str) -> Cow<'_, str> {
+    let safe = sanitize(text);
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']) {
+        Cow::Owned(format!("'{safe}"))
+    } else {
+        safe
+    }
 }
 
 /// A JSON document with every character that a terminal could obey written as `\u….`. The document says the same: outside
@@ -39,7 +68,9 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
 #[must_use]
 pub fn escape_json(json: &str) -> Cow<'_, str> {
     let must_escape = |c: char| is_unsafe(c) && !c.is_ascii_whitespace();
-    let Some(first) = json.find(must_escape) else { return Cow::Borrowed(json) };
+    let Some(first) = json.find(must_escape).filter(|_| Defence::Sanitiser.is_on()) else {
+        return Cow::Borrowed(json);
+    };
     let (clean, rest) = json.split_at(first);
     let mut out = String::with_capacity(json.len() + 32);
     out.push_str(clean);
@@ -192,13 +223,38 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
 }
 
 /// Characters that a terminal obeys, hides, or reorders the line by.
-fn is_unsafe(c: char) -> bool {
+#[must_use]
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{3164}' | '\u{fe00}'..='\u{fe0e}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0e}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Where the first character stands that [`sanitize`] changes.
+fn first_unsafe(text: &str) -> Option<usize> {
+    if text.is_ascii() {
+        return text.bytes().position(|byte| byte.is_ascii_control());
+    }
+    let mut marks = 0;
+    text.char_indices()
+        .find(|(_, c)| {
+            marks = if is_mark(*c) { marks + 1 } else { 0 };
+            marks > MARKS_MAX || is_unsafe(*c)
+        })
+        .map(|(at, _)| at)
+}
+
+/// Characters that are drawn onto the one before them.
+fn is_mark(c: char) -> bool {
+    !c.is_ascii() && c.width() == Some(0)
+}
+
+fn trailing_marks(text: &str) -> usize {
+    text.chars().rev().take_while(|c| is_mark(*c)).count()
 }
 
 fn push_safe(c: char, out: &mut String) {
@@ -211,9 +267,13 @@ fn push_safe(c: char, out: &mut String) {
             out.push('^');
             out.push(char::from_u32(u32::from(c) + 0x40).unwrap_or('?'));
         }
-        c if is_unsafe(c) => push_fmt(out, format_args!("\\u{{{:x}}}", u32::from(c))),
+        c if is_unsafe(c) => push_escape(c, out),
         c => out.push(c),
     }
+}
+
+fn push_escape(c: char, out: &mut String) {
+    push_fmt(out, format_args!("\\u{{{:x}}}", u32::from(c)));
 }
 
 fn push_fmt(out: &mut String, arguments: std::fmt::Arguments<'_>) {
@@ -300,6 +360,25 @@ mod tests {
         assert_eq!(sanitize("safe\u{202e}fdp.exe"), "safe\\u{202e}fdp.exe");
         assert_eq!(sanitize("a\u{200b}b\u{feff}\u{2028}"), "a\\u{200b}b\\u{feff}\\u{2028}");
         assert_eq!(sanitize("\u{e0041}"), "\\u{e0041}");
+    }
+
+    #[test]
+    fn a_flood_of_marks_ends_after_the_eighth() {
+        let flood = format!("a{}b", "\u{301}".repeat(10));
+        assert_eq!(sanitize(&flood), format!("a{}\\u{{301}}\\u{{301}}b", "\u{301}".repeat(8)));
+        let vietnamese = "e\u{302}\u{301}";
+        assert_eq!(sanitize(vietnamese), vietnamese);
+        assert_eq!(sanitize(&format!("{}\u{7}", "\u{301}".repeat(9))).matches("u{301}").count(), 1);
+    }
+
+    #[test]
+    fn a_cell_that_a_spreadsheet_would_run_is_text() {
+        let cells = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "plain", "a=b", ""].map(csv_cell);
+        assert_eq!(
+            cells,
+            ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\\t=1", "'\\r=1", "'＝1", "plain", "a=b", ""]
+        );
+        assert_eq!(csv_cell("a\nb\u{9b}"), "a\\nb\\u{9b}");
     }
 
     #[test]

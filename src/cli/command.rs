@@ -1,5 +1,6 @@
 //! One struct per command.
 
+use crate::base::text::sanitize;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -131,7 +132,7 @@ pub struct Tail {
     /// Only this type, such as tool.failed or `tool.*`; may be repeated.
     #[arg(long = "type", value_name = "TYPE")]
     pub types: Vec<String>,
-    /// The lines as they stand in the log.
+    /// The lines as they stand in the log; on a terminal with its control characters made visible.
     #[arg(long)]
     pub raw: bool,
 }
@@ -259,10 +260,10 @@ pub struct Emit {
     #[arg(long, requires = "stdin")]
     pub durable: bool,
     /// The task it is about.
-    #[arg(long, env = "AGENTLOG_TASK")]
+    #[arg(long, env = "AGENTLOG_TASK", hide_env_values = true)]
     pub task: Option<String>,
     /// Who works.
-    #[arg(long, env = "AGENTLOG_AGENT")]
+    #[arg(long, env = "AGENTLOG_AGENT", hide_env_values = true)]
     pub agent: Option<String>,
     /// When it happened; now by default.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "stdin")]
@@ -381,7 +382,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         "h" => number.saturating_mul(3600),
         "d" => number.saturating_mul(24 * 3600),
         "ms" => return Ok(Duration::from_millis(number)),
-        _ => return Err(format!("unknown unit `{unit}`; expected ms, s, m, h or d")),
+        _ => return Err(format!("unknown unit `{}`; expected ms, s, m, h or d", sanitize(unit))),
     };
     Ok(Duration::from_secs(seconds))
 }

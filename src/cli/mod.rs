@@ -42,25 +42,39 @@ Exit codes:
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Work as if started in DIR; `.agents` is looked for there and above.
-    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true, env = "AGENTLOG_DIR")]
+    #[arg(
+        short = 'C',
+        long = "directory",
+        value_name = "DIR",
+        global = true,
+        env = "AGENTLOG_DIR",
+        hide_env_values = true
+    )]
     pub directory: Option<PathBuf>,
     /// The folder of the streams, instead of `.agents/logs`.
-    #[arg(long, value_name = "DIR", global = true, env = "AGENTLOG_LOG_DIR")]
+    #[arg(long, value_name = "DIR", global = true, env = "AGENTLOG_LOG_DIR", hide_env_values = true)]
     pub log_dir: Option<PathBuf>,
     /// The log of all projects, in `$XDG_STATE_HOME/agentlog`.
     #[arg(long, global = true)]
     pub global: bool,
     /// The configuration file, instead of `.agents/agentlog.toml`.
-    #[arg(long, value_name = "FILE", global = true, env = "AGENTLOG_CONFIG")]
+    #[arg(long, value_name = "FILE", global = true, env = "AGENTLOG_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
     /// When to use colour.
-    #[arg(long, value_enum, default_value_t = ColorWhen::Auto, global = true, env = "AGENTLOG_COLOR")]
+    #[arg(long, value_enum, default_value_t = ColorWhen::Auto, global = true, env = "AGENTLOG_COLOR", hide_env_values = true)]
     pub color: ColorWhen,
     /// Plain ASCII symbols.
-    #[arg(long, global = true, env = "AGENTLOG_ASCII", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = "AGENTLOG_ASCII", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub ascii: bool,
     /// Time zone of times and weeks: `local`, `utc` or a name such as Europe/Berlin.
-    #[arg(long, value_name = "ZONE", default_value = "local", global = true, env = "AGENTLOG_TZ")]
+    #[arg(
+        long,
+        value_name = "ZONE",
+        default_value = "local",
+        global = true,
+        env = "AGENTLOG_TZ",
+        hide_env_values = true
+    )]
     pub tz: String,
     /// No hints and notes on standard error.
     #[arg(short, long, global = true)]

@@ -243,6 +243,13 @@ impl<'a> Field<'a> for Vec<Criterion<'a>> {
             out.push(b'}');
         });
     }
+
+    fn visit_texts(&mut self, _: &'static str, visit: &mut impl FnMut(&'static str, &mut Text<'a>)) {
+        for criterion in self {
+            criterion.name.visit_texts("criteria.name", visit);
+            criterion.message.visit_texts("criteria.message", visit);
+        }
+    }
 }
 
 impl Body<'_> {

@@ -17,6 +17,8 @@ use crate::event::owned::IntoStatic;
 use crate::event::scan::{self, Entry, Raw, ScanError};
 use crate::event::upcast::{self, UPCASTERS, Upcaster};
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// What a line turned out to be.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
@@ -330,6 +332,8 @@ const fn is_canonical(decoded: &Decoded<'_>) -> bool {
 /// The text of a line whose bytes are those that were written.
 #[inline]
 fn checked(line: &[u8]) -> Result<(&str, Integrity), Malformed> {
+    // Editors put the mark at the start of a file, and joining files puts it at the start of any line.
+    let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     let text = simdutf8::basic::from_utf8(line).map_err(|_| invalid_utf8(line))?;
     Ok((text, frame::check(line)?))
 }

@@ -111,6 +111,18 @@ impl Event<'_> {
     }
 }
 
+impl<'a> Event<'a> {
+    /// Shows every text of the event to `visit`, with the name of its field in the dictionary, but those of the frame: these
+    /// are the journal's.
+    pub fn visit_texts(&mut self, visit: &mut impl FnMut(&'static str, &mut Text<'a>)) {
+        self.task.visit_texts("task", visit);
+        self.agent.visit_texts("agent", visit);
+        self.source.visit_texts("source", visit);
+        self.body.visit_texts(visit);
+        self.from.visit_texts("from", visit);
+    }
+}
+
 impl<'a> Field<'a> for Provenance<'a> {
     const SHAPE: Shape = Shape::Provenance;
 
@@ -146,5 +158,10 @@ impl<'a> Field<'a> for Provenance<'a> {
         self.key.write(key!("key"), out);
         self.i.write(key!("i"), out);
         out.push(b'}');
+    }
+
+    fn visit_texts(&mut self, _: &'static str, visit: &mut impl FnMut(&'static str, &mut Text<'a>)) {
+        self.file.visit_texts("from.file", visit);
+        self.key.visit_texts("from.key", visit);
     }
 }

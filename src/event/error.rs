@@ -139,6 +139,12 @@ impl<'a> Field<'a> for ErrorDetail<'a> {
         self.exit_code.write(key!("exit_code"), out);
         out.push(b'}');
     }
+
+    fn visit_texts(&mut self, _: &'static str, visit: &mut impl FnMut(&'static str, &mut Text<'a>)) {
+        self.kind.visit_texts("error.kind", visit);
+        self.category.visit_texts("error.category", visit);
+        self.message.visit_texts("error.message", visit);
+    }
 }
 
 #[cfg(test)]

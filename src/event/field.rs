@@ -81,6 +81,10 @@ pub trait Field<'a>: Sized {
 
     /// Appends the JSON value.
     fn write_value(&self, out: &mut Vec<u8>);
+
+    /// Shows every text in the value to `visit`, with the dictionary's name of it; `name` is that of the field.
+    #[inline]
+    fn visit_texts(&mut self, _: &'static str, _: &mut impl FnMut(&'static str, &mut Text<'a>)) {}
 }
 
 impl<'a, T: Field<'a>> Field<'a> for Option<T> {
@@ -119,6 +123,13 @@ impl<'a, T: Field<'a>> Field<'a> for Option<T> {
             None => out.extend_from_slice(b"null"),
         }
     }
+
+    #[inline]
+    fn visit_texts(&mut self, name: &'static str, visit: &mut impl FnMut(&'static str, &mut Text<'a>)) {
+        if let Some(value) = self {
+            value.visit_texts(name, visit);
+        }
+    }
 }
 
 impl<'a> Field<'a> for Text<'a> {
@@ -143,6 +154,11 @@ impl<'a> Field<'a> for Text<'a> {
 
     fn write_value(&self, out: &mut Vec<u8>) {
         write_text(self, out);
+    }
+
+    #[inline]
+    fn visit_texts(&mut self, name: &'static str, visit: &mut impl FnMut(&'static str, &mut Text<'a>)) {
+        visit(name, self);
     }
 }
 
@@ -268,6 +284,12 @@ impl<'a> Field<'a> for Vec<Text<'a>> {
     fn write_value(&self, out: &mut Vec<u8>) {
         write_array(self, out, |text, out| write_text(text, out));
     }
+
+    fn visit_texts(&mut self, name: &'static str, visit: &mut impl FnMut(&'static str, &mut Text<'a>)) {
+        for text in self {
+            visit(name, text);
+        }
+    }
 }
 
 impl<'a> Field<'a> for Vec<(Text<'a>, u64)> {
@@ -295,6 +317,12 @@ impl<'a> Field<'a> for Vec<(Text<'a>, u64)> {
             count.write_value(out);
         }
         out.push(b'}');
+    }
+
+    fn visit_texts(&mut self, name: &'static str, visit: &mut impl FnMut(&'static str, &mut Text<'a>)) {
+        for (key, _) in self {
+            visit(name, key);
+        }
     }
 }
 

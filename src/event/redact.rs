@@ -1,21 +1,20 @@
 //! Secrets out of captured text, before it is written: the log is append-only, and it is copied.
 //!
-//! [`excerpt`] is the one function that every captured text goes through, [`redact_event`] applies it to an event. What is
-//! recognised are texts that only secrets look like ([`rule::RULES`]): the prefixes that providers give their keys, and
+//! [`excerpt`] is the one function that every captured text goes through; [`redact_event`] takes the secrets out of all texts
+//! of an event, whatever they are for: a task may be called after a URL, a directory after a token. What is recognised are texts that only secrets look like ([`rule::RULES`]): the prefixes that providers give their keys, and
 //! values whose name says that they are secret. It does not guess by entropy, so hashes, ids and paths stay; a secret
 //! without a telling prefix or name stays too, which is why so little text is captured at all. All patterns run in linear
 //! time, and text without any trigger word is returned as it is, without allocation.
 
+mod known;
 mod line;
 mod rule;
 
+pub use crate::event::redact::known::KnownSecrets;
 pub use crate::event::redact::line::redact_line;
 
 use crate::base::defence::Defence;
-use crate::event::body::Body;
 use crate::event::envelope::Event;
-use crate::event::error::ErrorDetail;
-use crate::event::field::Text;
 use crate::event::redact::rule::{RULES, Rule};
 use crate::event::schema::CAPTURED_CHARS_MAX;
 use aho_corasick::AhoCorasick;
@@ -72,77 +71,82 @@ pub fn excerpt(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Passes every captured text of the event through [`excerpt`].
-pub fn redact_event(event: &mut Event<'_>) {
-    match &mut event.body {
-        Body::TaskCreated { title, assigned_task, .. } => {
-            optional(title);
-            optional(assigned_task);
+/// Takes the secrets out of every text of the event: captured ones become an [`excerpt`], all others are redacted and
+/// otherwise stay as they are. Only what this program makes itself is left alone ([`OURS`]).
+pub fn redact_event(event: &mut Event<'_>, known: &KnownSecrets) {
+    event.visit_texts(&mut |name, text| {
+        let kept = if OURS.contains(&name) {
+            return;
+        } else if is_captured(name) {
+            let line = known.redact(text);
+            changed(text, &excerpt(&line))
+        } else {
+            let without_known = known.redact(text);
+            changed(text, &redact(&without_known))
+        };
+        if let Some(kept) = kept {
+            *text = Cow::Owned(kept);
         }
-        Body::TaskCompleted { reason, .. }
-        | Body::TaskFailed { reason, .. }
-        | Body::TaskTimedOut { reason, .. }
-        | Body::TaskCancelled { reason, .. }
-        | Body::TurnEnded { reason, .. }
-        | Body::MonitorStopped { reason, .. }
-        | Body::LogGap { reason, .. }
-        | Body::LogSuppressed { reason, .. } => optional(reason),
-        Body::CompletionChecked { criteria, .. } => {
-            for criterion in criteria {
-                required(&mut criterion.name);
-                optional(&mut criterion.message);
-            }
-        }
-        Body::ToolFailed { error, .. }
-        | Body::ModelFailed { error, .. }
-        | Body::SourceFailed { error, .. } => {
-            detail(error);
-        }
-        Body::ErrorMatched { pattern, error } => {
-            required(pattern);
-            detail(error);
-        }
-        Body::ProgressReported { step, .. } => optional(step),
-        Body::CriterionVerified { criterion } => required(criterion),
-        Body::ActionLogged { action, target, .. } => {
-            required(action);
-            optional(target);
-        }
-        Body::MarkerSeen { marker } => required(marker),
-        Body::NoteLogged { text } => required(text),
-        Body::TaskAcknowledged { text } | Body::SourceDrifted { text, .. } => optional(text),
-        Body::HealthChanged { reason, text, .. } => {
-            optional(reason);
-            optional(text);
-        }
-        Body::AlignmentAssessed { reasons, keywords, recommended_action, .. } => {
-            reasons.iter_mut().chain(keywords).flatten().for_each(required);
-            optional(recommended_action);
-        }
-        _ => {}
+    });
+}
+
+/// Texts that hold no one else's words: hashes, random identities and the names of streams, all made by this program. A
+/// changed hash would be worse than none.
+pub const OURS: [&str; 11] = [
+    "file",
+    "from.file",
+    "forked_from",
+    "head_hash",
+    "tail_hash",
+    "input_hash",
+    "result_hash",
+    "seg",
+    "previous",
+    "stream",
+    "last_n",
+];
+
+/// The text with every secret replaced, those known by their value too; borrowed where there is none.
+#[must_use]
+pub fn redact_knowing<'t>(text: &'t str, known: &KnownSecrets) -> Cow<'t, str> {
+    match known.redact(text) {
+        Cow::Borrowed(text) => redact(text),
+        Cow::Owned(text) => Cow::Owned(redact(&text).into_owned()),
     }
 }
 
-fn detail(error: &mut ErrorDetail<'_>) {
-    optional(&mut error.message);
+/// As the dictionary has it ([`crate::event::dictionary::Entry::captured`]; a test compares them): a `match` costs an
+/// event less than a search.
+fn is_captured(name: &str) -> bool {
+    matches!(
+        name,
+        "action"
+            | "assigned_task"
+            | "criteria.name"
+            | "criteria.message"
+            | "criterion"
+            | "error.message"
+            | "keywords"
+            | "marker"
+            | "pattern"
+            | "reason"
+            | "reasons"
+            | "recommended_action"
+            | "step"
+            | "target"
+            | "text"
+            | "title"
+    )
 }
 
-fn optional(text: &mut Option<Text<'_>>) {
-    if let Some(text) = text {
-        required(text);
-    }
-}
-
-fn required(text: &mut Text<'_>) {
-    let kept = match excerpt(text) {
-        Cow::Borrowed(kept) if kept.len() == text.len() => return,
-        kept => kept.into_owned(),
-    };
-    *text = Cow::Owned(kept);
+fn changed(before: &str, after: &str) -> Option<String> {
+    (before != after).then(|| after.to_owned())
 }
 
 fn shorten(line: &str) -> Cow<'_, str> {
-    let line = line.trim();
+    // Control characters at the ends become space that is cut off, or a second pass would cut it.
+    let is_end = |c: char| c.is_whitespace() || c.is_control();
+    let line = line.trim_matches(is_end);
     let cut = line.char_indices().nth(CAPTURED_CHARS_MAX).is_some();
     if !cut && !line.contains(char::is_control) {
         return Cow::Borrowed(line);

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 /// How deep values may be nested inside the line's object.
 pub const DEPTH_MAX: usize = 64;
-/// How many keys an object may have.
+/// How many keys an object may have, the line's own or one inside it.
 pub const KEYS_MAX: usize = 256;
 
 /// A value as it stands in the line.
@@ -64,7 +64,7 @@ pub struct ScanError {
 /// # Errors
 /// The first place where `text` is not one JSON object within the limits.
 pub fn object<'a>(text: &'a str, entries: &mut Vec<Entry<'a>>) -> Result<(), ScanError> {
-    entries_of(Scanner::new(text), entries)
+    entries_of(Scanner { keys_max: KEYS_MAX, ..Scanner::new(text) }, entries)
 }
 
 /// The same for a nested object that a scan has found: its strings were looked into then and are only passed now.
@@ -124,11 +124,13 @@ struct Scanner<'a> {
     at: usize,
     /// Whether a scan has found this text before, so that its strings hold no control character and no wrong escape.
     again: bool,
+    /// How many keys an object inside may have. In a line of ours it has a bound; what agents write may have none.
+    keys_max: usize,
 }
 
 impl<'a> Scanner<'a> {
     const fn new(text: &'a str) -> Self {
-        Self { text, bytes: text.as_bytes(), at: 0, again: false }
+        Self { text, bytes: text.as_bytes(), at: 0, again: false, keys_max: usize::MAX }
     }
 
     const fn again(text: &'a str) -> Self {
@@ -172,6 +174,7 @@ impl<'a> Scanner<'a> {
             self.at += 1;
             return Ok(());
         }
+        let mut count = 0;
         loop {
             self.space();
             let (key, _) = self.string("a key")?;
@@ -179,7 +182,8 @@ impl<'a> Scanner<'a> {
             self.take(b':', "a colon")?;
             self.space();
             let value = self.value(depth)?;
-            if !take(Entry { key, value }) {
+            count += 1;
+            if count > self.keys_max || !take(Entry { key, value }) {
                 return Err(self.expected("fewer keys"));
             }
             self.space();

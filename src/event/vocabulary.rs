@@ -54,6 +54,14 @@ macro_rules! vocabulary {
                 }
             }
 
+            /// Shows every text of the fields to `visit`, with the name of its entry in the dictionary.
+            pub fn visit_texts(&mut self, visit: &mut impl FnMut(&'static str, &mut Text<$lt>)) {
+                match self {
+                    $(
+                    Self::$variant { $( $field ),* } => { $( $field.visit_texts(stringify!($field), visit); )* } )+
+                }
+            }
+
             /// Appends the fields in the order of the table.
             pub fn write(&self, out: &mut Vec<u8>) {
                 match self {

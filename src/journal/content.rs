@@ -4,7 +4,7 @@
 //! decompressed reads as zero bytes that end in a newline: one damaged line of its length, and every other frame is as
 //! good as before. Memory is bounded by one frame per reader. Nothing is written.
 
-use crate::base::fs::{ReadAt, describe, open_read_regular};
+use crate::base::fs::{ReadAt, describe, open_own_regular};
 use crate::journal::frames::{Frame, Frames};
 use std::fs::File;
 use std::io::{self, Read};
@@ -38,7 +38,7 @@ struct Cached {
 impl Content {
     /// Opens the segment at `path`; a name that ends in `.zst` is a sealed one.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = Arc::new(open_read_regular(path)?);
+        let file = Arc::new(open_own_regular(path)?);
         if path.extension().is_some_and(|extension| extension == "zst") {
             Self::sealed(file).map_err(|error| describe(error, "cannot read", path))
         } else {

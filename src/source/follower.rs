@@ -21,6 +21,7 @@ use crate::event::body::Body;
 use crate::event::envelope::{Event, Stream, VERSION};
 use crate::event::field::Text;
 use crate::event::ids::EventId;
+use crate::event::redact;
 use crate::source::follower::lines::Lines;
 use crate::source::follower::prefix::share_beginning;
 use crate::source::follower::sink::{Opening, link};
@@ -265,8 +266,10 @@ impl<A: Adapter> Follower<A> {
         }
         self.file = self.identity.file(self.generation);
         let Some(known) = out.known(&self.file) else { return };
-        let elsewhere = known.path.as_deref().map(Path::new).filter(|path| *path != self.path);
-        if let Some(other) = elsewhere {
+        // The log has the path as text, without secrets.
+        let path = self.path.to_string_lossy();
+        let elsewhere = known.path.as_deref().filter(|known| **known != *redact::redact(&path));
+        if let Some(other) = elsewhere.map(Path::new) {
             if !share_beginning(other, &self.path) {
                 self.identity.parts.push(self.path.to_string_lossy().into_owned());
                 self.qualified = true;

@@ -9,6 +9,7 @@
 mod document;
 
 use crate::base::clock::Timestamp;
+use crate::base::fs;
 use crate::event::body::Body;
 use crate::event::envelope::{Event, Provenance, Stream};
 use crate::event::ids::{EventId, file_id};
@@ -57,7 +58,7 @@ impl Worktree {
             watched.stamp = Some(stamp);
             return Err(problem(format!("{} bytes are too many for a status file", metadata.len())));
         }
-        let text = std::fs::read(path).map_err(|error| problem(error.to_string()))?;
+        let text = fs::read_regular(path).map_err(|error| problem(error.to_string()))?;
         let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let modified = modified
             .and_then(|age| i64::try_from(age.as_micros()).ok())
@@ -214,7 +215,7 @@ pub fn git_worktrees(root: &Path) -> Vec<PathBuf> {
         .into_iter()
         .flatten()
         .flatten()
-        .filter_map(|entry| std::fs::read_to_string(entry.path().join("gitdir")).ok())
+        .filter_map(|entry| fs::read_regular_text(&entry.path().join("gitdir")).ok())
         .filter_map(|gitdir| Path::new(gitdir.trim_end()).parent().and_then(|tree| tree.canonicalize().ok()))
         .filter(|tree| tree != root)
         .collect();
@@ -234,9 +235,9 @@ fn common_dir(root: &Path) -> Option<PathBuf> {
     if git.is_dir() {
         return Some(git);
     }
-    let text = std::fs::read_to_string(&git).ok()?;
+    let text = fs::read_regular_text(&git).ok()?;
     let own = root.join(text.strip_prefix("gitdir:")?.trim());
-    let common = std::fs::read_to_string(own.join("commondir")).ok()?;
+    let common = fs::read_regular_text(&own.join("commondir")).ok()?;
     own.join(common.trim()).canonicalize().ok()
 }
 

@@ -4,7 +4,7 @@
 //! out. `schemas/status.v1.json` is generated from these types ([`schema`]).
 
 use crate::base::clock::Timestamp;
-use crate::base::text::{escape_json, first_line};
+use crate::base::text::{csv_cell, escape_json, first_line};
 use crate::projection::status::TaskStatus;
 use crate::view::message::message;
 use schemars::JsonSchema;
@@ -225,8 +225,8 @@ pub fn jsonl(document: &StatusDocument, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes the headings and one row per task (RFC 4180). What is not known is empty. Text that a spreadsheet would take
-/// for a formula is preceded by `'`.
+/// Writes the headings and one row per task (RFC 4180). What is not known is empty. Text is sanitised, and
+/// preceded by `'` where a spreadsheet would take it for a formula.
 ///
 /// # Errors
 /// Those of `out`.
@@ -250,10 +250,11 @@ pub fn schema() -> serde_json::Value {
 }
 
 fn csv_cells(task: &TaskRecord) -> [String; CSV_COLUMNS.len()] {
-    let text = |text: &Option<String>| text.as_deref().map(csv_text).unwrap_or_default();
+    let text =
+        |text: &Option<String>| text.as_deref().map(|text| csv_cell(text).into_owned()).unwrap_or_default();
     let (progress, tools, usage) = (&task.progress, &task.tools, &task.usage);
     [
-        csv_text(&task.task),
+        csv_cell(&task.task).into_owned(),
         text(&task.parent),
         text(&task.agent),
         text(&task.source),
@@ -261,7 +262,7 @@ fn csv_cells(task: &TaskRecord) -> [String; CSV_COLUMNS.len()] {
         task.health.clone(),
         task.rollup.clone(),
         text(&task.reason),
-        csv_text(&task.message),
+        csv_cell(&task.message).into_owned(),
         shown(task.since),
         shown(task.last_activity_at),
         shown(progress.current),
@@ -284,11 +285,6 @@ fn csv_cells(task: &TaskRecord) -> [String; CSV_COLUMNS.len()] {
 
 fn shown(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
-}
-
-/// Spreadsheets run cells that begin with these (OWASP, CSV injection).
-fn csv_text(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod docs;
 mod emit_stdin;
 mod fork;
 mod fuzz_corpus;
+mod hostile;
 mod layers;
 mod readme;
 mod real_claude;

@@ -6,6 +6,7 @@
 
 use crate::app::emit::words;
 use crate::app::exit::{Exit, Failure};
+use crate::app::writer::known_secrets;
 use crate::base::clock::Timestamp;
 use crate::base::limits::LINE_BYTES_MAX;
 use crate::base::text;
@@ -192,12 +193,12 @@ fn encode<'a>(
     mut event: Event<'_>,
     unknown: impl Iterator<Item = &'a (Cow<'a, str>, Raw<'a>)>,
 ) -> Result<Vec<u8>, Failure> {
-    redact::redact_event(&mut event);
+    redact::redact_event(&mut event, known_secrets());
     let mut object = Vec::with_capacity(384);
     codec::encode(&event, &mut object);
     object.pop();
     for (key, raw) in unknown {
-        write_key(&redact::redact(key), &mut object);
+        write_key(&redact::redact_knowing(key, known_secrets()), &mut object);
         write_redacted(key, *raw, &mut object)?;
     }
     object.push(b'}');
@@ -233,7 +234,7 @@ fn write_redacted(name: &str, raw: Raw<'_>, out: &mut Vec<u8>) -> Result<(), Fai
                     out.push(b',');
                 }
                 let key = text_of(entry.key)?;
-                write_text(&redact::redact(&key), out);
+                write_text(&redact::redact_knowing(&key, known_secrets()), out);
                 out.push(b':');
                 write_redacted(&key, entry.value, out)?;
             }
@@ -246,12 +247,12 @@ fn write_redacted(name: &str, raw: Raw<'_>, out: &mut Vec<u8>) -> Result<(), Fai
 
 /// The text without its secrets, and without itself if its name says that it is one.
 fn redacted<'a>(name: &str, text: &'a str) -> Cow<'a, str> {
-    let plain = redact::redact(text);
+    let plain = redact::redact_knowing(text, known_secrets());
     let mut member = format!("{name}=").into_bytes();
     let value_at = member.len();
     write_text(&plain, &mut member);
     let Ok(member) = String::from_utf8(member) else { return plain };
-    match redact::redact(&member) {
+    match redact::redact_knowing(&member, known_secrets()) {
         Cow::Borrowed(_) => plain,
         Cow::Owned(changed) => {
             let value = changed.get(value_at..).and_then(|value| serde_json::from_str::<String>(value).ok());

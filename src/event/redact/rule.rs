@@ -149,7 +149,7 @@ pub(super) static RULES: [Rule; 37] = [
         r#"(?i)authorization\\*["']?\s*[:=,]\s*\\*["']?(?:bearer|basic|token|digest|negotiate|apikey|key)\s+(?P<secret>[^\s"'\\,;]+)"#,
         |found| is_credential(found.secret),
     ),
-    looked_at("bearer", &["bearer"], r"(?i)\bbearer\s+(?P<secret>[A-Za-z0-9._~+/=-]{8,})", |found| {
+    looked_at("bearer", &["bearer"], r"(?i)\bbearer\s+(?P<secret>[A-Za-z0-9._~+/-]{8,}=*)", |found| {
         is_credential(found.secret)
     }),
     looked_at(
@@ -227,6 +227,19 @@ const fn looked_at(
 /// A rule whose pattern only secrets match.
 const fn certain(name: &'static str, triggers: &'static [&'static str], pattern: &'static str) -> Rule {
     looked_at(name, triggers, pattern, |_| true)
+}
+
+/// Whether the value of an environment variable of this name is a secret, and not where one lies.
+pub(super) fn is_secret_variable(name: &str) -> bool {
+    const PLACES: [&str; 6] = ["_file", "_path", "_dir", "_sock", "_url", "pwd"];
+    let name = name.to_ascii_lowercase();
+    KEY_WORDS.iter().any(|word| name.contains(word)) && !PLACES.iter().any(|place| name.ends_with(place))
+}
+
+/// Whether the value of such a variable looks like the secret itself.
+pub(super) fn is_secret_value(value: &str) -> bool {
+    const LONG: usize = 16;
+    !is_path(value) && (looks_chosen(value) || value.len() >= LONG)
 }
 
 /// `name=value`, `"name": "value"`, `name: value` and the like.

@@ -3,7 +3,7 @@
 //! Every form is bytes in memory: where they go is the caller's concern. JSON keeps numbers, flags and NULL; CSV and rows
 //! are text, with NULL as nothing.
 
-use crate::base::text::escape_json;
+use crate::base::text::{csv_cell, escape_json};
 use crate::query::sql::type_of;
 use crate::query::table::ColumnType;
 use polars::prelude::{AnyValue, DataFrame, PolarsError};
@@ -33,8 +33,8 @@ pub enum CsvCells {
     /// As they are: for programs.
     #[default]
     Exact,
-    /// Text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return gets a `'` before it, so that a spreadsheet
-    /// takes it for text and not for a formula.
+    /// Text is sanitised, and gets a `'` before it where a spreadsheet would take it for a formula ([`csv_cell`]). Numbers
+    /// stay as they are.
     SpreadsheetSafe,
 }
 
@@ -145,7 +145,7 @@ fn text_of<'a>(value: &'a AnyValue<'_>) -> Option<Cow<'a, str>> {
         AnyValue::StringOwned(text) => Some(Cow::Borrowed(text.as_str())),
         AnyValue::Float64(number) => Some(number.to_string().into()),
         AnyValue::Float32(number) => Some(number.to_string().into()),
-        AnyValue::List(series) => Some(list_of(series).to_string().into()),
+        AnyValue::List(series) => Some(escape_json(&list_of(series).to_string()).into_owned().into()),
         value => Some(value.str_value().into_owned().into()),
     }
 }
@@ -171,8 +171,8 @@ fn list_of(series: &polars::prelude::Series) -> serde_json::Value {
 }
 
 fn guarded(cell: Cow<'_, str>, is_text: bool, cells: CsvCells) -> Cow<'_, str> {
-    if cells == CsvCells::SpreadsheetSafe && is_text && cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        Cow::Owned(format!("'{cell}"))
+    if cells == CsvCells::SpreadsheetSafe && is_text {
+        Cow::Owned(csv_cell(&cell).into_owned())
     } else {
         cell
     }

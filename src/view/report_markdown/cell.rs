@@ -30,7 +30,7 @@ impl Table {
 
     /// Adds a row. A `|` is escaped, as GitHub has it inside tables, in code spans too.
     pub(super) fn push(&mut self, row: Vec<String>) {
-        self.rows.push(row.into_iter().map(|cell| cell.replace('|', "\\|")).collect());
+        self.rows.push(row.into_iter().map(escape_pipes).collect());
     }
 
     /// The table without a line feed at the end.
@@ -77,15 +77,54 @@ impl Table {
     }
 }
 
+/// The cell with every `|` escaped. Backslashes before it are doubled: readers that take two of them for one character
+/// (cmark-gfm) would end the cell behind them, and what follows would be markup.
+fn escape_pipes(cell: String) -> String {
+    if !cell.contains('|') {
+        return cell;
+    }
+    let mut out = String::with_capacity(cell.len() + 8);
+    for (idx, part) in cell.split('|').enumerate() {
+        if idx > 0 {
+            let backslashes = out.bytes().rev().take_while(|byte| *byte == b'\\').count();
+            out.push_str(&"\\".repeat(backslashes + 1));
+            out.push('|');
+        }
+        out.push_str(part);
+    }
+    out
+}
+
 /// Text from a log as a code span that stays on one line, at most 100 columns of it. Backticks inside become apostrophes: a
-/// span with longer fences would be right, too, but unreadable in plain text.
+/// span with longer fences would be right, too, but unreadable in plain text. What would begin a tag of HTML is kept apart
+/// from its `<`, so that the text is inert even where somebody puts the document into a page as it is.
 pub(super) fn code(text: &str) -> String {
-    let safe = sanitize(text.trim()).replace('`', "'");
+    let safe = without_tags(&sanitize(text.trim()).replace('`', "'"));
     if safe.is_empty() {
         "(empty)".to_owned()
     } else {
         format!("`{}`", truncate_to_width(&safe, CODE_WIDTH_MAX))
     }
+}
+
+fn without_tags(text: &str) -> String {
+    /// What the patterns of messages have in place of particulars; no page knows such tags.
+    const MASKS: [&str; 5] = ["url>", "n>", "text>", "path>", "hash>"];
+    let begins_tag = |rest: &str| {
+        rest.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'))
+            && !MASKS.iter().any(|mask| rest.starts_with(mask))
+    };
+    let mut out = String::with_capacity(text.len() + 8);
+    for (idx, part) in text.split('<').enumerate() {
+        if idx > 0 {
+            out.push('<');
+            if begins_tag(part) {
+                out.push(' ');
+            }
+        }
+        out.push_str(part);
+    }
+    out
 }
 
 /// A name from a log, or that there is none.
@@ -99,11 +138,14 @@ mod tests {
 
     #[test]
     fn text_from_a_log_cannot_leave_its_code_span_or_cell() {
-        assert_eq!(code("a`b|c\nd\u{1b}[31m<script>"), "`a'b|c\\nd^[[31m<script>`");
+        assert_eq!(code("a`b|c\nd\u{1b}[31m<script>"), "`a'b|c\\nd^[[31m< script>`");
+        assert_eq!(code("open <path>: <n>/<n> <pathetic>"), "`open <path>: <n>/<n> < pathetic>`");
+        assert_eq!(code("a < b </td> <!-- <? << <3"), "`a < b < /td> < !-- < ? << <3`");
         assert_eq!(code(&"x".repeat(300)).chars().count(), CODE_WIDTH_MAX + 2);
         let mut table = Table::new(&[("a", Alignment::Left)]);
         table.push(vec![code("b|c")]);
         assert_eq!(table.render(), "| a      |\n| ------ |\n| `b\\|c` |");
+        assert_eq!(escape_pipes("a\\|b\\\\|c|d\\".to_owned()), "a\\\\\\|b\\\\\\\\\\|c\\|d\\");
         assert_eq!(code("  "), "(empty)");
         assert_eq!(name(None), "(not recorded)");
     }

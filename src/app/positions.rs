@@ -85,6 +85,17 @@ fn without_secrets(mut position: Position) -> Option<Position> {
     clean(&position.path.to_string_lossy()).then_some(position)
 }
 
+/// Removes the cache: an adapter's memory may hold what must not be kept.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn forget(project: &Project) -> std::io::Result<()> {
+    match std::fs::remove_file(path(project)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn path(project: &Project) -> PathBuf {
     project.state.join("positions.json")
 }

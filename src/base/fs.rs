@@ -6,7 +6,7 @@ use crate::base::defence::Defence;
 use crate::base::limits::{HEAD_HASH_BYTES, TAIL_HASH_BYTES};
 use crate::base::random;
 use rustix::fs::OFlags;
-use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -43,6 +43,35 @@ impl FileIdentity {
     }
 }
 
+/// Bytes that can be read at any place.
+pub trait ReadAt {
+    /// Reads what there is from `offset` on, at most as much as fits; 0 behind the end.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Fills the buffer from `offset` on. An error of kind `UnexpectedEof`: there is less.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let (mut rest, mut offset) = (buffer, offset);
+        while !rest.is_empty() {
+            match self.read_at(rest, offset) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    rest = rest.get_mut(count..).unwrap_or_default();
+                    offset += u64::try_from(count).unwrap_or(0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ReadAt for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self, buffer, offset)
+    }
+}
+
 /// The same error with what was tried and the path in front. The kind stays.
 #[must_use]
 #[expect(clippy::needless_pass_by_value, reason = "the error is replaced; `map_err` hands it over like this")]
@@ -53,20 +82,27 @@ pub fn describe(error: io::Error, action: &str, path: &Path) -> io::Error {
 /// Writes `bytes` to `path` so that after a crash either the old file is there or the new one, whole: a temporary file
 /// beside it (0600), fsync, rename, fsync of the directory. The directory must exist.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace_with(path, bytes, 0o600, None)
+    put(&stage(path, bytes)?, path)
 }
 
-fn replace_with(path: &Path, bytes: &[u8], mode: u32, permissions: Option<Permissions>) -> io::Result<()> {
-    let directory = parent(path);
+/// The first half of [`replace`]: a hidden file beside `path` (0600) that holds the bytes, on disk. Gives its name.
+pub fn stage(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    stage_with(path, |file| file.write_all(bytes))
+}
+
+/// [`stage`], with whatever `write` writes.
+pub fn stage_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<PathBuf> {
     let temporary = temporary_name(path)?;
-    let written =
-        write_new(&temporary, bytes, mode, permissions).and_then(|()| std::fs::rename(&temporary, path));
-    if let Err(error) = written {
-        // The first error is the one to report; what is left behind is a hidden file.
-        let _ = std::fs::remove_file(&temporary);
-        return Err(describe(error, "cannot replace", path));
-    }
-    sync_directory(directory)
+    let written = write_new(&temporary, 0o600, write);
+    discard_on_error(written, &temporary).map_err(|error| describe(error, "cannot replace", path))?;
+    Ok(temporary)
+}
+
+/// The second half of [`replace`]: the staged file takes the name `path`, and the name is on disk.
+pub fn put(staged: &Path, path: &Path) -> io::Result<()> {
+    discard_on_error(std::fs::rename(staged, path), staged)
+        .map_err(|error| describe(error, "cannot replace", path))?;
+    sync_directory(parent(path))
 }
 
 /// Makes the names in a directory durable.
@@ -81,7 +117,15 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
 pub fn replace_document(path: &Path, bytes: &[u8]) -> io::Result<()> {
     const DOCUMENT_MODE: u32 = 0o666;
     let before = std::fs::symlink_metadata(path).ok().filter(Metadata::is_file);
-    replace_with(path, bytes, DOCUMENT_MODE, before.map(|before| before.permissions()))
+    let temporary = temporary_name(path)?;
+    let written = write_new(&temporary, DOCUMENT_MODE, |file| {
+        if let Some(before) = before {
+            file.set_permissions(before.permissions())?;
+        }
+        file.write_all(bytes)
+    });
+    discard_on_error(written, &temporary).map_err(|error| describe(error, "cannot replace", path))?;
+    put(&temporary, path)
 }
 
 /// All bytes of a file of our own; `open_read_regular` says which files are refused.
@@ -165,7 +209,7 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
 
 /// A hash of the (at most 256) bytes before `offset`, in hexadecimal: tells whether what was read up to there is still
 /// what it was. An error if the file is shorter than `offset`.
-pub fn tail_hash(file: &File, offset: u64) -> io::Result<String> {
+pub fn tail_hash(file: &impl ReadAt, offset: u64) -> io::Result<String> {
     if !Defence::TailHash.is_on() {
         return Ok(String::new());
     }
@@ -184,18 +228,23 @@ pub(crate) fn flags(flags: OFlags) -> i32 {
     flags.bits().cast_signed()
 }
 
-fn hash_at(file: &File, offset: u64, length: u64) -> io::Result<String> {
+fn hash_at(file: &impl ReadAt, offset: u64, length: u64) -> io::Result<String> {
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
     file.read_exact_at(&mut bytes, offset)?;
     Ok(blake3::hash(&bytes).to_hex().to_string())
 }
 
-fn write_new(path: &Path, bytes: &[u8], mode: u32, permissions: Option<Permissions>) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    if let Some(permissions) = permissions {
-        file.set_permissions(permissions)?;
+/// Removes a temporary file after a failure; the failure is the error to report, and what is left behind is hidden.
+fn discard_on_error(result: io::Result<()>, temporary: &Path) -> io::Result<()> {
+    if result.is_err() {
+        let _ = std::fs::remove_file(temporary);
     }
-    file.write_all(bytes)?;
+    result
+}
+
+fn write_new(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)?;
+    write(&mut file)?;
     if Defence::FsyncBeforeRename.is_on() { file.sync_all() } else { Ok(()) }
 }
 
@@ -288,7 +337,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("review.md");
         replace_document(&path, b"first").unwrap();
-        std::fs::set_permissions(&path, Permissions::from_mode(0o664)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o664)).unwrap();
         replace_document(&path, b"second").unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o664);
         assert_eq!(read_regular_text(&path).unwrap(), "second");

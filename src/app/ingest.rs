@@ -236,7 +236,7 @@ impl<'a> Ingest<'a> {
             let path = Some(problem.path.to_string_lossy());
             let mut event = self.writer.event(now, Body::SourceFailed { file: None, path, error }, None)?;
             event.source = Some(Cow::Borrowed(name));
-            redact::redact_event(&mut event, known_secrets());
+            redact::redact_event_knowing(&mut event, known_secrets());
             if recorded_problem(&event).is_some_and(|recorded| self.recorded.insert(recorded)) {
                 self.batch.push(event);
             }

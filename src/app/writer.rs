@@ -467,7 +467,7 @@ const LANES: &str = "there is a lane for every stream";
 
 /// The stream of an event, and the event redacted and encoded.
 fn encoded(mut event: Event<'_>) -> (Stream, Vec<u8>) {
-    redact::redact_event(&mut event, known_secrets());
+    redact::redact_event_knowing(&mut event, known_secrets());
     let mut object = Vec::with_capacity(384);
     codec::encode(&event, &mut object);
     (event.body.stream(), object)

@@ -73,7 +73,12 @@ pub fn excerpt(text: &str) -> Cow<'_, str> {
 
 /// Takes the secrets out of every text of the event: captured ones become an [`excerpt`], all others are redacted and
 /// otherwise stay as they are. Only what this program makes itself is left alone ([`OURS`]).
-pub fn redact_event(event: &mut Event<'_>, known: &KnownSecrets) {
+pub fn redact_event(event: &mut Event<'_>) {
+    redact_event_knowing(event, &KnownSecrets::default());
+}
+
+/// As [`redact_event`]; the secrets that are known by their value go too.
+pub fn redact_event_knowing(event: &mut Event<'_>, known: &KnownSecrets) {
     event.visit_texts(&mut |name, text| {
         let kept = if OURS.contains(&name) {
             return;

@@ -193,7 +193,7 @@ fn encode<'a>(
     mut event: Event<'_>,
     unknown: impl Iterator<Item = &'a (Cow<'a, str>, Raw<'a>)>,
 ) -> Result<Vec<u8>, Failure> {
-    redact::redact_event(&mut event, known_secrets());
+    redact::redact_event_knowing(&mut event, known_secrets());
     let mut object = Vec::with_capacity(384);
     codec::encode(&event, &mut object);
     object.pop();

@@ -9,7 +9,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Stdio;
 
 /// How many of the clean lines are changed. What stands like the value of a secret's name is taken for one;
 /// these lines hold nothing of the kind.
@@ -198,6 +200,21 @@ fn worked(cases: &[Case], without: &str) -> Sandbox {
         let output = run(&args);
         assert!(output.status.success(), "{args:?}: {output:?}");
     }
+    let lines: String = cases
+        .iter()
+        .map(|case| {
+            let dirty = case.text();
+            json!({"type": "note.logged", "text": "x", "extra": {"deep": [dirty, {dirty.as_str(): dirty}]},
+                dirty.as_str(): ENVIRONMENT_SECRET.concat(), "task": dirty})
+            .to_string()
+                + "\n"
+        })
+        .collect();
+    let mut command = sandbox.command(&["emit", "--stdin"]);
+    command.env("DEPLOY_TOKEN", ENVIRONMENT_SECRET.concat()).env("AGENTLOG_WITHOUT", without);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
     let text = format!("text=the environment has {}", ENVIRONMENT_SECRET.concat());
     run(&["emit", "note.logged", &text, &format!("--task=x-{}", ENVIRONMENT_SECRET.concat())]);
     run(&["watch", "--once"]);

@@ -6,9 +6,12 @@
 //! newline was written.
 
 mod lines;
+mod place;
 mod pool;
 mod prefix;
 mod sink;
+#[cfg(test)]
+mod tests;
 
 pub use crate::source::follower::pool::Pool;
 pub use crate::source::follower::sink::{Fact, Identity, Sink};
@@ -22,9 +25,9 @@ use crate::event::envelope::{Event, Stream, VERSION};
 use crate::event::field::Text;
 use crate::event::ids::EventId;
 use crate::source::follower::lines::Lines;
-use crate::source::follower::prefix::share_beginning;
+use crate::source::follower::place::{Finding, OnDisk, Place};
 use crate::source::follower::sink::{Opening, link};
-use crate::source::{Emit, Position, Problem};
+use crate::source::{Advance, Emit, KnownFile, Position, Problem};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, Metadata};
@@ -60,6 +63,9 @@ pub trait Adapter: Default + Send + std::fmt::Debug + Serialize + DeserializeOwn
 /// Reads one file, from where it stopped, as often as it grows.
 #[derive(Debug)]
 pub struct Follower<A: Adapter> {
+    /// Who the file says it is.
+    native: Identity,
+    /// The same, with the path where another file says so too.
     identity: Identity,
     path: PathBuf,
     context: A::Context,
@@ -70,7 +76,8 @@ pub struct Follower<A: Adapter> {
     file: String,
     generation: u64,
     offset: u64,
-    tail_hash: String,
+    /// None: the bytes before the offset could not be read again after they were read.
+    tail_hash: Option<String>,
     place: (u64, u64),
     opening: Opening,
     lines: Lines,
@@ -86,6 +93,8 @@ struct Seen {
     place: (u64, u64),
     size: u64,
     modified: (i64, i64),
+    /// Also moves where a tool sets the time of modification back.
+    changed: (i64, i64),
 }
 
 /// What was said to people already.
@@ -125,6 +134,7 @@ impl<A: Adapter> Follower<A> {
     pub fn new(identity: Identity, path: PathBuf, context: A::Context, finished: bool) -> Self {
         let file = identity.file(0);
         Self {
+            native: identity.clone(),
             identity,
             path,
             context,
@@ -133,7 +143,7 @@ impl<A: Adapter> Follower<A> {
             file,
             generation: 0,
             offset: 0,
-            tail_hash: String::new(),
+            tail_hash: None,
             place: (0, 0),
             opening: Opening::default(),
             lines: Lines::default(),
@@ -153,10 +163,7 @@ impl<A: Adapter> Follower<A> {
     /// Takes up where an earlier run stopped; `false` if the position is of another file or cannot be understood.
     pub fn resume(&mut self, position: &Position) -> bool {
         let Ok(head) = SavedHead::deserialize(&position.state) else { return false };
-        let mut identity = self.identity.clone();
-        if head.qualified {
-            identity.parts.push(self.path.to_string_lossy().into_owned());
-        }
+        let identity = self.native.qualified(head.qualified.then_some(&*self.path));
         if identity.file(head.generation) != position.file {
             return false;
         }
@@ -166,7 +173,7 @@ impl<A: Adapter> Follower<A> {
         self.file.clone_from(&position.file);
         self.generation = saved.generation;
         self.offset = position.offset_bytes;
-        self.tail_hash.clone_from(&position.tail_hash);
+        self.tail_hash = Some(position.tail_hash.clone());
         self.place = position.identity;
         self.opening = saved.opening;
         self.reported.damaged_count = saved.lines.damaged_count;
@@ -178,6 +185,7 @@ impl<A: Adapter> Follower<A> {
     /// How far the file was read; `None` before the first line.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
+        let tail_hash = self.tail_hash.clone().filter(|_| self.offset > 0)?;
         let saved = Saved {
             generation: self.generation,
             qualified: self.qualified,
@@ -186,14 +194,22 @@ impl<A: Adapter> Follower<A> {
             adapter: &self.adapter,
         };
         let state = serde_json::to_value(saved).ok()?;
-        (self.offset > 0).then(|| Position {
+        Some(Position {
             file: self.file.clone(),
             path: self.path.clone(),
             offset_bytes: self.offset,
-            tail_hash: self.tail_hash.clone(),
+            tail_hash,
             identity: self.place,
             state,
         })
+    }
+
+    /// How far this run read the file; `None` before it found its place, and for a file that the log does not know.
+    #[must_use]
+    pub fn advance(&self) -> Option<Advance> {
+        let tail_hash = self.tail_hash.clone().filter(|_| self.offset > 0)?;
+        let is_known = self.placed && self.opening.opened;
+        is_known.then(|| Advance { file: self.file.clone(), offset_bytes: self.offset, tail_hash })
     }
 
     fn poll(
@@ -229,19 +245,13 @@ impl<A: Adapter> Follower<A> {
             return Ok(Turn::Idle);
         }
         let file = fs::open_read_regular(&self.path)?;
-        let seen = Seen::of(&file.metadata()?);
-        if !self.placed {
-            self.placed = true;
-            self.find_place(seen.size, now, out);
-        }
-        let rewritten = self.offset > 0
-            && (seen.size < self.offset || fs::tail_hash(&file, self.offset)? != self.tail_hash);
-        if rewritten {
-            self.begin_generation(seen.size, now, out);
-        }
+        let metadata = file.metadata()?;
+        let seen = Seen::of(&metadata);
+        let identity = FileIdentity::of(&metadata);
+        self.settle(&file, seen.size, identity, now, out)?;
         self.place = seen.place;
         let read = self.read(&file, budget, now, out);
-        self.tail_hash = fs::tail_hash(&file, self.offset)?;
+        self.tail_hash = fs::tail_hash(&file, self.offset).ok();
         let torn = match read? {
             ReadTo::Budget => return Ok(Turn::More),
             ReadTo::End { torn } => torn,
@@ -251,60 +261,100 @@ impl<A: Adapter> Follower<A> {
         Ok(Turn::Idle)
     }
 
-    /// Finds which generation of the file this is, and whether the log's file of that name is this one.
-    fn find_place(&mut self, size: u64, now: Timestamp, out: &mut dyn Emit) {
-        if self.offset > 0 {
-            if !self.opening.opened || out.known(&self.file).is_some() {
-                link(out, &self.file, &self.opening);
-                return;
-            }
-            self.start_over(self.generation);
+    /// Makes sure that what is going to be read continues what was read: at the first look and whenever a file grew that
+    /// the log knows under another path, by the log; at every look by the bytes before the offset.
+    fn settle(
+        &mut self,
+        file: &File,
+        size: u64,
+        identity: FileIdentity,
+        now: Timestamp,
+        out: &mut dyn Emit,
+    ) -> io::Result<()> {
+        let path = self.path.clone();
+        let on_disk = OnDisk { path: &path, file, size, identity };
+        let known = out.known(&self.file);
+        let continues = match &self.tail_hash {
+            _ if self.offset == 0 => true,
+            Some(tail_hash) => on_disk.holds(self.offset, tail_hash)?,
+            None => false,
+        };
+        let grew = self.seen.take().is_some();
+        let is_elsewhere =
+            || known.as_ref().is_some_and(|known| known.path.as_deref().map(Path::new) != Some(&path));
+        if self.placed && continues && !(grew && is_elsewhere()) {
+            return Ok(());
         }
-        while out.known(&self.identity.file(self.generation + 1)).is_some() {
-            self.generation += 1;
+        // A position that the log cannot vouch for is worth nothing; a file that changed under our eyes is another one.
+        let is_vouched_for = self.placed
+            || self.offset == 0
+            || match &known {
+                Some(known) => known.advanced.as_ref().is_some_and(|(offset, _)| *offset >= self.offset),
+                None => !self.opening.opened,
+            };
+        let except = (self.placed && !continues).then_some(self.file.as_str()).filter(|_| known.is_some());
+        let found = place::find(&self.native, &on_disk, except, out)?;
+        let is_first = !std::mem::replace(&mut self.placed, true);
+        self.move_to(found, continues && is_vouched_for, size, now, out);
+        if is_first && self.offset > 0 {
+            link(out, &self.file, &self.opening);
         }
-        self.file = self.identity.file(self.generation);
-        let Some(known) = out.known(&self.file) else { return };
-        let elsewhere = known.path.as_deref().map(Path::new).filter(|path| *path != self.path);
-        if let Some(other) = elsewhere {
-            if !share_beginning(other, &self.path) {
-                self.identity.parts.push(self.path.to_string_lossy().into_owned());
-                self.qualified = true;
-                self.start_over(0);
-            }
-        } else if known.at.is_some_and(|at| at >= size) {
-            self.offset = known.at.unwrap_or_default();
-            self.begin_generation(size, now, out);
+        Ok(())
+    }
+
+    /// Goes on as this file of the log; from the start, unless it is the one being read and that `continues`.
+    fn move_to(&mut self, place: Place, continues: bool, size: u64, now: Timestamp, out: &mut dyn Emit) {
+        let Place { qualified, generation, finding, relatives } = place;
+        let identity = self.native.qualified(qualified.then_some(&*self.path));
+        let file = identity.file(generation);
+        if let Finding::Rewritten(lost) = &finding {
+            self.tell_truncated(lost, size, now, out);
+        }
+        if !continues || file != self.file {
+            self.start_over(identity, qualified, generation);
+        }
+        if let Finding::Moved(known) = &finding {
+            sink::reopen(out, &self.identity, known, &self.path, now);
+        }
+        for relative in relatives.iter().filter(|relative| **relative != self.file) {
+            out.exclude(&self.file, relative);
+            out.exclude(relative, &self.file);
         }
     }
 
-    /// The file was cut or rewritten: what stands in it now is read from the start, under a new id.
-    fn begin_generation(&mut self, size: u64, now: Timestamp, out: &mut dyn Emit) {
-        let file = std::mem::take(&mut self.file);
+    /// Says once that a file was cut or rewritten. What stands there now is read from the start, under a new id.
+    fn tell_truncated(&self, lost: &KnownFile, size: u64, now: Timestamp, out: &mut dyn Emit) {
+        if lost.truncated {
+            return;
+        }
+        let own = (lost.file == self.file).then_some(self.offset).filter(|offset| *offset > 0);
+        let offset_bytes = own.or(lost.advanced.as_ref().map(|(offset, _)| *offset)).or(lost.at);
         out.emit(Event {
             v: VERSION,
-            id: EventId::of(&[self.identity.source.as_bytes(), b"source.truncated", file.as_bytes()]),
+            id: EventId::of(&[self.identity.source.as_bytes(), b"source.truncated", lost.file.as_bytes()]),
             ts: now,
             observed_at: None,
             task: None,
             agent: None,
             source: Some(Text::Borrowed(self.identity.source)),
             body: Body::SourceTruncated {
-                file: Text::Owned(file),
+                file: Text::Borrowed(&lost.file),
                 path: Some(self.path.to_string_lossy()),
-                offset_bytes: Some(self.offset),
+                offset_bytes,
                 size_bytes: Some(size),
             },
             from: None,
             written: None,
         });
-        self.start_over(self.generation + 1);
     }
 
-    fn start_over(&mut self, generation: u64) {
+    fn start_over(&mut self, identity: Identity, qualified: bool, generation: u64) {
+        self.file = identity.file(generation);
+        self.identity = identity;
+        self.qualified = qualified;
         self.generation = generation;
-        self.file = self.identity.file(generation);
         self.offset = 0;
+        self.tail_hash = None;
         self.opening = Opening::default();
         self.lines = Lines::default();
         self.adapter = A::default();
@@ -464,6 +514,7 @@ impl Seen {
             place: (identity.device, identity.inode),
             size: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 }

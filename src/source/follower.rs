@@ -9,6 +9,7 @@ mod lines;
 mod place;
 mod pool;
 mod prefix;
+mod settle;
 mod sink;
 #[cfg(test)]
 mod tests;
@@ -18,16 +19,15 @@ pub use crate::source::follower::sink::{Fact, Identity, Sink};
 
 use crate::base::clock::Timestamp;
 use crate::base::fs::{self, FileIdentity};
-use crate::base::limits::SOURCE_LINE_BYTES_MAX;
+use crate::base::limits::{HEAD_HASH_BYTES, SOURCE_LINE_BYTES_MAX};
 use crate::base::lines::{LineReader, Piece};
 use crate::event::body::Body;
-use crate::event::envelope::{Event, Stream, VERSION};
+use crate::event::envelope::Stream;
 use crate::event::field::Text;
 use crate::event::ids::EventId;
 use crate::source::follower::lines::Lines;
-use crate::source::follower::place::{Finding, OnDisk, Place};
-use crate::source::follower::sink::{Opening, link};
-use crate::source::{Advance, Emit, KnownFile, Position, Problem};
+use crate::source::follower::sink::Opening;
+use crate::source::{Advance, Emit, Position, Problem};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, Metadata};
@@ -250,115 +250,25 @@ impl<A: Adapter> Follower<A> {
         let identity = FileIdentity::of(&metadata);
         self.settle(&file, seen.size, identity, now, out)?;
         self.place = seen.place;
+        self.seen = None;
+        let before = Landmarks::of(&file, seen.size, self.offset)?;
         let read = self.read(&file, budget, now, out);
         self.tail_hash = fs::tail_hash(&file, self.offset).ok();
+        let is_as_it_was = before.hold(&file);
+        if !is_as_it_was {
+            // Rewritten while it was being read: what stands there now is another file. Its events have the same ids there.
+            self.tail_hash = None;
+        }
         let torn = match read? {
             ReadTo::Budget => return Ok(Turn::More),
             ReadTo::End { torn } => torn,
         };
+        if !is_as_it_was {
+            return Ok(Turn::Idle);
+        }
         self.seen = Some(seen);
         self.report(seen.size, torn, problems);
         Ok(Turn::Idle)
-    }
-
-    /// Makes sure that what is going to be read continues what was read: at the first look and whenever a file grew that
-    /// the log knows under another path, by the log; at every look by the bytes before the offset.
-    fn settle(
-        &mut self,
-        file: &File,
-        size: u64,
-        identity: FileIdentity,
-        now: Timestamp,
-        out: &mut dyn Emit,
-    ) -> io::Result<()> {
-        let path = self.path.clone();
-        let on_disk = OnDisk { path: &path, file, size, identity };
-        let known = out.known(&self.file);
-        let continues = match &self.tail_hash {
-            _ if self.offset == 0 => true,
-            Some(tail_hash) => on_disk.holds(self.offset, tail_hash)?,
-            None => false,
-        };
-        let grew = self.seen.take().is_some();
-        let is_elsewhere =
-            || known.as_ref().is_some_and(|known| known.path.as_deref().map(Path::new) != Some(&path));
-        if self.placed && continues && !(grew && is_elsewhere()) {
-            return Ok(());
-        }
-        // A position that the log cannot vouch for is worth nothing; a file that changed under our eyes is another one.
-        let is_vouched_for = self.placed
-            || self.offset == 0
-            || match &known {
-                Some(known) => known.advanced.as_ref().is_some_and(|(offset, _)| *offset >= self.offset),
-                None => !self.opening.opened,
-            };
-        let except = (self.placed && !continues).then_some(self.file.as_str()).filter(|_| known.is_some());
-        let found = place::find(&self.native, &on_disk, except, out)?;
-        let is_first = !std::mem::replace(&mut self.placed, true);
-        self.move_to(found, continues && is_vouched_for, size, now, out);
-        if is_first && self.offset > 0 {
-            link(out, &self.file, &self.opening);
-        }
-        Ok(())
-    }
-
-    /// Goes on as this file of the log; from the start, unless it is the one being read and that `continues`.
-    fn move_to(&mut self, place: Place, continues: bool, size: u64, now: Timestamp, out: &mut dyn Emit) {
-        let Place { qualified, generation, finding, relatives } = place;
-        let identity = self.native.qualified(qualified.then_some(&*self.path));
-        let file = identity.file(generation);
-        if let Finding::Rewritten(lost) = &finding {
-            self.tell_truncated(lost, size, now, out);
-        }
-        if !continues || file != self.file {
-            self.start_over(identity, qualified, generation);
-        }
-        if let Finding::Moved(known) = &finding {
-            sink::reopen(out, &self.identity, known, &self.path, now);
-        }
-        for relative in relatives.iter().filter(|relative| **relative != self.file) {
-            out.exclude(&self.file, relative);
-            out.exclude(relative, &self.file);
-        }
-    }
-
-    /// Says once that a file was cut or rewritten. What stands there now is read from the start, under a new id.
-    fn tell_truncated(&self, lost: &KnownFile, size: u64, now: Timestamp, out: &mut dyn Emit) {
-        if lost.truncated {
-            return;
-        }
-        let own = (lost.file == self.file).then_some(self.offset).filter(|offset| *offset > 0);
-        let offset_bytes = own.or(lost.advanced.as_ref().map(|(offset, _)| *offset)).or(lost.at);
-        out.emit(Event {
-            v: VERSION,
-            id: EventId::of(&[self.identity.source.as_bytes(), b"source.truncated", lost.file.as_bytes()]),
-            ts: now,
-            observed_at: None,
-            task: None,
-            agent: None,
-            source: Some(Text::Borrowed(self.identity.source)),
-            body: Body::SourceTruncated {
-                file: Text::Borrowed(&lost.file),
-                path: Some(self.path.to_string_lossy()),
-                offset_bytes,
-                size_bytes: Some(size),
-            },
-            from: None,
-            written: None,
-        });
-    }
-
-    fn start_over(&mut self, identity: Identity, qualified: bool, generation: u64) {
-        self.file = identity.file(generation);
-        self.identity = identity;
-        self.qualified = qualified;
-        self.generation = generation;
-        self.offset = 0;
-        self.tail_hash = None;
-        self.opening = Opening::default();
-        self.lines = Lines::default();
-        self.adapter = A::default();
-        self.reported = Reported::default();
     }
 
     fn read(
@@ -499,6 +409,28 @@ impl<A: Adapter> Follower<A> {
 
     fn problem(&self, message: String) -> Problem {
         Problem { path: self.path.clone(), message }
+    }
+}
+
+/// Bytes that must not change while the file is read.
+struct Landmarks {
+    head: (u64, String),
+    tail: (u64, String),
+}
+
+impl Landmarks {
+    fn of(file: &File, size: u64, offset: u64) -> io::Result<Self> {
+        let head_bytes = size.min(HEAD_HASH_BYTES);
+        Ok(Self {
+            head: (head_bytes, fs::head_hash(file, head_bytes)?),
+            tail: (offset, fs::tail_hash(file, offset)?),
+        })
+    }
+
+    fn hold(&self, file: &File) -> bool {
+        let Self { head: (head_bytes, head_hash), tail: (offset, tail_hash) } = self;
+        fs::head_hash(file, *head_bytes).is_ok_and(|hash| hash == *head_hash)
+            && fs::tail_hash(file, *offset).is_ok_and(|hash| hash == *tail_hash)
     }
 }
 

@@ -4,12 +4,14 @@
 //! greatest offset ever read still have the hashes that the log holds. What fits none of the known generations is a new
 //! one; what merely lags behind a file that begins alike is its copy. Nothing is emitted here.
 
+use crate::base::defence::Defence;
 use crate::base::fs::{self, FileIdentity};
 use crate::source::follower::prefix::share_beginning;
 use crate::source::follower::sink::Identity;
 use crate::source::{Emit, KnownFile};
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// A file as it lies there now, open.
@@ -63,7 +65,9 @@ impl OnDisk<'_> {
 
     /// Whether everything that the log says of a file is true of this one.
     fn fits(&self, known: &KnownFile) -> io::Result<bool> {
-        if known.at.is_some_and(|at| at >= self.size) {
+        if let Some(at) = known.at
+            && (at >= self.size || !self.begins_a_line(at)?)
+        {
             return Ok(false);
         }
         if let Some((bytes, hash)) = &known.head
@@ -76,6 +80,15 @@ impl OnDisk<'_> {
             Some((offset, None)) => Ok(self.size >= *offset),
             None => Ok(true),
         }
+    }
+
+    /// Whether a line begins at `at`: after a crash the log may hold events beyond the last place it holds a hash for.
+    fn begins_a_line(&self, at: u64) -> io::Result<bool> {
+        let mut before = [b'\n'];
+        if let Some(place) = at.checked_sub(1).filter(|_| Defence::TailHash.is_on()) {
+            self.file.read_exact_at(&mut before, place)?;
+        }
+        Ok(before == [b'\n'])
     }
 
     /// The path under which the log knows a file, if another file lies there.

@@ -1,7 +1,7 @@
 //! One file through everything that happens to files, with a log that treats followers as the real one does.
 
 use super::*;
-use crate::base::limits::HEAD_HASH_BYTES;
+use crate::event::envelope::Event;
 use crate::source::{KnownFile, Next};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -453,6 +453,63 @@ fn a_position_that_the_log_does_not_vouch_for_is_not_used() {
     world.append("a", &text(&all[10..]));
     world.look(Between::Kept);
     assert_eq!(world.log.notes, all);
+}
+
+#[test]
+fn a_file_rewritten_after_a_crash_is_noticed_by_where_its_lines_begin() {
+    let mut world = World::new();
+    let (old, new) = (lines("old", 0..100), lines("another story", 30..130));
+    world.write("a", &text(&old));
+    world.look(Between::Running);
+    // Killed before the log was told how far: it knows the events and the beginning only.
+    world.log.files.values_mut().for_each(|known| known.advanced = None);
+    world.write("a", &text(&[&old[..30], &new[..]].concat()));
+    world.look(Between::Deleted);
+    world.expect(&[&old[..], &new[..]].concat(), "crash, then rewritten");
+}
+
+#[test]
+fn a_file_rewritten_while_it_is_read_is_read_again() {
+    struct Meddler<'w> {
+        world: &'w mut World,
+        log: Log,
+        new: String,
+    }
+    impl Emit for Meddler<'_> {
+        fn emit(&mut self, event: Event<'_>) {
+            // In the middle of the first reading the owner writes another story over it.
+            if self.log.notes.len() == 3 && !self.new.is_empty() {
+                let new = std::mem::take(&mut self.new);
+                self.world.write("a", &new);
+            }
+            self.log.emit(event);
+        }
+        fn known(&self, file: &str) -> Option<KnownFile> {
+            self.log.known(file)
+        }
+        fn with_first_record(&self, first_record: &str, file: &str) -> Vec<KnownFile> {
+            self.log.with_first_record(first_record, file)
+        }
+        fn exclude(&mut self, file: &str, other: &str) {
+            self.log.exclude(file, other);
+        }
+        fn last_key(&self, _: Stream, _: &str) -> Option<String> {
+            None
+        }
+    }
+    let mut world = World::new();
+    let (old, new) = (lines("old", 0..5), lines("new", 0..20));
+    world.write("a", &text(&old));
+    let identity = Identity { source: "notes", parts: vec!["s".to_owned()], session: None };
+    let mut pool = Pool::<Notes>::default();
+    pool.add(Follower::new(identity, world.path("a"), (), false));
+    let mut log = Meddler { world: &mut world, log: Log::default(), new: text(&new) };
+    for _ in 0..3 {
+        pool.poll(now(), &mut log);
+    }
+    let notes: BTreeSet<String> = log.log.notes.iter().cloned().collect();
+    assert!(new.iter().all(|line| notes.contains(line)), "{notes:?}");
+    assert_eq!((notes.len(), log.log.truncated_count), (log.log.notes.len(), 1));
 }
 
 #[test]

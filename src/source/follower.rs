@@ -14,7 +14,7 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
-pub use crate::source::follower::pool::Pool;
+pub use crate::source::follower::pool::{Gone, Pool};
 pub use crate::source::follower::sink::{Fact, Identity, Sink};
 
 use crate::base::clock::Timestamp;

@@ -41,7 +41,7 @@ fn listed(sandbox: &Sandbox, args: &[&str]) -> Vec<(String, u64, u64, String, St
     let document: Value = serde_json::from_str(&output.stdout).unwrap();
     let text = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
     let number = |row: &Value, key: &str| row[key].as_u64().unwrap();
-    let rows = document["positions"].as_array().unwrap().iter();
+    let rows = document.get("positions").unwrap().as_array().unwrap().iter();
     rows.map(|row| {
         let (offset, size) = (number(row, "offset_bytes"), number(row, "size_bytes"));
         (text(row, "source"), offset, size, text(row, "from"), text(row, "session"))

@@ -101,7 +101,7 @@ impl World {
                 let _none = fs::remove_file(self.sandbox.project().join(".agents/state/positions.json"));
             }
             Cache::Garbage => {
-                self.sandbox.write(path, "{\"layout\":2,\"sources\":{\"claude-code\":[{\"file\":7")
+                self.sandbox.write(path, "{\"layout\":2,\"sources\":{\"claude-code\":[{\"file\":7");
             }
             Cache::Empty => self.sandbox.write(path, ""),
         }

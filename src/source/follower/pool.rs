@@ -15,6 +15,9 @@ pub struct Pool<A: Adapter> {
     next: usize,
 }
 
+/// A file that is not there any more, and how far it was read.
+pub type Gone = (PathBuf, Option<Position>);
+
 impl<A: Adapter> Default for Pool<A> {
     fn default() -> Self {
         Self { followers: Vec::new(), next: 0 }
@@ -27,13 +30,9 @@ impl<A: Adapter> Pool<A> {
         self.followers.push(follower);
     }
 
-    /// Reads about a megabyte of what has come, beginning where the last poll stopped. Gives the paths that are gone, with
+    /// Reads about four megabytes of what has come, beginning where the last poll stopped. Gives the paths that are gone, with
     /// how far they were read, in case they come back.
-    pub fn poll(
-        &mut self,
-        now: Timestamp,
-        out: &mut dyn Emit,
-    ) -> (Next, Vec<Problem>, Vec<(PathBuf, Option<Position>)>) {
+    pub fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>, Vec<Gone>) {
         let (mut problems, mut gone) = (Vec::new(), Vec::new());
         let mut budget = POLL_BYTES;
         let mut next = Next::Idle;

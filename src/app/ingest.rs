@@ -6,7 +6,7 @@
 //! ([`Ingest::restart`]): nothing in memory is trusted that is not on disk.
 
 use crate::app::log::Reader;
-use crate::app::positions;
+use crate::app::positions::cache;
 use crate::app::project::Project;
 use crate::app::writer::{Batch, Syncing, Writer, known_secrets};
 use crate::base::clock::{Clock, Timestamp};
@@ -19,10 +19,10 @@ use crate::event::error::ErrorDetail;
 use crate::event::ids::EventId;
 use crate::event::redact;
 use crate::projection::cursor::Cursors;
-use crate::source::{Emit, Env, KnownFile, Next, Problem, Scope, Source};
+use crate::source::{Advance, Emit, Env, KnownFile, Next, Problem, Scope, Source};
 use anyhow::Context as _;
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -77,8 +77,9 @@ impl<'a> Ingest<'a> {
         syncing: Syncing,
     ) -> anyhow::Result<Self> {
         fs::create_private_dir(&project.state)?;
+        let mut positions = cache::load(project);
         for source in &mut sources {
-            source.resume(positions::load(project, source.name()));
+            source.resume(positions.remove(source.name()).unwrap_or_default());
         }
         Ok(Self {
             clock,
@@ -92,7 +93,8 @@ impl<'a> Ingest<'a> {
             batch: Batch::default(),
             reported: BTreeSet::new(),
             recorded: BTreeSet::new(),
-            unsaved: false,
+            // The first round always saves: the cache may be missing or of another version.
+            unsaved: true,
             saved_at: None,
         })
     }
@@ -104,8 +106,9 @@ impl<'a> Ingest<'a> {
     /// When the state directory cannot be made.
     pub fn restart(&mut self, mut sources: Vec<Box<dyn Source>>) -> anyhow::Result<()> {
         fs::create_private_dir(&self.project.state)?;
+        let mut positions = cache::load(self.project);
         for source in &mut sources {
-            source.resume(positions::load(self.project, source.name()));
+            source.resume(positions.remove(source.name()).unwrap_or_default());
         }
         self.sources = sources;
         self.reader = Reader::new(&self.project.logs);
@@ -144,15 +147,46 @@ impl<'a> Ingest<'a> {
         Ok(outcome)
     }
 
-    /// Makes everything durable and remembers how far each file was read.
+    /// Makes everything durable, tells the log how far each file was read, and remembers it.
     ///
     /// # Errors
-    /// When the log cannot be synced.
+    /// When the log cannot be read, written or synced.
     pub fn save(&mut self) -> anyhow::Result<()> {
         self.writer.sync()?;
-        positions::save(self.project, &self.sources);
+        self.record_advances()?;
+        cache::save(self.project, &self.sources);
         self.unsaved = false;
         self.saved_at = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Appends a `source.advanced` for every file that was read further than the log says: with the hash of the bytes before,
+    /// a file that is rewritten later is noticed from the log alone. Only after all streams are synced, because it claims
+    /// for all of them that they hold what was read.
+    fn record_advances(&mut self) -> anyhow::Result<()> {
+        let _guard = lock(self.project)?;
+        self.refresh()?;
+        let now = self.clock.now();
+        for source in &self.sources {
+            for (file, (offset_bytes, tail_hash)) in farthest(source.advances()) {
+                let Some(known) = self.cursors.known(&file) else { continue };
+                if known.advanced.is_some_and(|(advanced, _)| advanced >= offset_bytes) {
+                    continue;
+                }
+                let body = Body::SourceAdvanced {
+                    file: Cow::Owned(file),
+                    offset_bytes,
+                    tail_hash: Some(Cow::Owned(tail_hash)),
+                    stream: None,
+                };
+                let mut event = self.writer.event(now, body, None)?;
+                event.source = Some(Cow::Borrowed(source.name()));
+                self.cursors.apply(Stream::BackgroundMonitoring, &event);
+                self.batch.push(event);
+            }
+        }
+        self.writer.append(&mut self.batch, now)?;
+        self.writer.sync()?;
         Ok(())
     }
 
@@ -280,7 +314,7 @@ impl Emit for Sink<'_> {
                 (None, Some(key)) => self.cursors.exceeds_key(stream, &from.file, key, from.i),
                 (None, None) => true,
             };
-            if !is_new || !self.families.is_new(&from.file, event.id) {
+            if !is_new || !self.is_new_in_its_family(&from.file, event.id) {
                 return;
             }
         }
@@ -298,29 +332,57 @@ impl Emit for Sink<'_> {
     }
 
     fn exclude(&mut self, file: &str, other: &str) {
-        let joined = self.families.join(file, other);
-        if joined.is_empty() {
+        self.families.join(file, other);
+    }
+
+    fn last_key(&self, stream: Stream, file: &str) -> Option<String> {
+        self.cursors.last_key(stream, file).map(str::to_owned)
+    }
+}
+
+impl Sink<'_> {
+    fn is_new_in_its_family(&mut self, file: &str, id: EventId) -> bool {
+        if !self.families.has(file) {
+            return true;
+        }
+        self.hear();
+        self.families.is_new(file, id)
+    }
+
+    /// Looks in the batch and in the log for the events of files that came into a family. Only when one of them says
+    /// something that may be new: most starts find that nothing was added.
+    fn hear(&mut self) {
+        let unheard = std::mem::take(&mut self.families.unheard);
+        if unheard.is_empty() {
             return;
         }
         let families = &mut *self.families;
         for stream in Stream::ALL {
             for object in self.batch.objects(stream) {
                 if let Decoded::Known(line) = Decoder::new("").decode(object, 0) {
-                    families.heard(&line.event, &joined);
+                    families.heard(&line.event, &unheard);
                 }
             }
         }
         // An unreadable log is reported by the next refresh; here it only means that nothing is known of these files.
         let _unreadable = Reader::new(self.logs).advance(&mut |_, decoded, _| {
             if let Decoded::Known(line) = decoded {
-                families.heard(&line.event, &joined);
+                families.heard(&line.event, &unheard);
             }
         });
     }
+}
 
-    fn last_key(&self, stream: Stream, file: &str) -> Option<String> {
-        self.cursors.last_key(stream, file).map(str::to_owned)
+/// The farthest place of each file: two names of one file may have been read to different places.
+fn farthest(advances: Vec<Advance>) -> BTreeMap<String, (u64, String)> {
+    let mut farthest = BTreeMap::new();
+    for Advance { file, offset_bytes, tail_hash } in advances {
+        let place: &mut (u64, String) = farthest.entry(file).or_default();
+        if place.0 < offset_bytes {
+            *place = (offset_bytes, tail_hash);
+        }
     }
+    farthest
 }
 
 /// Files that begin alike (a session and its forks, a file and its copy), with the ids of all their events, so that what
@@ -329,11 +391,13 @@ impl Emit for Sink<'_> {
 struct Families {
     of_file: HashMap<String, usize>,
     ids: Vec<HashSet<u128>>,
+    /// Files whose events were not looked for in the log yet.
+    unheard: Vec<String>,
 }
 
 impl Families {
-    /// Puts two files into one family, and gives those whose events have not been looked for in the log yet.
-    fn join(&mut self, file: &str, other: &str) -> Vec<String> {
+    /// Puts two files into one family.
+    fn join(&mut self, file: &str, other: &str) {
         let known = (self.of_file.get(file).copied(), self.of_file.get(other).copied());
         let family = match known {
             (Some(mine), Some(theirs)) if mine != theirs => {
@@ -356,7 +420,12 @@ impl Families {
         let fresh = [file, other].into_iter().filter(|file| !self.of_file.contains_key(*file));
         let fresh: Vec<String> = fresh.map(str::to_owned).collect();
         self.of_file.extend(fresh.iter().map(|file| (file.clone(), family)));
-        fresh
+        self.unheard.extend(fresh);
+    }
+
+    /// Whether a file belongs to a family.
+    fn has(&self, file: &str) -> bool {
+        self.of_file.contains_key(file)
     }
 
     /// Whether an event of a file is the first of its family to say this.

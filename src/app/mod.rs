@@ -217,6 +217,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Repair(arguments)) => repair::run(&context, arguments),
         Some(Command::Prune(arguments)) => prune::run(&context, arguments),
         Some(Command::Scrub(arguments)) => scrub::run(&context, arguments),
+        Some(Command::Positions(arguments)) => positions::run(&context, arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&context, arguments),
         Some(Command::Schema(arguments)) => schema::run(&context, arguments),
         Some(Command::Demo(arguments)) => demo::run(&context, arguments),

@@ -6,7 +6,7 @@
 use crate::app::Context;
 use crate::app::log::DamagedPlace;
 use crate::app::writer::known_secrets;
-use crate::base::fs::{ReadAt as _, create_private_dir, replace};
+use crate::base::fs::{ReadAt as _, create_private_dir, read_regular_text, replace};
 use crate::base::text;
 use crate::event::redact;
 use crate::journal::content::Content;
@@ -81,7 +81,7 @@ fn record(context: &Context, place: &DamagedPlace) -> Option<Record> {
 }
 
 fn read(path: &Path) -> BTreeMap<(String, u64), Record> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = read_regular_text(path).unwrap_or_default();
     let records = text.lines().filter_map(|line| serde_json::from_str::<Record>(line).ok());
     records.map(|record| ((record.seg.clone(), record.offset), record)).collect()
 }

@@ -5,10 +5,11 @@
 //! is kept. What was made from the log (state, positions, samples and copies of damaged places) is cleaned or removed too.
 
 use crate::app::exit::{Exit, Failure};
+use crate::app::positions::cache;
 use crate::app::prune::maintenance;
 use crate::app::writer::{Syncing, Writer, known_secrets};
-use crate::app::{Context, load, positions, quarantine};
-use crate::base::fs::replace;
+use crate::app::{Context, load, quarantine};
+use crate::base::fs::{read_regular, replace};
 use crate::base::text::{plural, sanitize};
 use crate::cli::command::{Scrub, TextOutput};
 use crate::event::body::Body;
@@ -143,7 +144,7 @@ fn scrub_segment(
 /// Cleans what was made from the log: nothing of it may say what the log does not say any more.
 fn clean_caches(context: &Context, redact: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<()> {
     load::forget(context);
-    positions::forget(&context.project)?;
+    cache::forget(&context.project)?;
     for entry in std::fs::read_dir(&context.project.state).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with("cold-") {
             std::fs::remove_file(entry.path())?;
@@ -152,7 +153,7 @@ fn clean_caches(context: &Context, redact: &dyn Fn(&str) -> Option<String>) -> a
     quarantine::scrub(context, redact)?;
     for entry in std::fs::read_dir(context.project.logs.join("damaged")).into_iter().flatten().flatten() {
         let path = entry.path();
-        let text = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
+        let text = String::from_utf8_lossy(&read_regular(&path)?).into_owned();
         let lines: Vec<_> =
             text.split('\n').map(|line| redact(line).map_or(Cow::Borrowed(line), Cow::Owned)).collect();
         if lines.iter().any(|line| matches!(line, Cow::Owned(_))) {

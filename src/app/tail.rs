@@ -9,6 +9,7 @@ use crate::app::{Context, interrupt, load};
 use crate::base::clock::Timestamp;
 use crate::base::{limits, text};
 use crate::cli::command::Tail;
+use crate::event::body::Body;
 use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::Stream;
 use crate::journal::content::Content;
@@ -33,6 +34,12 @@ const WINDOW_BYTES: u64 = 4 * 1024 * 1024;
 struct Shown {
     ts: Timestamp,
     line: Vec<u8>,
+}
+
+/// Which lines are shown.
+struct Wanted {
+    filter: Filter,
+    raw: bool,
 }
 
 /// Where the part that is followed begins, by segment: the first part ends there.
@@ -65,15 +72,15 @@ impl Ends {
 /// # Errors
 /// When a condition makes no sense, the log cannot be read, or nothing matches.
 pub fn run(context: &Context, arguments: &Tail) -> anyhow::Result<Exit> {
-    let filter = filter(context, arguments)?;
+    let wanted = Wanted { filter: filter(context, arguments)?, raw: arguments.raw };
     let logs = &context.project.logs;
     let follower = arguments.follow.then(|| Follower::new(logs, None, &Start::End));
     let ends = Ends::of(logs, follower.as_ref());
     let count = arguments.count.unwrap_or(if arguments.since.is_some() { usize::MAX } else { COUNT_DEFAULT });
     let mut shown = if arguments.since.is_some() || count == usize::MAX {
-        forward(context, &filter, &ends)?
+        forward(context, &wanted, &ends)?
     } else {
-        backward(context, &filter, count, &ends)?
+        backward(context, &wanted, count, &ends)?
     };
     shown.sort_by_key(|shown| shown.ts);
     shown.drain(..shown.len().saturating_sub(count));
@@ -84,7 +91,7 @@ pub fn run(context: &Context, arguments: &Tail) -> anyhow::Result<Exit> {
     out.flush()?;
     drop(out);
     match follower {
-        Some(follower) => follow(context, arguments.raw, &filter, follower),
+        Some(follower) => follow(context, &wanted, follower),
         None if shown.is_empty() => {
             let said = if segment::streams(logs)?.is_empty() {
                 empty::no_events(&logs.display().to_string(), &context.style)
@@ -118,12 +125,12 @@ fn filter(context: &Context, arguments: &Tail) -> Result<Filter, Failure> {
 }
 
 /// All matching lines, oldest first per stream.
-fn forward(context: &Context, filter: &Filter, ends: &Ends) -> anyhow::Result<Vec<Shown>> {
+fn forward(context: &Context, wanted: &Wanted, ends: &Ends) -> anyhow::Result<Vec<Shown>> {
     let mut shown = Vec::new();
     let mut reader = Reader::new(&context.project.logs);
     reader.advance(&mut |location, decoded, line| {
         if location.offset < ends.end(location.seg, u64::MAX)
-            && let Some(ts) = matching(decoded, filter)
+            && let Some(ts) = matching(decoded, wanted)
         {
             shown.push(Shown { ts, line: line.to_vec() });
         }
@@ -134,13 +141,13 @@ fn forward(context: &Context, filter: &Filter, ends: &Ends) -> anyhow::Result<Ve
 
 /// The matching lines at the end of each stream: at least `count`, if there are so many, and all within the last
 /// [`WINDOW_BYTES`], because imported history lies in the log by file and not by time.
-fn backward(context: &Context, filter: &Filter, count: usize, ends: &Ends) -> anyhow::Result<Vec<Shown>> {
+fn backward(context: &Context, wanted: &Wanted, count: usize, ends: &Ends) -> anyhow::Result<Vec<Shown>> {
     let mut shown = Vec::new();
     for stream in Stream::ALL {
         let mut own = Vec::new();
         for segment in segment::segments(&context.project.logs, stream.name())?.iter().rev() {
             let end = ends.end(&segment.seg, segment.bytes);
-            backward_segment(segment, end, filter, count, &mut own)?;
+            backward_segment(segment, end, wanted, count, &mut own)?;
             if own.len() >= count && segment.bytes >= WINDOW_BYTES {
                 break;
             }
@@ -154,7 +161,7 @@ fn backward(context: &Context, filter: &Filter, count: usize, ends: &Ends) -> an
 fn backward_segment(
     segment: &Segment,
     end: u64,
-    filter: &Filter,
+    wanted: &Wanted,
     count: usize,
     shown: &mut Vec<Shown>,
 ) -> io::Result<()> {
@@ -174,11 +181,11 @@ fn backward_segment(
         }
         // `decoder` now knows the time of this line, and so can read those that waited for it.
         for (offset, line) in waiting.drain(..) {
-            if let Some(ts) = matching(&decoder.decode(&line, offset), filter) {
+            if let Some(ts) = matching(&decoder.decode(&line, offset), wanted) {
                 shown.push(Shown { ts, line });
             }
         }
-        if let Some(ts) = matching(&Decoder::new(&segment.seg).decode(&line, offset), filter) {
+        if let Some(ts) = matching(&Decoder::new(&segment.seg).decode(&line, offset), wanted) {
             shown.push(Shown { ts, line });
         }
         if shown.len() >= count && end - offset >= WINDOW_BYTES {
@@ -188,16 +195,16 @@ fn backward_segment(
     Ok(())
 }
 
-fn follow(context: &Context, raw: bool, filter: &Filter, mut follower: Follower) -> anyhow::Result<Exit> {
+fn follow(context: &Context, wanted: &Wanted, mut follower: Follower) -> anyhow::Result<Exit> {
     let stop = interrupt::flag()?;
     let mut decoders = load::Decoders::default();
     let mut shown_count = 0_u64;
     while !stop.load(Ordering::Relaxed) {
-        let mut out = output(context, raw);
+        let mut out = output(context, wanted.raw);
         for line in follower.next(Duration::from_millis(500)) {
             let decoded = decoders.decode(&line.seg, &line.bytes, line.offset);
-            if let Some(ts) = matching(&decoded, filter) {
-                print(context, raw, &line.bytes, ts, &mut out)?;
+            if let Some(ts) = matching(&decoded, wanted) {
+                print(context, wanted.raw, &line.bytes, ts, &mut out)?;
                 shown_count += 1;
             }
         }
@@ -210,10 +217,17 @@ fn follow(context: &Context, raw: bool, filter: &Filter, mut follower: Follower)
     Ok(Exit::Interrupted)
 }
 
-/// The instant of a line that the filter lets through.
-fn matching(decoded: &Decoded<'_>, filter: &Filter) -> Option<Timestamp> {
+/// The instant of a line that the filter lets through. How far a source was read is bookkeeping: it is shown where the
+/// lines are asked for as they stand, or where a type or a condition is asked for.
+fn matching(decoded: &Decoded<'_>, Wanted { filter, raw }: &Wanted) -> Option<Timestamp> {
     match decoded {
-        Decoded::Known(line) => filter.matches(&line.event).then_some(line.event.ts),
+        Decoded::Known(line) => {
+            let is_hidden = matches!(line.event.body, Body::SourceAdvanced { .. })
+                && !raw
+                && filter.types.is_empty()
+                && filter.expressions.is_empty();
+            (!is_hidden && filter.matches(&line.event)).then_some(line.event.ts)
+        }
         Decoded::Unknown(unknown) => filter.is_empty().then_some(unknown.ts).flatten(),
         Decoded::Malformed(_) => None,
     }

@@ -36,6 +36,8 @@ pub enum Command {
     Prune(Prune),
     /// Remove secrets that slipped into the log.
     Scrub(Scrub),
+    /// Show how far each source file was read, or have it read again.
+    Positions(Positions),
     /// Find every source on this machine and say what is wrong.
     Doctor(Doctor),
     /// Print the JSON Schema of an event type or of an output.
@@ -345,6 +347,44 @@ pub struct Scrub {
     /// The form of the output.
     #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
     pub output: TextOutput,
+}
+
+/// How far each source file was read.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  agentlog positions                      how far every file was read
+  agentlog positions get ~/.claude/projects/-home-me-app   of the files in a folder
+  agentlog positions remove SESSION.jsonl   read this file again from its start
+  agentlog positions clear                read all files again
+
+Removing a position loses and doubles nothing: reading starts from byte 0, and what the log
+holds already is filtered out.")]
+pub struct Positions {
+    /// What to do; the list when nothing is said.
+    #[command(subcommand)]
+    pub action: Option<PositionsAction>,
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = TextOutput::Text, global = true)]
+    pub output: TextOutput,
+}
+
+/// What can be done with positions.
+#[derive(Debug, Subcommand)]
+pub enum PositionsAction {
+    /// Show all.
+    List,
+    /// Show that of a file, or those of the files in a folder.
+    Get {
+        /// A source file, or a folder of them.
+        path: PathBuf,
+    },
+    /// Forget that of a file, or those of the files in a folder, so that they are read again from their start.
+    Remove {
+        /// A source file, or a folder of them.
+        path: PathBuf,
+    },
+    /// Forget all.
+    Clear,
 }
 
 /// Check the set-up.

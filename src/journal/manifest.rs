@@ -5,7 +5,7 @@
 //! replaced as a whole, by whoever holds [`Maintenance`].
 
 use crate::base::clock::Timestamp;
-use crate::base::fs::{create_private_dir, describe, replace};
+use crate::base::fs::{create_private_dir, describe, read_regular, replace};
 use crate::base::lock::FileLock;
 use crate::journal::segment::closed_dir;
 use serde::{Deserialize, Serialize};
@@ -127,7 +127,7 @@ fn path(logs: &Path) -> PathBuf {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    match std::fs::read(path) {
+    match read_regular(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         result => result.map_err(|error| describe(error, "cannot read", path)),
     }

@@ -6,26 +6,28 @@
 //! newline was written.
 
 mod lines;
+mod place;
 mod pool;
 mod prefix;
+mod settle;
 mod sink;
+#[cfg(test)]
+mod tests;
 
-pub use crate::source::follower::pool::Pool;
+pub use crate::source::follower::pool::{Gone, Pool};
 pub use crate::source::follower::sink::{Fact, Identity, Sink};
 
 use crate::base::clock::Timestamp;
 use crate::base::fs::{self, FileIdentity};
-use crate::base::limits::SOURCE_LINE_BYTES_MAX;
+use crate::base::limits::{HEAD_HASH_BYTES, SOURCE_LINE_BYTES_MAX};
 use crate::base::lines::{LineReader, Piece};
 use crate::event::body::Body;
-use crate::event::envelope::{Event, Stream, VERSION};
+use crate::event::envelope::Stream;
 use crate::event::field::Text;
 use crate::event::ids::EventId;
-use crate::event::redact;
 use crate::source::follower::lines::Lines;
-use crate::source::follower::prefix::share_beginning;
-use crate::source::follower::sink::{Opening, link};
-use crate::source::{Emit, Position, Problem};
+use crate::source::follower::sink::Opening;
+use crate::source::{Advance, Emit, Position, Problem};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, Metadata};
@@ -61,6 +63,9 @@ pub trait Adapter: Default + Send + std::fmt::Debug + Serialize + DeserializeOwn
 /// Reads one file, from where it stopped, as often as it grows.
 #[derive(Debug)]
 pub struct Follower<A: Adapter> {
+    /// Who the file says it is.
+    native: Identity,
+    /// The same, with the path where another file says so too.
     identity: Identity,
     path: PathBuf,
     context: A::Context,
@@ -71,7 +76,8 @@ pub struct Follower<A: Adapter> {
     file: String,
     generation: u64,
     offset: u64,
-    tail_hash: String,
+    /// None: the bytes before the offset could not be read again after they were read.
+    tail_hash: Option<String>,
     place: (u64, u64),
     opening: Opening,
     lines: Lines,
@@ -87,6 +93,8 @@ struct Seen {
     place: (u64, u64),
     size: u64,
     modified: (i64, i64),
+    /// Also moves where a tool sets the time of modification back.
+    changed: (i64, i64),
 }
 
 /// What was said to people already.
@@ -126,6 +134,7 @@ impl<A: Adapter> Follower<A> {
     pub fn new(identity: Identity, path: PathBuf, context: A::Context, finished: bool) -> Self {
         let file = identity.file(0);
         Self {
+            native: identity.clone(),
             identity,
             path,
             context,
@@ -134,7 +143,7 @@ impl<A: Adapter> Follower<A> {
             file,
             generation: 0,
             offset: 0,
-            tail_hash: String::new(),
+            tail_hash: None,
             place: (0, 0),
             opening: Opening::default(),
             lines: Lines::default(),
@@ -154,10 +163,7 @@ impl<A: Adapter> Follower<A> {
     /// Takes up where an earlier run stopped; `false` if the position is of another file or cannot be understood.
     pub fn resume(&mut self, position: &Position) -> bool {
         let Ok(head) = SavedHead::deserialize(&position.state) else { return false };
-        let mut identity = self.identity.clone();
-        if head.qualified {
-            identity.parts.push(self.path.to_string_lossy().into_owned());
-        }
+        let identity = self.native.qualified(head.qualified.then_some(&*self.path));
         if identity.file(head.generation) != position.file {
             return false;
         }
@@ -167,7 +173,7 @@ impl<A: Adapter> Follower<A> {
         self.file.clone_from(&position.file);
         self.generation = saved.generation;
         self.offset = position.offset_bytes;
-        self.tail_hash.clone_from(&position.tail_hash);
+        self.tail_hash = Some(position.tail_hash.clone());
         self.place = position.identity;
         self.opening = saved.opening;
         self.reported.damaged_count = saved.lines.damaged_count;
@@ -179,6 +185,7 @@ impl<A: Adapter> Follower<A> {
     /// How far the file was read; `None` before the first line.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
+        let tail_hash = self.tail_hash.clone().filter(|_| self.offset > 0)?;
         let saved = Saved {
             generation: self.generation,
             qualified: self.qualified,
@@ -187,14 +194,22 @@ impl<A: Adapter> Follower<A> {
             adapter: &self.adapter,
         };
         let state = serde_json::to_value(saved).ok()?;
-        (self.offset > 0).then(|| Position {
+        Some(Position {
             file: self.file.clone(),
             path: self.path.clone(),
             offset_bytes: self.offset,
-            tail_hash: self.tail_hash.clone(),
+            tail_hash,
             identity: self.place,
             state,
         })
+    }
+
+    /// How far this run read the file; `None` before it found its place, and for a file that the log does not know.
+    #[must_use]
+    pub fn advance(&self) -> Option<Advance> {
+        let tail_hash = self.tail_hash.clone().filter(|_| self.offset > 0)?;
+        let is_known = self.placed && self.opening.opened;
+        is_known.then(|| Advance { file: self.file.clone(), offset_bytes: self.offset, tail_hash })
     }
 
     fn poll(
@@ -230,88 +245,30 @@ impl<A: Adapter> Follower<A> {
             return Ok(Turn::Idle);
         }
         let file = fs::open_read_regular(&self.path)?;
-        let seen = Seen::of(&file.metadata()?);
-        if !self.placed {
-            self.placed = true;
-            self.find_place(seen.size, now, out);
-        }
-        let rewritten = self.offset > 0
-            && (seen.size < self.offset || fs::tail_hash(&file, self.offset)? != self.tail_hash);
-        if rewritten {
-            self.begin_generation(seen.size, now, out);
-        }
+        let metadata = file.metadata()?;
+        let seen = Seen::of(&metadata);
+        let identity = FileIdentity::of(&metadata);
+        self.settle(&file, seen.size, identity, now, out)?;
         self.place = seen.place;
+        self.seen = None;
+        let before = Landmarks::of(&file, seen.size, self.offset)?;
         let read = self.read(&file, budget, now, out);
-        self.tail_hash = fs::tail_hash(&file, self.offset)?;
+        self.tail_hash = fs::tail_hash(&file, self.offset).ok();
+        let is_as_it_was = before.hold(&file);
+        if !is_as_it_was {
+            // Rewritten while it was being read: what stands there now is another file. Its events have the same ids there.
+            self.tail_hash = None;
+        }
         let torn = match read? {
             ReadTo::Budget => return Ok(Turn::More),
             ReadTo::End { torn } => torn,
         };
+        if !is_as_it_was {
+            return Ok(Turn::Idle);
+        }
         self.seen = Some(seen);
         self.report(seen.size, torn, problems);
         Ok(Turn::Idle)
-    }
-
-    /// Finds which generation of the file this is, and whether the log's file of that name is this one.
-    fn find_place(&mut self, size: u64, now: Timestamp, out: &mut dyn Emit) {
-        if self.offset > 0 {
-            if !self.opening.opened || out.known(&self.file).is_some() {
-                link(out, &self.file, &self.opening);
-                return;
-            }
-            self.start_over(self.generation);
-        }
-        while out.known(&self.identity.file(self.generation + 1)).is_some() {
-            self.generation += 1;
-        }
-        self.file = self.identity.file(self.generation);
-        let Some(known) = out.known(&self.file) else { return };
-        // The log has the path as text, without secrets.
-        let path = self.path.to_string_lossy();
-        let elsewhere = known.path.as_deref().filter(|known| **known != *redact::redact(&path));
-        if let Some(other) = elsewhere.map(Path::new) {
-            if !share_beginning(other, &self.path) {
-                self.identity.parts.push(self.path.to_string_lossy().into_owned());
-                self.qualified = true;
-                self.start_over(0);
-            }
-        } else if known.at.is_some_and(|at| at >= size) {
-            self.offset = known.at.unwrap_or_default();
-            self.begin_generation(size, now, out);
-        }
-    }
-
-    /// The file was cut or rewritten: what stands in it now is read from the start, under a new id.
-    fn begin_generation(&mut self, size: u64, now: Timestamp, out: &mut dyn Emit) {
-        let file = std::mem::take(&mut self.file);
-        out.emit(Event {
-            v: VERSION,
-            id: EventId::of(&[self.identity.source.as_bytes(), b"source.truncated", file.as_bytes()]),
-            ts: now,
-            observed_at: None,
-            task: None,
-            agent: None,
-            source: Some(Text::Borrowed(self.identity.source)),
-            body: Body::SourceTruncated {
-                file: Text::Owned(file),
-                path: Some(self.path.to_string_lossy()),
-                offset_bytes: Some(self.offset),
-                size_bytes: Some(size),
-            },
-            from: None,
-            written: None,
-        });
-        self.start_over(self.generation + 1);
-    }
-
-    fn start_over(&mut self, generation: u64) {
-        self.generation = generation;
-        self.file = self.identity.file(generation);
-        self.offset = 0;
-        self.opening = Opening::default();
-        self.lines = Lines::default();
-        self.adapter = A::default();
-        self.reported = Reported::default();
     }
 
     fn read(
@@ -455,6 +412,28 @@ impl<A: Adapter> Follower<A> {
     }
 }
 
+/// Bytes that must not change while the file is read.
+struct Landmarks {
+    head: (u64, String),
+    tail: (u64, String),
+}
+
+impl Landmarks {
+    fn of(file: &File, size: u64, offset: u64) -> io::Result<Self> {
+        let head_bytes = size.min(HEAD_HASH_BYTES);
+        Ok(Self {
+            head: (head_bytes, fs::head_hash(file, head_bytes)?),
+            tail: (offset, fs::tail_hash(file, offset)?),
+        })
+    }
+
+    fn hold(&self, file: &File) -> bool {
+        let Self { head: (head_bytes, head_hash), tail: (offset, tail_hash) } = self;
+        fs::head_hash(file, *head_bytes).is_ok_and(|hash| hash == *head_hash)
+            && fs::tail_hash(file, *offset).is_ok_and(|hash| hash == *tail_hash)
+    }
+}
+
 enum ReadTo {
     Budget,
     End { torn: Option<u64> },
@@ -467,6 +446,7 @@ impl Seen {
             place: (identity.device, identity.inode),
             size: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod worktree;
 
 use crate::base::clock::Timestamp;
 use crate::event::envelope::{Event, Stream};
+use crate::event::redact;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -87,6 +88,36 @@ pub struct KnownFile {
     pub generation: u64,
     /// The greatest offset of an event of it, over all streams.
     pub at: Option<u64>,
+    /// How many bytes at its start were hashed when it was opened, and their hash.
+    pub head: Option<(u64, String)>,
+    /// Everything before this byte was read and is in the log; with the hash of the bytes just before it.
+    pub advanced: Option<(u64, Option<String>)>,
+    /// The native id of its first record.
+    pub first_record: Option<String>,
+    /// The instant of its last opening.
+    pub opened_at: Timestamp,
+    /// Whether the log says already that it was cut or rewritten.
+    pub truncated: bool,
+}
+
+/// How far a file was read, as the log is to be told once everything before is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advance {
+    /// The file's id.
+    pub file: String,
+    /// Everything before this byte was read and emitted.
+    pub offset_bytes: u64,
+    /// Hash of the bytes just before `offset_bytes`.
+    pub tail_hash: String,
+}
+
+impl KnownFile {
+    /// Whether the log knows the file under this path, which stands there as text and without secrets.
+    #[must_use]
+    pub fn is_at(&self, path: &Path) -> bool {
+        let text = path.to_string_lossy();
+        self.path.as_deref().is_some_and(|known| known == text || known == redact::redact(&text))
+    }
 }
 
 /// How far a file was read, with what an adapter remembers there. A cache: without it reading starts at 0.
@@ -146,6 +177,12 @@ pub trait Source: Send {
 
     /// Reads what has come since the last poll, at most about four megabytes, and emits it.
     fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>);
+
+    /// How far each file that is known to the log was read in this run. Called only after what was emitted is in the log,
+    /// durably. None: the source has no append-only files.
+    fn advances(&self) -> Vec<Advance> {
+        Vec::new()
+    }
 
     /// How far each file was read, for the cache. Called only after what was emitted is in the log.
     fn positions(&self) -> Vec<Position>;

@@ -9,11 +9,12 @@ use crate::app::writer::{Batch, Syncing, Writer};
 use crate::app::{Context, ingest};
 use crate::event::body::Body;
 use crate::event::codec::Decoded;
-use crate::event::envelope::Event;
+use crate::event::envelope::{Event, Provenance, Stream};
 use crate::event::owned::IntoStatic as _;
 use crate::journal::retention::Decision;
-use crate::projection::cursor::Cursors;
+use crate::projection::cursor::{Cursors, FileCursorView};
 use crate::projection::health::Health;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
@@ -26,13 +27,14 @@ pub(super) fn carry_over(context: &Context, going: &[&Decision]) -> anyhow::Resu
     let _guard = ingest::lock(project)?;
     let going: HashSet<&str> = going.iter().map(|decision| decision.segment.seg.as_str()).collect();
     let live = live_tasks(context)?;
-    let mut rest = Cursors::default();
+    let (mut all, mut rest) = (Cursors::default(), Cursors::default());
     let mut opened: BTreeMap<String, Event<'static>> = BTreeMap::new();
     let mut created: Vec<Event<'static>> = Vec::new();
     let mut staying: BTreeSet<String> = BTreeSet::new();
     Reader::new(&project.logs).advance(&mut |location, decoded, _| {
         let Decoded::Known(line) = decoded else { return };
         let event = &line.event;
+        all.apply(location.stream, event);
         let is_going = going.contains(location.seg);
         if !is_going {
             rest.apply(location.stream, event);
@@ -58,19 +60,69 @@ pub(super) fn carry_over(context: &Context, going: &[&Decision]) -> anyhow::Resu
     let mut writer = Writer::new(project, Syncing::Live)?;
     created.retain(|event| event.task.as_deref().is_some_and(|task| !staying.contains(task)));
     created.into_iter().for_each(|event| batch.push(event));
-    for (file, event) in opened {
-        let Body::SourceOpened { path, .. } = &event.body else { continue };
+    let staying: BTreeMap<&str, FileCursorView<'_>> = rest.files().collect();
+    for (file, cursor) in all.files() {
         // A file that is gone will not be read again.
-        if path.as_deref().is_some_and(|path| !Path::new(path).exists()) {
+        if cursor.path().is_none_or(|path| !Path::new(path).exists()) {
             continue;
         }
-        if rest.known(&file).is_none() {
-            batch.push(event);
+        let staying = staying.get(file).copied();
+        if staying.and_then(FileCursorView::path).is_none()
+            && let Some(opened) = opened.remove(file)
+        {
+            batch.push(opened);
+        }
+        for advanced in lost(file, cursor, staying) {
+            let (body, from) = advanced;
+            let event = writer.event(now, body, None)?;
+            batch.push(Event { from, ..event });
         }
     }
     writer.append(&mut batch, now)?;
     writer.sync()?;
     Ok(())
+}
+
+/// What says again how far a file was read, as far as the segments that stay do not say it.
+fn lost<'f>(
+    file: &'f str,
+    all: FileCursorView<'f>,
+    staying: Option<FileCursorView<'f>>,
+) -> Vec<(Body<'f>, Option<Provenance<'f>>)> {
+    let mut lost = Vec::new();
+    let body = |offset_bytes, tail_hash: Option<&'f str>, stream: Option<Stream>| Body::SourceAdvanced {
+        file: Cow::Borrowed(file),
+        offset_bytes,
+        tail_hash: tail_hash.map(Cow::Borrowed),
+        stream: stream.map(|stream| Cow::Borrowed(stream.name())),
+    };
+    for stream in Stream::ALL {
+        let from = |at, key: Option<&'f str>, i| Provenance {
+            file: file.into(),
+            at,
+            key: key.map(Cow::Borrowed),
+            i,
+        };
+        let position = all.position(stream);
+        if position > staying.and_then(|staying| staying.position(stream))
+            && let Some((at, i)) = position
+        {
+            lost.push((body(at, None, Some(stream)), Some(from(Some(at), None, i))));
+        }
+        // Whatever key stands in a later segment is the last one.
+        if staying.and_then(|staying| staying.key(stream)).is_none()
+            && let Some((key, i)) = all.key(stream)
+        {
+            lost.push((body(0, None, Some(stream)), Some(from(None, Some(key), i))));
+        }
+    }
+    let advanced = all.advanced();
+    if advanced > staying.and_then(FileCursorView::advanced)
+        && let Some((offset, tail_hash)) = advanced
+    {
+        lost.push((body(offset, tail_hash, None), None));
+    }
+    lost
 }
 
 /// The tasks that have not ended.

@@ -34,8 +34,8 @@ fn opened(
             session: Some("s".into()),
             device: None,
             inode: None,
-            head_bytes: None,
-            head_hash: None,
+            head_bytes: Some(300),
+            head_hash: Some("head".into()),
             generation: Some(generation),
             forked_from: None,
             first_record: first_record.map(Into::into),
@@ -69,6 +69,66 @@ fn what_was_advanced_over_is_not_new_in_any_stream() {
         Body::SourceAdvanced { file: "f".into(), offset_bytes: 50, tail_hash: None, stream: None },
     )]);
     assert_eq!([49, 50].map(|at| cursors.exceeds(TOOLS, "f", at, 0)), [false, true]);
+}
+
+fn advanced(offset_bytes: u64, tail_hash: &'static str) -> Event<'static> {
+    let tail_hash = Some(tail_hash.into());
+    event("09:00", Body::SourceAdvanced { file: "f".into(), offset_bytes, tail_hash, stream: None })
+}
+
+/// What another stream says of the cursor of `stream`.
+fn carried(stream: &'static str, mut event: Event<'static>) -> Event<'static> {
+    let from = event.from.clone();
+    event.body = Body::SourceAdvanced {
+        file: from.unwrap().file,
+        offset_bytes: 9000,
+        tail_hash: None,
+        stream: Some(stream.into()),
+    };
+    event
+}
+
+#[test]
+fn the_hash_of_the_farthest_place_is_kept_and_a_cut_is_remembered() {
+    let truncated =
+        Body::SourceTruncated { file: "f".into(), path: None, offset_bytes: None, size_bytes: None };
+    let cursors = cursors(&[
+        opened("09:00", "f", 0, None),
+        advanced(70, "seventy"),
+        advanced(50, "fifty"),
+        event("09:00", truncated),
+    ]);
+    let known = cursors.known("f").unwrap();
+    assert_eq!((known.advanced, known.truncated), (Some((70, Some("seventy".to_owned()))), true));
+    let views: Vec<_> =
+        cursors.files().map(|(file, view)| (file, view.advanced(), view.is_truncated())).collect();
+    assert_eq!(views, [("f", Some((70, Some("seventy"))), true)]);
+}
+
+#[test]
+fn a_carried_position_is_the_cursor_of_the_stream_it_names_and_of_no_other() {
+    let cursors = cursors(&[
+        carried("tool_calls", read_at("f", 100, 1, ok("09:00", "a"))),
+        carried("no_such_stream", read_at("f", 900, 1, ok("09:00", "a"))),
+        read_at("f", 30, 0, ok("09:00", "a")),
+    ]);
+    let (_, view) = cursors.files().next().unwrap();
+    let positions: Vec<_> = Stream::ALL.into_iter().filter_map(|stream| view.position(stream)).collect();
+    assert_eq!((positions, view.position(TOOLS), view.advanced()), (vec![(100, 1)], Some((100, 1)), None));
+    assert!(!cursors.exceeds(TOOLS, "f", 100, 1) && cursors.exceeds(TOOLS, "f", 100, 2));
+    assert!(cursors.exceeds(MONITORING, "f", 0, 0), "the stream that carries it says nothing of itself");
+}
+
+#[test]
+fn a_carried_key_counts_until_the_stream_has_a_line_of_its_own_in_whatever_order_they_are_folded() {
+    let requests = Stream::DelegationRequests;
+    let first = carried("delegation_requests", keyed("f", "one", started("09:00")));
+    let second = carried("delegation_requests", keyed("f", "two", started("09:00")));
+    let own = keyed("f", "three", started("09:01"));
+    let key = |events: &[Event<'_>]| cursors(events).last_key(requests, "f").map(str::to_owned);
+    assert_eq!(key(&[first.clone(), second.clone()]).as_deref(), Some("two"));
+    assert_eq!(key(&[first.clone(), second.clone(), own.clone()]).as_deref(), Some("three"));
+    assert_eq!(key(&[own, first, second]).as_deref(), Some("three"));
 }
 
 #[test]
@@ -105,6 +165,11 @@ fn a_file_is_known_from_its_last_opening() {
         session: Some("s".to_owned()),
         generation,
         at,
+        head: Some((300, "head".to_owned())),
+        advanced: None,
+        first_record: Some("r".to_owned()),
+        opened_at: instant(if generation == 1 { "09:05" } else { "09:00" }),
+        truncated: false,
     };
     assert_eq!([cursors.known("f"), cursors.known("unopened")], [Some(known("f", 1, Some(90))), None]);
     assert_eq!(cursors.with_first_record("r", "h"), [known("f", 1, Some(90)), known("g", 0, None)]);
@@ -123,8 +188,8 @@ fn any_record() -> impl Strategy<Value = Event<'static>> {
                     event.body = Body::SourceAdvanced {
                         file: file.into(),
                         offset_bytes: i * 9,
-                        tail_hash: None,
-                        stream: None,
+                        tail_hash: key.map(Into::into),
+                        stream: (i == 2).then_some("tool_calls".into()),
                     }
                 }
                 _ => {}
@@ -152,7 +217,7 @@ proptest! {
         let cursors = cursors(&events);
         for event in &events {
             let from = event.from.as_ref().unwrap();
-            if let Some(at) = from.at {
+            if let (Some(at), false) = (from.at, matches!(event.body, Body::SourceAdvanced { .. })) {
                 prop_assert!(!cursors.exceeds(event.body.stream(), &from.file, at, from.i));
             }
         }

@@ -36,7 +36,7 @@ use crate::base::clock::Timestamp;
 use crate::source::claude_code::discovery::Look;
 use crate::source::claude_code::transcript::Transcript;
 use crate::source::follower::{Follower, Pool};
-use crate::source::{Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
+use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -119,10 +119,15 @@ impl Source for ClaudeCode {
 
     fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>) {
         let (next, problems, gone) = self.pool.poll(now, out);
-        for path in gone {
+        for (path, position) in gone {
             self.followed.remove(&path);
+            self.resumable.extend(position.map(|position| (path, position)));
         }
         (next, problems)
+    }
+
+    fn advances(&self) -> Vec<Advance> {
+        self.pool.advances().collect()
     }
 
     fn positions(&self) -> Vec<Position> {

@@ -2,7 +2,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::source::follower::{Adapter, Follower, Turn};
-use crate::source::{Emit, Next, Position, Problem};
+use crate::source::{Advance, Emit, Next, Position, Problem};
 use std::path::PathBuf;
 
 /// How many bytes one poll of a [`Pool`] reads, at least one line.
@@ -14,6 +14,9 @@ pub struct Pool<A: Adapter> {
     followers: Vec<Follower<A>>,
     next: usize,
 }
+
+/// A file that is not there any more, and how far it was read.
+pub type Gone = (PathBuf, Option<Position>);
 
 impl<A: Adapter> Default for Pool<A> {
     fn default() -> Self {
@@ -27,8 +30,9 @@ impl<A: Adapter> Pool<A> {
         self.followers.push(follower);
     }
 
-    /// Reads about a megabyte of what has come, beginning where the last poll stopped. Gives the paths that are gone.
-    pub fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>, Vec<PathBuf>) {
+    /// Reads about four megabytes of what has come, beginning where the last poll stopped. Gives the paths that are gone, with
+    /// how far they were read, in case they come back.
+    pub fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>, Vec<Gone>) {
         let (mut problems, mut gone) = (Vec::new(), Vec::new());
         let mut budget = POLL_BYTES;
         let mut next = Next::Idle;
@@ -38,7 +42,7 @@ impl<A: Adapter> Pool<A> {
             let Some(follower) = self.followers.get_mut(idx) else { break };
             match follower.poll(&mut budget, now, out, &mut problems) {
                 Turn::Idle => {}
-                Turn::Gone => gone.push(follower.path.clone()),
+                Turn::Gone => gone.push((follower.path.clone(), follower.position())),
                 Turn::More => next = Next::More,
             }
             if budget == 0 {
@@ -46,12 +50,16 @@ impl<A: Adapter> Pool<A> {
                 break;
             }
         }
-        self.followers.retain(|follower| !gone.contains(&follower.path));
+        self.followers.retain(|follower| !gone.iter().any(|(path, _)| *path == follower.path));
         (next, problems, gone)
     }
 
     /// How far every file was read.
     pub fn positions(&self) -> impl Iterator<Item = Position> {
         self.followers.iter().filter_map(Follower::position)
+    }
+    /// How far this run read every file that the log knows.
+    pub fn advances(&self) -> impl Iterator<Item = Advance> {
+        self.followers.iter().filter_map(Follower::advance)
     }
 }

@@ -7,7 +7,7 @@ use crate::event::body::Body;
 use crate::event::envelope::{Event, Provenance, Stream, VERSION};
 use crate::event::field::Text;
 use crate::event::ids::{EventId, file_id};
-use crate::source::Emit;
+use crate::source::{Emit, KnownFile};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::Path;
@@ -42,6 +42,14 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The same, told from other files under the same names by where it lies.
+    #[must_use]
+    pub(super) fn qualified(&self, path: Option<&Path>) -> Self {
+        let mut identity = self.clone();
+        identity.parts.extend(path.map(|path| path.to_string_lossy().into_owned()));
+        identity
+    }
+
     /// The id of the file in provenance, after it was replaced or rewritten `generation` times.
     #[must_use]
     pub fn file(&self, generation: u64) -> String {
@@ -152,6 +160,50 @@ impl Sink<'_> {
             written: None,
         });
     }
+}
+
+/// Tells the log that a file it knows lies elsewhere now. Without a place in the file: the fact is one of the folder.
+pub(super) fn reopen(
+    out: &mut dyn Emit,
+    identity: &Identity,
+    known: &KnownFile,
+    path: &Path,
+    now: Timestamp,
+) {
+    // The last opening counts, also where clocks disagree.
+    let ts = now.max(Timestamp::from_micros(known.opened_at.micros().saturating_add(1)));
+    let path = path.to_string_lossy();
+    let place = FileIdentity::of_path(Path::new(&*path)).ok().flatten();
+    let (file, at) = (known.file.as_str(), ts.micros().to_le_bytes());
+    out.emit(Event {
+        v: VERSION,
+        id: EventId::of(&[
+            identity.source.as_bytes(),
+            b"source.opened",
+            file.as_bytes(),
+            path.as_bytes(),
+            &at,
+        ]),
+        ts,
+        observed_at: None,
+        task: None,
+        agent: None,
+        source: Some(Text::Borrowed(identity.source)),
+        body: Body::SourceOpened {
+            file: Text::Borrowed(file),
+            path: Some(Text::Borrowed(&path)),
+            session: identity.session.as_deref().map(Text::Borrowed),
+            device: place.map(|place| place.device),
+            inode: place.map(|place| place.inode),
+            head_bytes: known.head.as_ref().map(|(bytes, _)| *bytes),
+            head_hash: known.head.as_ref().map(|(_, hash)| Text::Borrowed(hash.as_str())),
+            generation: Some(known.generation),
+            forked_from: None,
+            first_record: known.first_record.as_deref().map(Text::Borrowed),
+        },
+        from: None,
+        written: None,
+    });
 }
 
 /// Makes the log drop what this file repeats of its relatives, and they of it; gives the relatives' sessions.

@@ -111,6 +111,7 @@ fn growth_byte_by_byte_gives_what_the_whole_gives() {
 fn a_restart_at_every_line_with_saved_positions_gives_what_the_whole_gives() {
     let restart = |source: ClaudeCode, log: &mut Log| {
         log.restart();
+        log.advance(source.advances());
         let saved = serde_json::to_string(&source.positions()).unwrap();
         let mut next = ClaudeCode::new();
         next.resume(serde_json::from_str(&saved).unwrap());

@@ -3,7 +3,7 @@
 use crate::event::body::Body;
 use crate::event::codec;
 use crate::event::envelope::{Event, Stream};
-use crate::source::{Emit, KnownFile};
+use crate::source::{Advance, Emit, KnownFile};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -29,6 +29,16 @@ impl Log {
     }
 }
 
+impl Log {
+    /// What the real log is told when everything is in it.
+    pub(super) fn advance(&mut self, advances: Vec<Advance>) {
+        for Advance { file, offset_bytes, tail_hash } in advances {
+            let known = self.files.entry(file).or_default();
+            known.advanced = known.advanced.take().max(Some((offset_bytes, Some(tail_hash))));
+        }
+    }
+}
+
 impl Emit for Log {
     fn emit(&mut self, event: Event<'_>) {
         let id = event.id.to_string();
@@ -49,14 +59,30 @@ impl Emit for Log {
             known.at = known.at.max(from.at);
             known.file = file;
         }
-        if let Body::SourceOpened { file, path, session, generation, first_record, .. } = &event.body {
+        if let Body::SourceOpened {
+            file,
+            path,
+            session,
+            generation,
+            first_record,
+            head_bytes,
+            head_hash,
+            ..
+        } = &event.body
+        {
             let known = self.files.entry(file.to_string()).or_default();
             known.path = path.as_deref().map(str::to_owned);
             known.session = session.as_deref().map(str::to_owned);
             known.generation = generation.unwrap_or(0);
+            known.head = head_bytes.zip(head_hash.as_deref().map(str::to_owned));
+            known.first_record = first_record.as_deref().map(str::to_owned);
+            known.opened_at = event.ts;
             if let Some(record) = first_record {
                 self.first_records.entry(record.to_string()).or_default().push(file.to_string());
             }
+        }
+        if let Body::SourceTruncated { file, .. } = &event.body {
+            self.files.entry(file.to_string()).or_default().truncated = true;
         }
         assert!(Stream::ALL.contains(&event.body.stream()));
         let mut line = Vec::new();

@@ -115,7 +115,16 @@ fn log_folder(context: &Context) -> Finding {
     let logs = &context.project.logs;
     let existing = logs.ancestors().find(|folder| folder.exists()).unwrap_or(logs);
     let writable = rustix::fs::access(existing, rustix::fs::Access::WRITE_OK).is_ok();
-    if writable {
+    if writable && crate::base::fs::is_on_network(logs) {
+        Finding {
+            advice: Some("put the log on a local disk with --log-dir, or set AGENTLOG_LOG_DIR".into()),
+            ..finding(
+                Grade::Note,
+                "log folder",
+                format!("{} is on the network: every writer has a file of its own there", logs.display()),
+            )
+        }
+    } else if writable {
         finding(Grade::Good, "log folder", logs.display().to_string())
     } else {
         Finding {

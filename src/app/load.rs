@@ -130,7 +130,7 @@ impl<'a> Live<'a> {
     /// Joins the cold part; tells whether that was possible.
     fn join_cold(&mut self) -> bool {
         let Some(name) = self.checkpoint.cold_name() else { return true };
-        fs::read_regular(self.context.project.state.join(name))
+        fs::read_regular(&self.context.project.state.join(name))
             .is_ok_and(|bytes| self.checkpoint.join_cold(&bytes).is_ok())
     }
 }
@@ -285,7 +285,7 @@ impl Fold for States {
 
 /// The stored checkpoint, if it fits the segments as they are.
 fn stored_checkpoint(context: &Context) -> Option<Checkpoint> {
-    let bytes = fs::read_regular(context.project.state.join(HOT_FILE)).ok()?;
+    let bytes = fs::read_regular(&context.project.state.join(HOT_FILE)).ok()?;
     let checkpoint = Checkpoint::decode(&bytes).ok()?;
     for stream in Stream::ALL {
         let own = || checkpoint.positions.iter().filter(|position| position.stream == stream.name());

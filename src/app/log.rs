@@ -183,7 +183,8 @@ impl Reader {
                 segments.iter().map(|segment| self.place(stream, &segment.seg).is_some()).collect();
             let new = is_known.iter().rposition(|known| *known).map_or(0, |last_known| last_known + 1);
             for (idx, (segment, is_known)) in segments.iter().zip(is_known).enumerate() {
-                if idx >= new || is_known {
+                // A writer's own file can come into being at any place in the list.
+                if idx >= new || is_known || segment.state == SegmentState::Active {
                     self.read_segment(stream, segment, take)?;
                 }
             }

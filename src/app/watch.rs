@@ -9,12 +9,13 @@ use crate::app::exit::{self, Exit, Failure};
 use crate::app::ingest::{Ingest, first_start_horizon};
 use crate::app::load::Live;
 use crate::app::writer::Syncing;
-use crate::app::{Context, environment, interrupt};
+use crate::app::{Context, environment, interrupt, sealing};
 use crate::base::lock::FileLock;
 use crate::base::{fs, limits, text};
 use crate::cli::command::Watch;
 use crate::event::body::Body;
 use crate::journal::follow::Watcher;
+use crate::journal::manifest::Maintenance;
 use crate::projection::health::{Health, Reason, Verdict};
 use crate::projection::status::{Progress, TaskStatus};
 use crate::source::{Env, Scope};
@@ -26,6 +27,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// How often closed segments are looked at.
+const SEAL_INTERVAL: Duration = Duration::from_mins(10);
 
 /// Watches until Ctrl-C, or once.
 ///
@@ -44,11 +48,18 @@ pub fn run(context: &Context, arguments: &Watch) -> anyhow::Result<Exit> {
         .hint("it records for all; see it with `agentlog status`, or stop it first")
         .into());
     }
+    if fs::is_on_network(&context.project.logs) {
+        let logs = text::path(&context.project.logs);
+        context.warn(&format!(
+            "{logs} is on the network: every writer has a file of its own there, see `agentlog doctor`"
+        ));
+    }
     let stop = interrupt::flag()?;
     let mut session = Session::start(context)?;
     if arguments.once {
         session.round()?;
         session.print_all()?;
+        session.seal();
         session.finish("once")?;
         return Ok(Exit::Done);
     }
@@ -131,7 +142,8 @@ impl<'a> Session<'a> {
                 text::plural(self.input_count as u64, "file")
             ));
         }
-        let mut printed_at = Instant::now();
+        self.seal();
+        let (mut printed_at, mut sealed_at) = (Instant::now(), Instant::now());
         let mut watched = self.roots.clone();
         let mut watcher = Watcher::recursive(&watched);
         while !stop.load(Ordering::Relaxed) {
@@ -150,12 +162,29 @@ impl<'a> Session<'a> {
             if is_due {
                 printed_at = Instant::now();
             }
+            if sealed_at.elapsed() >= SEAL_INTERVAL {
+                self.seal();
+                sealed_at = Instant::now();
+            }
             if watched != self.roots {
                 watched.clone_from(&self.roots);
                 watcher = Watcher::recursive(&watched);
             }
         }
         Ok(())
+    }
+
+    /// Seals what is due. It can wait: whatever goes wrong is said, and tried again later.
+    fn seal(&mut self) {
+        let (project, now) = (&self.context.project, self.context.now());
+        let sealed = Maintenance::begin(&project.logs).map_err(anyhow::Error::from).and_then(|right| {
+            let Some(right) = right else { return Ok(Vec::new()) };
+            let due = sealing::due(project, now, self.context.config.journal.seal_after())?;
+            Ok(sealing::seal_all(project, &right, &due, now).problems)
+        });
+        for problem in sealed.unwrap_or_else(|error| vec![error]) {
+            self.complain(&format!("{problem:#}"));
+        }
     }
 
     /// Reads what is new and prints what follows from it.

@@ -87,6 +87,7 @@ pub struct Flushed {
 pub struct Writer {
     logs: PathBuf,
     rotation: Rotation,
+    own_file: bool,
     id: String,
     syncing: Syncing,
     lanes: [Lane; Stream::ALL.len()],
@@ -116,6 +117,7 @@ impl Writer {
         Ok(Self {
             logs: project.logs.clone(),
             rotation: project.rotation,
+            own_file: fs::is_on_network(&project.logs),
             id: random::writer_id()?,
             syncing,
             lanes: Default::default(),
@@ -449,8 +451,8 @@ impl Writer {
             (Syncing::Live, Stream::DelegationResults) => Durability::Each,
             (Syncing::Live | Syncing::Each, _) => Durability::Interval(SYNC_INTERVAL),
         };
-        let rotation = self.rotation;
-        let options = AppendOptions { durability, rotation, ..AppendOptions::new(self.id.clone()) };
+        let (rotation, own_file) = (self.rotation, self.own_file);
+        let options = AppendOptions { durability, rotation, own_file, ..AppendOptions::new(self.id.clone()) };
         let slot = &mut self.lanes.get_mut(stream.index()).expect(LANES).appender;
         match slot {
             Some(appender) => Ok(appender),

@@ -121,6 +121,18 @@ pub fn probe_writable(directory: &Path) -> io::Result<()> {
     written.and(removed).map_err(|error| describe(error, "cannot write in", directory))
 }
 
+/// Whether a directory lies on a file system of the network, where appending is simulated by the client, so that two
+/// machines can overwrite each other. One that cannot be asked is taken for local.
+#[must_use]
+pub fn is_on_network(directory: &Path) -> bool {
+    /// NFS, SMB, CIFS, SMB 2, 9p, AFS, Ceph and Coda, as statfs(2) numbers them.
+    const NETWORK: [u64; 8] =
+        [0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x0102_1997, 0x5346_414F, 0x00C3_6400, 0x7375_7245];
+    let existing = directory.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(directory);
+    rustix::fs::statfs(existing)
+        .is_ok_and(|stat| u64::try_from(stat.f_type).is_ok_and(|kind| NETWORK.contains(&kind)))
+}
+
 /// Makes the names in a directory durable.
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)

@@ -16,7 +16,7 @@ use crate::journal::append::error::{failure, short};
 use crate::journal::batch::{self, Batch, Payload};
 use crate::journal::header::{self, HEADER_BYTES_MAX};
 use crate::journal::rotate::{Rotation, rotate};
-use crate::journal::segment::{active_path, is_stream_name};
+use crate::journal::segment::{active_path, is_stream_name, own_path};
 use crate::journal::target::{Kernel, Storage, Target};
 use std::collections::VecDeque;
 use std::io;
@@ -56,6 +56,8 @@ pub struct AppendOptions {
     pub lock_wait: Duration,
     /// When to begin a new segment.
     pub rotation: Rotation,
+    /// Whether this writer appends to a file of its own: on the network, others may overwrite what is shared.
+    pub own_file: bool,
 }
 
 impl AppendOptions {
@@ -67,7 +69,14 @@ impl AppendOptions {
             durability: Durability::Interval(SYNC_INTERVAL),
             lock_wait: LOCK_WAIT,
             rotation: Rotation { segment_bytes: SEGMENT_BYTES_MAX, daily: false },
+            own_file: false,
         }
+    }
+}
+
+impl AppendOptions {
+    fn path(&self, logs: &Path, stream: &str) -> PathBuf {
+        if self.own_file { own_path(logs, stream, &self.writer) } else { active_path(logs, stream) }
     }
 }
 
@@ -144,7 +153,7 @@ impl Appender {
         options: AppendOptions,
         storage: Box<dyn Storage>,
     ) -> Result<Self, AppendError> {
-        let path = active_path(logs, stream);
+        let path = options.path(logs, stream);
         if !is_stream_name(stream) || !is_stream_name(&options.writer) {
             let message = "stream and writer are named with letters, digits, `_` and `-`".to_owned();
             return Err(AppendError { kind: AppendErrorKind::Refused, path, written: 0, message });
@@ -152,7 +161,7 @@ impl Appender {
         let logs = std::path::absolute(logs).map_err(|error| failure(&path, 0, &error))?;
         crate::base::fs::create_private_dir(&logs).map_err(|error| failure(&path, 0, &error))?;
         Ok(Self {
-            path: active_path(&logs, stream),
+            path: options.path(&logs, stream),
             logs,
             stream: stream.to_owned(),
             options,

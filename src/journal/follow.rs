@@ -10,7 +10,7 @@ use crate::base::lines::{LineReader, Piece};
 use crate::journal::content::{Content, Window};
 use crate::journal::header::{self, identify};
 use crate::journal::reverse::line_start;
-use crate::journal::segment::{active_path, segments, streams};
+use crate::journal::segment::{SegmentState, active_paths, segments, streams};
 pub use crate::journal::watch::Watcher;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -79,7 +79,6 @@ struct Found {
 #[derive(Debug)]
 struct Stream {
     name: Arc<str>,
-    path: PathBuf,
     /// The files being read, oldest first.
     files: Vec<Tracked>,
     /// Segments that are not open and need not be read again.
@@ -113,7 +112,7 @@ impl Follower {
             reported: HashSet::new(),
         };
         for name in follower.names() {
-            let mut stream = Stream::new(logs, &name);
+            let mut stream = Stream::new(&name);
             let started = stream.start(logs, &name, start);
             follower.found.problems.extend(started.err());
             follower.streams.insert(name, stream);
@@ -173,7 +172,7 @@ impl Follower {
 
     fn look(&mut self) {
         for name in self.names() {
-            self.streams.entry(name).or_insert_with_key(|name| Stream::new(&self.logs, name));
+            self.streams.entry(name).or_insert_with_key(|name| Stream::new(name));
         }
         for (name, stream) in &mut self.streams {
             if let Err(error) = stream.look(&self.logs, name, &mut self.found) {
@@ -184,8 +183,8 @@ impl Follower {
 }
 
 impl Stream {
-    fn new(logs: &Path, name: &str) -> Self {
-        Self { name: Arc::from(name), path: active_path(logs, name), files: Vec::new(), done: HashSet::new() }
+    fn new(name: &str) -> Self {
+        Self { name: Arc::from(name), files: Vec::new(), done: HashSet::new() }
     }
 
     /// Opens what is there already.
@@ -200,7 +199,7 @@ impl Stream {
             }
         };
         for segment in segments(logs, name)? {
-            let is_active = segment.path == self.path;
+            let is_active = segment.state == SegmentState::Active;
             let mut offset = 0;
             match start {
                 Start::End if !is_active => {
@@ -225,13 +224,16 @@ impl Stream {
     }
 
     fn look(&mut self, logs: &Path, name: &str, found: &mut Found) -> io::Result<()> {
-        let active = FileIdentity::of_path(&self.path)?;
-        let is_new = active.is_some_and(|active| self.files.iter().all(|file| file.identity != active));
-        let opened = if is_new { self.open_new(logs, name) } else { Ok(()) };
+        let mut active = Vec::new();
+        for path in active_paths(logs, name)? {
+            active.extend(FileIdentity::of_path(&path)?);
+        }
+        let is_known = |active: &FileIdentity| self.files.iter().any(|file| file.identity == *active);
+        let opened = if active.iter().all(is_known) { Ok(()) } else { self.open_new(logs, name) };
         for file in &mut self.files {
             file.read(&self.name, found)?;
         }
-        self.retire(active, found)?;
+        self.retire(&active, found)?;
         opened
     }
 
@@ -249,14 +251,14 @@ impl Stream {
     }
 
     /// Lets go of files that nobody can append to any more, and of the oldest where there are many.
-    fn retire(&mut self, active: Option<FileIdentity>, found: &Found) -> io::Result<()> {
+    fn retire(&mut self, active: &[FileIdentity], found: &Found) -> io::Result<()> {
         if found.is_full() {
             return Ok(());
         }
-        let mut moved = self.files.iter().filter(|file| Some(file.identity) != active).count();
+        let mut moved = self.files.iter().filter(|file| !active.contains(&file.identity)).count();
         let mut kept = Vec::with_capacity(self.files.len());
         for file in self.files.drain(..) {
-            let is_active = Some(file.identity) == active;
+            let is_active = active.contains(&file.identity);
             let content = file.lines.get_ref().content();
             let is_over = content.is_sealed() || content.file().metadata()?.nlink() == 0;
             if is_active || (moved <= MOVED_FILES_MAX && !is_over) {

@@ -14,7 +14,7 @@ use crate::journal::content::{Content, Window};
 use crate::journal::header;
 use crate::journal::manifest::{self, Maintenance, Record};
 use crate::journal::seal;
-use crate::journal::segment::{Segment, SegmentState, active_path};
+use crate::journal::segment::{Segment, SegmentState, active_paths};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -78,8 +78,8 @@ pub fn rewrite(
 }
 
 fn is_active(logs: &Path, segment: &Segment, file: &File) -> io::Result<bool> {
-    let named = FileIdentity::of_path(&active_path(logs, &segment.stream))?;
-    Ok(named == Some(FileIdentity::of_file(file)?))
+    let is_listed = active_paths(logs, &segment.stream)?.contains(&segment.path);
+    Ok(is_listed && FileIdentity::of_path(&segment.path)? == Some(FileIdentity::of_file(file)?))
 }
 
 /// Copies the file as it is, so that nothing that was written is ever lost to a repair.
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::base::fs::replace;
     use crate::journal::append::{AppendOptions, Appender};
-    use crate::journal::segment::{closed_dir, segments};
+    use crate::journal::segment::{active_path, closed_dir, segments};
     use crate::journal::{manifest::Maintenance, verify};
 
     const NOW: Timestamp = Timestamp::from_millis(1_794_819_600_000);

@@ -47,6 +47,23 @@ pub fn active_path(logs: &Path, stream: &str) -> PathBuf {
     logs.join(format!("{stream}{SUFFIX}"))
 }
 
+/// The file that one writer alone appends to, where a shared one would not be safe.
+#[must_use]
+pub fn own_path(logs: &Path, stream: &str, writer: &str) -> PathBuf {
+    logs.join(format!("{stream}.{writer}{SUFFIX}"))
+}
+
+/// All files of a stream that are appended to: those of single writers, and the shared one last. It need not exist.
+pub fn active_paths(logs: &Path, stream: &str) -> io::Result<Vec<PathBuf>> {
+    let mut names: Vec<String> = names_in(logs)?
+        .into_iter()
+        .filter(|name| active_name(name).is_some_and(|(of, writer)| of == stream && writer.is_some()))
+        .collect();
+    names.sort_unstable();
+    let own = names.into_iter().map(|name| logs.join(name));
+    Ok(own.chain([active_path(logs, stream)]).collect())
+}
+
 /// The directory of the segments that are no longer appended to.
 #[must_use]
 pub fn closed_dir(logs: &Path) -> PathBuf {
@@ -62,7 +79,7 @@ pub fn is_stream_name(name: &str) -> bool {
 
 /// The names of all streams that have a file, in alphabetical order. No directory: no streams.
 pub fn streams(logs: &Path) -> io::Result<Vec<String>> {
-    let active = names_in(logs)?.into_iter().filter_map(|name| name.strip_suffix(SUFFIX).map(str::to_owned));
+    let active = names_in(logs)?.into_iter().filter_map(|name| Some(active_name(&name)?.0.to_owned()));
     let closed = names_in(&closed_dir(logs))?.into_iter().filter_map(|name| {
         ClosedName::parse(name.strip_suffix(SEALED_SUFFIX).unwrap_or(&name)).map(|name| name.stream)
     });
@@ -73,35 +90,49 @@ pub fn streams(logs: &Path) -> io::Result<Vec<String>> {
 /// The segments of a stream in the order they were written: closed ones first, the active one last. A file that has two
 /// names, because a rotation was interrupted, counts once, and so does one that is being sealed.
 pub fn segments(logs: &Path, stream: &str) -> io::Result<Vec<Segment>> {
-    let active_path = active_path(logs, stream);
-    let mut attempts = 0;
-    loop {
-        // The active file is opened first: if a rotation moves it meanwhile, the second look sees that.
-        let active = open_if_there(&active_path)?;
-        let identity = active.as_ref().map(|content| FileIdentity::of_file(content.file())).transpose()?;
-        let closed = closed(logs, stream)?;
-        attempts += 1;
-        if FileIdentity::of_path(&active_path)? != identity && attempts < ATTEMPTS_MAX {
-            continue;
+    for _ in 1..ATTEMPTS_MAX {
+        if let Some(segments) = look(logs, stream, true)? {
+            return Ok(segments);
         }
-        let mut segments = Vec::with_capacity(closed.len() + 1);
-        let mut has_changed = false;
-        for file in closed {
-            match open_if_there(&file.path)? {
-                // Sealed or removed since the list was taken.
-                None => has_changed = true,
-                Some(content) if Some(FileIdentity::of_file(content.file())?) == identity => {}
-                Some(content) => segments.push(Segment::of(stream, file.path, &content, file.state)?),
-            }
-        }
-        if has_changed && attempts < ATTEMPTS_MAX {
-            continue;
-        }
-        if let Some(content) = active {
-            segments.push(Segment::of(stream, active_path, &content, SegmentState::Active)?);
-        }
-        return Ok(segments);
     }
+    Ok(look(logs, stream, false)?.unwrap_or_default())
+}
+
+/// One look; `None` if something moved meanwhile and that matters.
+fn look(logs: &Path, stream: &str, must_be_still: bool) -> io::Result<Option<Vec<Segment>>> {
+    // The active files are opened first: if a rotation moves one meanwhile, the second look sees that.
+    let mut active = Vec::new();
+    for path in active_paths(logs, stream)? {
+        let content = open_if_there(&path)?;
+        let identity = content.as_ref().map(|content| FileIdentity::of_file(content.file())).transpose()?;
+        active.push((path, content, identity));
+    }
+    let closed = closed(logs, stream)?;
+    let mut has_moved = false;
+    for (path, _, identity) in &active {
+        has_moved |= FileIdentity::of_path(path)? != *identity;
+    }
+    let mut segments = Vec::with_capacity(closed.len() + active.len());
+    for file in closed {
+        let Some(content) = open_if_there(&file.path)? else {
+            // Sealed or removed since the list was taken.
+            has_moved = true;
+            continue;
+        };
+        let identity = FileIdentity::of_file(content.file())?;
+        if active.iter().all(|(.., active)| *active != Some(identity)) {
+            segments.push(Segment::of(stream, file.path, &content, file.state)?);
+        }
+    }
+    if has_moved && must_be_still {
+        return Ok(None);
+    }
+    for (path, content, _) in active {
+        if let Some(content) = content {
+            segments.push(Segment::of(stream, path, &content, SegmentState::Active)?);
+        }
+    }
+    Ok(Some(segments))
 }
 
 /// A closed or sealed file of a stream, by its name alone.
@@ -178,6 +209,15 @@ impl Segment {
         let look = || Ok((identify(content)?.0, content.size()?));
         let (seg, bytes) = look().map_err(|error| describe(error, "cannot read", &path))?;
         Ok(Self { stream: stream.to_owned(), path, seg, bytes, state })
+    }
+}
+
+/// Stream and writer in the name of a file that is appended to.
+fn active_name(name: &str) -> Option<(&str, Option<&str>)> {
+    let name = name.strip_suffix(SUFFIX)?;
+    match name.split_once('.') {
+        None => Some((name, None)),
+        Some((stream, writer)) => is_stream_name(writer).then_some((stream, Some(writer))),
     }
 }
 

@@ -354,6 +354,29 @@ fn a_rotation_that_fails_costs_nothing_but_a_longer_segment() {
 }
 
 #[test]
+fn writers_with_files_of_their_own_are_one_stream_for_readers() {
+    let stage = Stage::new();
+    let rotation = Rotation { segment_bytes: 1000, daily: false };
+    for writer in ["one", "two"] {
+        let options = AppendOptions { own_file: true, rotation, ..AppendOptions::new(writer.to_owned()) };
+        let mut appender = Appender::open(&stage.logs(), "s", options).unwrap();
+        for key in 0..10 {
+            append(&mut appender, &[key]).unwrap();
+        }
+    }
+    append(&mut stage.appender(), &[10]).unwrap();
+    let reports = stage.reports();
+    assert_eq!(reports.iter().map(|report| (report.holes, report.repeats)).max(), Some((0, 0)));
+    let mut keys: Vec<u64> = stage.values().iter().map(|(_, key)| *key).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, (0..10).flat_map(|key| [key, key]).chain([10]).collect::<Vec<_>>());
+    let names = segments(&stage.logs(), "s").unwrap().into_iter().rev().take(3);
+    let names: Vec<_> = names.map(|segment| segment.path.file_name().unwrap().to_owned()).collect();
+    assert_eq!(names, ["s.jsonl", "s.two.jsonl", "s.one.jsonl"]);
+    assert_eq!(crate::journal::segment::streams(&stage.logs()).unwrap(), ["s"]);
+}
+
+#[test]
 fn a_writer_without_the_lock_whose_segment_was_closed_is_still_read() {
     let stage = Stage::new();
     let mut slow = stage.appender();

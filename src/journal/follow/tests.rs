@@ -5,7 +5,7 @@ use crate::base::clock::Timestamp;
 use crate::base::fs::replace;
 use crate::base::limits::UNSYNCED_BYTES_MAX;
 use crate::journal::append::{AppendOptions, Appender, Durability};
-use crate::journal::segment::closed_dir;
+use crate::journal::segment::{active_path, closed_dir};
 use std::fs::OpenOptions;
 use std::io::Write;
 

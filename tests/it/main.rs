@@ -16,6 +16,7 @@ mod emit_stdin;
 mod fork;
 mod fuzz_corpus;
 mod hostile;
+mod keeping;
 mod layers;
 mod positions;
 mod readme;

@@ -28,7 +28,7 @@ pub(super) fn carry_over(context: &Context, going: &[&Decision]) -> anyhow::Resu
     let going: HashSet<&str> = going.iter().map(|decision| decision.segment.seg.as_str()).collect();
     let live = live_tasks(context)?;
     let (mut all, mut rest) = (Cursors::default(), Cursors::default());
-    let mut opened: BTreeMap<String, Event<'static>> = BTreeMap::new();
+    let (mut opened, mut truncated) = (BTreeMap::new(), BTreeMap::new());
     let mut created: Vec<Event<'static>> = Vec::new();
     let mut staying: BTreeSet<String> = BTreeSet::new();
     Reader::new(&project.logs).advance(&mut |location, decoded, _| {
@@ -42,6 +42,9 @@ pub(super) fn carry_over(context: &Context, going: &[&Decision]) -> anyhow::Resu
         match &event.body {
             Body::SourceOpened { file, .. } => {
                 opened.insert(file.to_string(), event.clone().into_static());
+            }
+            Body::SourceTruncated { file, .. } => {
+                truncated.insert(file.to_string(), event.clone().into_static());
             }
             Body::TaskCreated { .. } => {
                 if let Some(task) = event.task.as_deref().filter(|task| live.contains(*task)) {
@@ -71,6 +74,11 @@ pub(super) fn carry_over(context: &Context, going: &[&Decision]) -> anyhow::Resu
             && let Some(opened) = opened.remove(file)
         {
             batch.push(opened);
+        }
+        if !staying.is_some_and(FileCursorView::is_truncated)
+            && let Some(truncated) = truncated.remove(file).filter(|_| cursor.is_truncated())
+        {
+            batch.push(truncated);
         }
         for advanced in lost(file, cursor, staying) {
             let (body, from) = advanced;

@@ -1,0 +1,12 @@
+"""The rows of the matrix, one file per subject. Importing one registers its rows."""
+
+import importlib
+
+SUBJECTS = ("kill", "crash_points", "damage", "giant", "power", "space", "calls", "limits", "lock", "clock", "watchers",
+            "file_systems", "caches", "rotation", "sealed", "hostile", "rewritten")  # fmt: skip
+
+
+def load() -> None:
+    """Registers all rows, in the order of the matrix."""
+    for subject in SUBJECTS:
+        importlib.import_module(f"faults.rows.{subject}")

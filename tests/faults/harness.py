@@ -32,7 +32,9 @@ class Row:
     def matches(self, pattern: str) -> bool:
         """Whether `--only` means this row: its number, the number of its group, or a part of its name."""
         group = self.number.rstrip("abcdefghijklmnopqrstuvwxyz")
-        return pattern in (self.number, group) or pattern.lower() in self.name.lower()
+        if pattern[:1].isdigit():
+            return pattern in (self.number, group)
+        return pattern.lower() in self.name.lower()
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,10 @@ class Bench:
         """States a number that must fulfil a condition."""
         self.violations += not holds
         self.stated.append(f"{name} {value}" if holds else f"**{name} {value}**")
+
+    def true(self, name: str, holds: bool) -> None:
+        """States that something is so."""
+        self.check(name, "yes" if holds else "no", holds)
 
     def zero(self, name: str, value: int) -> None:
         """States a number that must be 0."""

@@ -1,1 +1,181 @@
-"""To come."""
+"""Row 7: single system calls that fail or do half of their work, each at an exact place; and syncs before renames."""
+
+import shutil
+from collections import Counter
+
+from faults import made, machine, trace
+from faults.harness import Bench, Skipped, row
+from faults.ledger import Ledger, Writer, input_lines
+from faults.program import Project
+
+LINES = 40
+
+
+def faulty(bench: Bench, project: Project, name: str, prefix: list[str], *flags: str, lines: int = LINES) -> tuple[int, Ledger]:
+    """One writer under a fault. Gives its exit code and what it acknowledged."""
+    source = bench.scratch / f"{name}-input"
+    source.write_bytes(input_lines(lines, 300, name))
+    writer = Writer(project, source, bench.scratch / f"{name}-acks", *flags, prefix=prefix)
+    code = writer.wait()
+    return code, Ledger(writer.acknowledged())
+
+
+def failing_writes(bench: Bench, error: str) -> None:
+    """The Nth write to the log fails once, for each N; then all from the Nth on."""
+    lost = duplicates = glued = unexplained = crashed = 0
+    whens = [f"{number}" for number in range(1, bench.pick(20, 5))] + ["1+", "3+"]
+    for when in whens:
+        project = Project(bench, bench.folder(f"{error}-{when.replace('+', 'on')}"))
+        project.emit("before")
+        prefix = trace.inject("write", f"error={error}:when={when}", project.active())
+        code, ledger = faulty(bench, project, f"{error}{when}", prefix)
+        project.emit("after")
+        ids = Counter(event["id"] for event in project.events())
+        lost += sum(identity not in ids for identity in ledger.acknowledged)
+        duplicates += sum(count - 1 for count in ids.values())
+        crashed += code < 0 or code == 101
+        _, counts = project.verify()
+        glued += counts["damaged"]
+        # Nothing may be missing without a word: it fails, or says so in the log.
+        said = any(event["type"] == "log.gap" for event in project.events())
+        unexplained += code == 0 and not said and len(ledger.acknowledged) != LINES
+    bench.note("places", len(whens))
+    bench.zero("acknowledged lost", lost)
+    bench.zero("duplicates", duplicates)
+    bench.zero("damaged", glued)
+    bench.zero("missing without a word", unexplained)
+    bench.zero("crashes", crashed)
+
+
+EXPECTED = "acknowledged lost 0, duplicates 0, damaged 0, nothing missing without a word"
+
+
+@row("7a", "ENOSPC at the Nth write", EXPECTED)
+def no_space(bench: Bench) -> None:
+    """N = 1, 2, 3 …, and for good."""
+    failing_writes(bench, "ENOSPC")
+
+
+@row("7b", "EIO at the Nth write", EXPECTED)
+def broken_disk(bench: Bench) -> None:
+    """The same with a broken disk."""
+    failing_writes(bench, "EIO")
+
+
+@row("7c", "EINTR at the Nth write", EXPECTED)
+def interrupted(bench: Bench) -> None:
+    """A signal came: simply again."""
+    failing_writes(bench, "EINTR")
+
+
+@row("7d", "short writes", "acknowledged lost 0, glued 0, duplicates 0", "heal")
+def short_writes(bench: Bench) -> None:
+    """Every fourth write takes only a part of what it is given."""
+    machine.need("fiu-run")
+    project = Project(bench, bench.folder("short"))
+    fault = "enable_random name=posix/io/rw/write/reduce,probability=0.25"
+    found, runs = Ledger(), bench.pick(10, 3)
+    for index in range(runs):
+        _, ledger = faulty(bench, project, f"short{index}", ["fiu-run", "-x", "-c", fault], lines=200)
+        found.acknowledged += ledger.acknowledged
+    project.emit("after")
+    if not found.acknowledged:
+        raise Skipped("fiu-run has no effect on this binary")
+    found.compare(bench, project, fragments_max=200 * runs)
+    bench.note("runs", runs)
+
+
+def failing_syncs(bench: Bench, when: str) -> None:
+    """fdatasync fails; the kernel would then say yes on that descriptor without having written."""
+    project = Project(bench, bench.folder("sync"))
+    project.emit("before")
+    calls = bench.scratch / "calls"
+    prefix = trace.strace(
+        "-y", "-o", str(calls), "-e", "trace=fdatasync,fsync,openat,close",
+        "-e", f"inject=fdatasync,fsync:error=EIO:when={when}", "-P", str(project.active()),
+    )  # fmt: skip
+    code, ledger = faulty(bench, project, "sync", prefix, "--durable")
+    bench.at_least("failed syncs", sum(call.failed for call in trace.calls(calls)), 1)
+    bench.zero("syncs of a descriptor after its sync failed", retried(trace.calls(calls)))
+    bench.check("exit", code, code >= 0 and code != 101)
+    if when.endswith("+"):
+        bench.zero("acknowledged as durable", len(ledger.acknowledged))
+    else:
+        ids = [event["id"] for event in project.events()]
+        bench.zero("acknowledged lost", sum(identity not in ids for identity in ledger.acknowledged))
+        framed = Counter((event["w"], event["n"], event["id"]) for event in project.events())
+        again = sum(count - 1 for count in framed.values())
+        # Written again with the same writer and number, so every reader sees one event.
+        bench.equal("written again under other numbers", len(ids) - len(set(ids)) - again, 0)
+    code, counts = project.verify()
+    bench.zero("damaged", counts["damaged"])
+
+
+def retried(calls: list[trace.Call]) -> int:
+    """How many syncs came on a descriptor whose sync had failed before."""
+    bad: set[tuple[int, str]] = set()
+    count = 0
+    for call in calls:
+        descriptor = call.pid, call.arguments.split(")")[0].split("<")[0]
+        if call.name in ("fsync", "fdatasync"):
+            count += descriptor in bad
+            if call.failed:
+                bad.add(descriptor)
+        elif call.name == "close":
+            bad.discard(descriptor)
+    return count
+
+
+SYNCS = "no second sync on that descriptor; acknowledged lost 0"
+
+
+@row("7e", "EIO at one fdatasync", SYNCS)
+def sync_once(bench: Bench) -> None:
+    """What may be lost is written again elsewhere."""
+    failing_syncs(bench, "2")
+
+
+@row("7f", "EIO at every fdatasync", "nothing is acknowledged as durable")
+def sync_always(bench: Bench) -> None:
+    """Then there is no durability to promise."""
+    failing_syncs(bench, "1+")
+
+
+@row("7g", "fsync before every rename", "0 files renamed that were not synced before", "fsync-before-rename")
+def synced_before_renamed(bench: Bench) -> None:
+    """Checkpoint, positions, and the next segment of a rotation, as strace sees them."""
+    project = Project(bench, bench.folder("rename"), "[journal]\nsegment_bytes = 4096\n")
+    transcript = project.home / "session.jsonl"
+    transcript.write_bytes(made.transcript(range(30), "/home/dev/shop"))
+    project.emit("before")
+    foreign = project.active("made_by_hand")
+    foreign.write_bytes(made.log("made_by_hand", 1_300_000))
+    foreign.chmod(0o600)
+    renamed: Counter[str] = Counter()
+    unsynced: list[str] = []
+    commands = [["import", str(transcript)], ["status", "-o", "json"], ["prune", "--seal-after", "0s"]]
+    commands += [["emit", "note.logged", "text=" + "x" * 290] for _ in range(20)]
+    for index, command in enumerate(commands):
+        calls = bench.scratch / f"calls{index}"
+        project.run(*command, prefix=trace.strace("-y", "-s", "4096", "-o", str(calls), "-e", "trace=fsync,fdatasync,rename,renameat,renameat2"))
+        synced: set[str] = set()
+        for call in trace.calls(calls):
+            if call.name in ("fsync", "fdatasync"):
+                synced.add(call.arguments.split("<", 1)[1].split(">")[0])
+            elif str(project.root) in call.arguments and not call.failed:
+                source, target = call.arguments.split('"')[1::2][:2]
+                renamed[kind_of(target)] += 1
+                if source not in synced:
+                    unsynced.append(kind_of(target))
+    shutil.rmtree(project.state, ignore_errors=True)
+    bench.note("renamed", ", ".join(f"{name} {count}" for name, count in sorted(renamed.items())))
+    for kind in ("checkpoint", "positions", "segment"):
+        bench.at_least(kind, renamed[kind], 1)
+    bench.zero("not synced before", len(unsynced))
+
+
+def kind_of(path: str) -> str:
+    """What sort of file it is."""
+    if ".jsonl" in path:
+        return "segment"
+    return "positions" if "positions" in path else "checkpoint"

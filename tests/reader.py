@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import zlib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def read(directory: Path) -> dict[str, Any]:
                 unreadable.append(f"{path}: {error}")
         for seen in numbers.values():
             ordered = sorted(seen)
-            for before, after in zip(ordered, ordered[1:]):
+            for before, after in pairwise(ordered):
                 of_stream[seen[after]]["holes"] += after - before - 1
         segments.extend(of_stream)
     return {"segments": segments, "unreadable": unreadable}

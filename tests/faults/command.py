@@ -62,7 +62,11 @@ def run(chosen: list[Row], binary: Path, quick: bool, seed: int, environment: di
     results = []
     for row in chosen:
         result = execute(row, binary, quick, seed, environment)
-        print(f"{row.number:>4} {row.name}: {result.verdict}, {result.seconds:.1f} s; {result.measured}", file=sys.stderr, flush=True)
+        print(
+            f"{row.number:>4} {row.name}: {result.verdict}, {result.seconds:.1f} s; {result.measured}",
+            file=sys.stderr,
+            flush=True,
+        )
         results.append(result)
     return results
 
@@ -83,7 +87,9 @@ def mutations(chosen: list[Row], binary: Path, seed: int) -> int:
 
 def table(results: list[Result]) -> str:
     """The results as Markdown."""
-    cells = [[result.row.number, result.row.name, result.row.expected, result.measured, result.verdict] for result in results]
+    cells = [
+        [result.row.number, result.row.name, result.row.expected, result.measured, result.verdict] for result in results
+    ]
     lines = ["| # | fault | expected | measured | verdict |", "|---|---|---|---|---|"]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells]
     counts = [sum(result.verdict.startswith(word) for result in results) for word in ("ok", "FAILED", "skipped")]
@@ -93,5 +99,11 @@ def table(results: list[Result]) -> str:
 def as_json(result: Result) -> dict[str, object]:
     """The result for programs."""
     row = result.row
-    return {"number": row.number, "name": row.name, "expected": row.expected, "measured": result.measured,
-            "verdict": result.verdict, "seconds": round(result.seconds, 2)}  # fmt: skip
+    return {
+        "number": row.number,
+        "name": row.name,
+        "expected": row.expected,
+        "measured": result.measured,
+        "verdict": result.verdict,
+        "seconds": round(result.seconds, 2),
+    }

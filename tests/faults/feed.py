@@ -11,8 +11,16 @@ from faults.program import Project, await_condition, kill
 class LiveWriter:
     """One `emit --stdin` between two threads: one gives it lines at a pace, the other notes what it answers."""
 
-    def __init__(self, project: Project, *flags: str, line_bytes: int = 300, pause_s: float = 0.0005, prefix: list[str] | None = None, **environment: str) -> None:
-        self.process = project.spawn("emit", "--stdin", "--task", "T", *flags, prefix=prefix, **environment)
+    def __init__(
+        self,
+        project: Project,
+        *flags: str,
+        line_bytes: int = 300,
+        pause_s: float = 0.0005,
+        prefix: list[str] | None = None,
+        env: dict[str, str] | None = None,
+    ) -> None:
+        self.process = project.spawn("emit", "--stdin", "--task", "T", *flags, prefix=prefix, env=env)
         self.acknowledged: list[tuple[str, float]] = []
         self.given = 0
         self._padding = "x" * max(0, line_bytes - 200)

@@ -55,7 +55,9 @@ class Result:
 ROWS: list[Row] = []
 
 
-def row(number: str, name: str, expected: str, tags: str = "") -> Callable[[Callable[["Bench"], None]], Callable[["Bench"], None]]:
+def row(
+    number: str, name: str, expected: str, tags: str = ""
+) -> Callable[[Callable[["Bench"], None]], Callable[["Bench"], None]]:
     """Registers a row. `tags` names the defences (see src/base/defence.rs) without which it must fail."""
 
     def register(run: Callable[["Bench"], None]) -> Callable[["Bench"], None]:

@@ -4,8 +4,10 @@ A writer is a process `agentlog emit --stdin`: one JSON object per line in, and 
 k of its output is the acknowledgement of line k of its input, whatever happens to the process afterwards.
 """
 
+import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -63,7 +65,15 @@ def damaged_lines(project: Project) -> tuple[int, int]:
 class Writer:
     """One `emit --stdin` fed from a file, so that no pipe slows it; its acknowledgements go to a file too."""
 
-    def __init__(self, project: Project, source: Path, acks: Path, *flags: str, prefix: list[str] | None = None, **environment: str) -> None:
+    def __init__(
+        self,
+        project: Project,
+        source: Path,
+        acks: Path,
+        *flags: str,
+        prefix: list[str] | None = None,
+        env: dict[str, str] | None = None,
+    ) -> None:
         self.acks = acks
         with source.open("rb") as stdin, acks.open("wb") as stdout:
             self.process = subprocess.Popen(
@@ -72,7 +82,7 @@ class Writer:
                 stdout=stdout,
                 stderr=subprocess.PIPE,
                 cwd=project.root,
-                env=project.environment(**environment),
+                env=project.environment(env),
                 start_new_session=True,
             )
         project.bench.cleanup.callback(kill, self.process)
@@ -84,6 +94,16 @@ class Writer:
     def has_written(self) -> bool:
         """Whether anything was acknowledged."""
         return self.acks.stat().st_size > 0
+
+    def tear(self, log: Path, more: int) -> None:
+        """Lets the log grow by so many bytes only, through this writer: its next write ends in the middle.
+
+        A kill in the middle of write(2) leaves the same, but hits it once in a hundred times.
+        """
+        if log.exists():
+            limit = log.stat().st_size + more
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
     def kill(self) -> bool:
         """SIGKILL; whether it came in time."""
@@ -119,7 +139,10 @@ def storm(bench: Bench, project: Project, line_bytes: int, kills: int, writers: 
         time.sleep(random.uniform(0.004, 0.016))
         victim = running.pop(random.randrange(len(running)))
         if victim.process.poll() not in (None, 0):
-            raise AssertionError(f"a writer ended with {victim.process.returncode}")
+            raise AssertionError(f"a writer ended with {victim.process.returncode} before it was killed")
+        if random.random() < 0.5:
+            victim.tear(project.active(), random.randrange(1, 2 * line_bytes))
+            time.sleep(random.uniform(0, 0.004))
         ledger.kills += victim.kill()
         ledger.acknowledged.extend(victim.acknowledged())
         os.unlink(victim.acks)

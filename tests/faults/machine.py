@@ -28,7 +28,7 @@ def need_root() -> None:
 def mount(bench: Bench, *arguments: str, at: Path) -> None:
     """Mounts, and unmounts with the row."""
     need_root()
-    done = subprocess.run(["mount", *arguments, str(at)], capture_output=True, text=True)
+    done = subprocess.run(["mount", *arguments, str(at)], check=False, capture_output=True, text=True)
     if done.returncode:
         raise Skipped(f"mount does not work here: {done.stderr.strip()}")
     bench.cleanup.callback(unmount, at)
@@ -36,7 +36,7 @@ def mount(bench: Bench, *arguments: str, at: Path) -> None:
 
 def unmount(at: Path) -> None:
     """Unmounts; a lazy one where somebody still looks at it, so that nothing is left behind."""
-    if os.path.ismount(at) and subprocess.run(["umount", at], capture_output=True).returncode:
+    if os.path.ismount(at) and subprocess.run(["umount", at], check=False, capture_output=True).returncode:
         subprocess.run(["umount", "-l", at], check=True)
 
 
@@ -80,6 +80,6 @@ def as_nobody(bench: Bench) -> list[str]:
     need("setpriv")
     prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     bench.scratch.chmod(0o755)
-    if subprocess.run([*prefix, str(bench.binary), "--version"], capture_output=True).returncode:
+    if subprocess.run([*prefix, str(bench.binary), "--version"], check=False, capture_output=True).returncode:
         raise Skipped(f"another user cannot run {bench.binary.name} where it lies")
     return prefix

@@ -3,7 +3,7 @@
 import json
 import uuid
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 SESSION = "5b1f0c52-9d0e-4a57-8a1c-2f6f8f0f2a11"
@@ -26,7 +26,14 @@ def note(number: int, text: str, task: str = "T") -> dict[str, object]:
     """A note as an event."""
     seconds = number % 3600
     ts = f"2026-11-16T{9 + number // 3600 % 9:02}:{seconds // 60:02}:{seconds % 60:02}.000Z"
-    return {"v": 1, "id": event_id(f"{task}-{number}-{text[:40]}"), "ts": ts, "type": "note.logged", "task": task, "text": text}
+    return {
+        "v": 1,
+        "id": event_id(f"{task}-{number}-{text[:40]}"),
+        "ts": ts,
+        "type": "note.logged",
+        "task": task,
+        "text": text,
+    }
 
 
 def event_id(name: str) -> str:
@@ -45,7 +52,7 @@ def log(stream: str, bytes_wanted: int, writer: str = "made0", text: str = "a li
     return b"".join(lines)
 
 
-def transcript_line(number: int, fields: dict[str, object], cwd: str, session: str = SESSION) -> bytes:
+def transcript_line(number: int, fields: Mapping[str, object], cwd: str, session: str = SESSION) -> bytes:
     """One line of a Claude Code transcript."""
     line = {
         "uuid": f"{number:08}-0000-4000-8000-000000000000",
@@ -69,9 +76,12 @@ def call(number: int, cwd: str, name: str = "", output: str = "done") -> bytes:
     name = name or f"toolu_{number}"
     use = {"type": "tool_use", "id": name, "name": "Bash", "input": {"command": f"make {number}"}}
     message = {
-        "id": f"msg_{name}", "role": "assistant", "model": "m", "content": [use],
+        "id": f"msg_{name}",
+        "role": "assistant",
+        "model": "m",
+        "content": [use],
         "usage": {"input_tokens": 1, "output_tokens": 1},
-    }  # fmt: skip
+    }
     result = {"type": "tool_result", "tool_use_id": name, "content": output}
     asked = {"type": "assistant", "requestId": f"req_{name}", "message": message}
     answered = {"type": "user", "message": {"role": "user", "content": [result]}}

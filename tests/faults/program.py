@@ -60,19 +60,29 @@ class Project:
         """Replaces the configuration of the project."""
         (self.root / ".agents/agentlog.toml").write_text(text)
 
-    def environment(self, **more: str) -> dict[str, str]:
+    def environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
         """All that a command sees."""
         home = self.home
         return {
-            "PATH": os.environ.get("PATH", ""), "HOME": str(home), "XDG_CONFIG_HOME": f"{home}/.config",
-            "XDG_STATE_HOME": f"{home}/.local/state", "XDG_CACHE_HOME": f"{home}/.cache",
-            "XDG_DATA_HOME": f"{home}/.local/share", "CLAUDE_CONFIG_DIR": str(self.claude),
-            "TZ": "UTC", "LC_ALL": "C.UTF-8", "NO_COLOR": "1", **self.bench.environment, **more,
-        }  # fmt: skip
+            "PATH": os.environ.get("PATH", ""),
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": f"{home}/.config",
+            "XDG_STATE_HOME": f"{home}/.local/state",
+            "XDG_CACHE_HOME": f"{home}/.cache",
+            "XDG_DATA_HOME": f"{home}/.local/share",
+            "CLAUDE_CONFIG_DIR": str(self.claude),
+            "TZ": "UTC",
+            "LC_ALL": "C.UTF-8",
+            "NO_COLOR": "1",
+            **self.bench.environment,
+            **(more or {}),
+        }
 
-    def run(self, *arguments: str, prefix: list[str] | None = None, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+    def run(
+        self, *arguments: str, prefix: list[str] | None = None, stdin: bytes = b"", env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
         """Runs a command to its end."""
-        process = self.spawn(*arguments, prefix=prefix, **environment)
+        process = self.spawn(*arguments, prefix=prefix, env=env)
         try:
             out, err = process.communicate(stdin, timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
@@ -80,23 +90,34 @@ class Project:
             raise
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
-    def spawn(self, *arguments: str, prefix: list[str] | None = None, stdout: Any = subprocess.PIPE, **environment: str) -> subprocess.Popen[bytes]:
+    def spawn(
+        self, *arguments: str, prefix: list[str] | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Starts a command beside the row, in a process group of its own, which is killed with the row at the latest."""
         process = subprocess.Popen(
             [*(prefix or []), str(self.bench.binary), *arguments],
-            stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.PIPE,
-            cwd=self.root, env=self.environment(**environment), start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.root,
+            env=self.environment(env),
+            start_new_session=True,
+        )
         self.bench.cleanup.callback(kill, process)
         return process
 
-    def emit(self, text: str, *more: str, prefix: list[str] | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:
-        """Appends one note."""
-        return self.run("emit", "note.logged", "--task", "T", f"text={text}", *more, prefix=prefix, **environment)
+    def emit(
+        self, text: str, *more: str, prefix: list[str] | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Appends one note, which must succeed."""
+        done = self.run("emit", "note.logged", "--task", "T", f"text={text}", *more, prefix=prefix, env=env)
+        if done.returncode:
+            raise AssertionError(f"emit ended with {done.returncode}: {done.stderr.decode()}")
+        return done
 
     def status(self) -> Any:
         """`status -o json` at a fixed instant, without the time at which it was made."""
-        done = self.run("status", "-o", "json", __AGENTLOG_NOW=NOW)
+        done = self.run("status", "-o", "json", env={"__AGENTLOG_NOW": NOW})
         if done.returncode not in (0, 4):
             raise AssertionError(f"status ended with {done.returncode}: {done.stderr.decode()}")
         document = json.loads(done.stdout)

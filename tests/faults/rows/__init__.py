@@ -2,8 +2,25 @@
 
 import importlib
 
-SUBJECTS = ("kill", "crash_points", "damage", "giant", "power", "space", "calls", "limits", "lock", "clock", "watchers",
-            "file_systems", "caches", "rotation", "sealed", "hostile", "rewritten")  # fmt: skip
+SUBJECTS = (
+    "kill",
+    "crash_points",
+    "damage",
+    "giant",
+    "power",
+    "space",
+    "calls",
+    "limits",
+    "lock",
+    "clock",
+    "watchers",
+    "file_systems",
+    "caches",
+    "rotation",
+    "sealed",
+    "hostile",
+    "rewritten",
+)
 
 
 def load() -> None:

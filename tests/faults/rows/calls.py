@@ -3,7 +3,7 @@
 import shutil
 from collections import Counter
 
-from faults import made, machine, trace
+from faults import machine, made, trace
 from faults.harness import Bench, Skipped, row
 from faults.ledger import Ledger, Writer, input_lines
 from faults.program import Project
@@ -11,7 +11,9 @@ from faults.program import Project
 LINES = 40
 
 
-def faulty(bench: Bench, project: Project, name: str, prefix: list[str], *flags: str, lines: int = LINES) -> tuple[int, Ledger]:
+def faulty(
+    bench: Bench, project: Project, name: str, prefix: list[str], *flags: str, lines: int = LINES
+) -> tuple[int, Ledger]:
     """One writer under a fault. Gives its exit code and what it acknowledged."""
     source = bench.scratch / f"{name}-input"
     source.write_bytes(input_lines(lines, 300, name))
@@ -91,9 +93,16 @@ def failing_syncs(bench: Bench, when: str) -> None:
     project.emit("before")
     calls = bench.scratch / "calls"
     prefix = trace.strace(
-        "-y", "-o", str(calls), "-e", "trace=fdatasync,fsync,openat,close",
-        "-e", f"inject=fdatasync,fsync:error=EIO:when={when}", "-P", str(project.active()),
-    )  # fmt: skip
+        "-y",
+        "-o",
+        str(calls),
+        "-e",
+        "trace=fdatasync,fsync,openat,close",
+        "-e",
+        f"inject=fdatasync,fsync:error=EIO:when={when}",
+        "-P",
+        str(project.active()),
+    )
     code, ledger = faulty(bench, project, "sync", prefix, "--durable")
     bench.at_least("failed syncs", sum(call.failed for call in trace.calls(calls)), 1)
     bench.zero("syncs of a descriptor after its sync failed", retried(trace.calls(calls)))
@@ -157,7 +166,12 @@ def synced_before_renamed(bench: Bench) -> None:
     commands += [["emit", "note.logged", "text=" + "x" * 290] for _ in range(20)]
     for index, command in enumerate(commands):
         calls = bench.scratch / f"calls{index}"
-        project.run(*command, prefix=trace.strace("-y", "-s", "4096", "-o", str(calls), "-e", "trace=fsync,fdatasync,rename,renameat,renameat2"))
+        project.run(
+            *command,
+            prefix=trace.strace(
+                "-y", "-s", "4096", "-o", str(calls), "-e", "trace=fsync,fdatasync,rename,renameat,renameat2"
+            ),
+        )
         synced: set[str] = set()
         for call in trace.calls(calls):
             if call.name in ("fsync", "fdatasync"):

@@ -71,4 +71,6 @@ def contract(bench: Bench) -> None:
         bench.true("given ids kept", bool(flags) or found.acknowledged == ids)
         written = [event["id"] for event in project.events() if event["type"] == "note.logged"]
         bench.true("in order", written[-500:] == found.acknowledged)
-        bench.zero("paddings lost", sum("padding" not in event for event in project.events() if event["type"] == "note.logged"))
+        bench.zero(
+            "paddings lost", sum("padding" not in event for event in project.events() if event["type"] == "note.logged")
+        )

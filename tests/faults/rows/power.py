@@ -132,7 +132,12 @@ def checkpoint_on_ext4(bench: Bench) -> None:
     cut_after_checkpoint(bench, "ext4")
 
 
-@row("4f", "power cut right after a checkpoint, xfs", "no empty cache file; status that of a replay", "fsync-before-rename")
+@row(
+    "4f",
+    "power cut right after a checkpoint, xfs",
+    "no empty cache file; status that of a replay",
+    "fsync-before-rename",
+)
 def checkpoint_on_xfs(bench: Bench) -> None:
     """And does on this one."""
     cut_after_checkpoint(bench, "xfs")

@@ -95,15 +95,25 @@ class Writer:
         """Whether anything was acknowledged."""
         return self.acks.stat().st_size > 0
 
-    def tear(self, log: Path, more: int) -> None:
-        """Lets the log grow by so many bytes only, through this writer: its next write ends in the middle.
+    def tear(self, log: Path, more: int, others: list["Writer"]) -> None:
+        """Lets the log grow by so many bytes only, through this writer, so that its next write ends in the middle; the
+        others are stopped meanwhile, wherever they are.
 
         A kill in the middle of write(2) leaves the same, but hits it once in a hundred times.
         """
-        if log.exists():
-            limit = log.stat().st_size + more
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        if not log.exists():
+            return
+        for other in others:
+            other.process.send_signal(signal.SIGSTOP)
+        limit = log.stat().st_size + more
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        deadline = time.monotonic() + 0.02
+        while log.stat().st_size < limit and time.monotonic() < deadline:
+            time.sleep(0.0005)
+        self.process.kill()
+        for other in others:
+            other.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> bool:
         """SIGKILL; whether it came in time."""
@@ -141,8 +151,7 @@ def storm(bench: Bench, project: Project, line_bytes: int, kills: int, writers: 
         if victim.process.poll() not in (None, 0):
             raise AssertionError(f"a writer ended with {victim.process.returncode} before it was killed")
         if random.random() < 0.5:
-            victim.tear(project.active(), random.randrange(1, 2 * line_bytes))
-            time.sleep(random.uniform(0, 0.004))
+            victim.tear(project.active(), random.randrange(1, 2 * line_bytes), running)
         ledger.kills += victim.kill()
         ledger.acknowledged.extend(victim.acknowledged())
         os.unlink(victim.acks)

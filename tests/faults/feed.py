@@ -4,6 +4,7 @@ import json
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 
 from faults.program import Project, await_condition, kill
 
@@ -82,3 +83,41 @@ class LiveWriter:
     def ids(self) -> list[str]:
         """What was acknowledged."""
         return [identity for identity, _ in self.acknowledged]
+
+
+class Crew:
+    """Writers of which one that gave up is started again, as whoever feeds it would."""
+
+    def __init__(self, project: Project, count: int, line_bytes: int = 2_000) -> None:
+        self.project = project
+        self.line_bytes = line_bytes
+        self.ended: list[LiveWriter] = []
+        self.running = [LiveWriter(project, line_bytes=line_bytes) for _ in range(count)]
+
+    def everyone(self) -> list[LiveWriter]:
+        """Those at work and those that ended."""
+        return [*self.ended, *self.running]
+
+    def acknowledged(self) -> list[str]:
+        """By all of them."""
+        return [identity for writer in self.everyone() for identity in writer.ids()]
+
+    def tend(self, holds: Callable[[], bool], seconds: float) -> float:
+        """Until it holds, or the time is over; gives the seconds. Who ended is replaced after a moment."""
+        begin = time.monotonic()
+        while not holds() and time.monotonic() < begin + seconds:
+            for index, writer in enumerate(self.running):
+                if writer.process.poll() is not None:
+                    self.ended.append(writer)
+                    time.sleep(0.1)
+                    self.running[index] = LiveWriter(self.project, line_bytes=self.line_bytes)
+            time.sleep(0.001)
+        return time.monotonic() - begin
+
+    def finish(self) -> list[int]:
+        """Ends their input; gives the exit codes of those that were at work."""
+        return [writer.finish() for writer in self.running]
+
+    def gave_up(self) -> list[int]:
+        """The exit codes of the others."""
+        return [writer.process.returncode for writer in self.ended]

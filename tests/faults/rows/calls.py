@@ -2,7 +2,6 @@
 
 import contextlib
 import resource
-import shutil
 from collections import Counter
 
 from faults import made, trace
@@ -175,9 +174,8 @@ def synced_before_renamed(bench: Bench) -> None:
     transcript = project.home / "session.jsonl"
     transcript.write_bytes(made.transcript(range(30), "/home/dev/shop"))
     project.emit("before")
-    foreign = project.active("made_by_hand")
-    foreign.write_bytes(made.log("made_by_hand", 1_300_000))
-    foreign.chmod(0o600)
+    with project.active().open("ab") as log:
+        log.write(made.log("background_monitoring", 1_300_000).split(b"\n", 1)[1])
     renamed: Counter[str] = Counter()
     unsynced: list[str] = []
     commands = [["import", str(transcript)], ["status", "-o", "json"], ["prune", "--seal-after", "0s"]]
@@ -199,7 +197,6 @@ def synced_before_renamed(bench: Bench) -> None:
                 renamed[kind_of(target)] += 1
                 if source not in synced:
                     unsynced.append(kind_of(target))
-    shutil.rmtree(project.state, ignore_errors=True)
     bench.note("renamed", ", ".join(f"{name} {count}" for name, count in sorted(renamed.items())))
     for kind in ("checkpoint", "positions", "segment"):
         bench.at_least(kind, renamed[kind], 1)

@@ -33,12 +33,13 @@ def set_clock(clock: Path, offset: str) -> None:
 
 
 def inversions(events: list[dict[str, object]]) -> int:
-    """How often an id made here is less than the one before it of the same writer."""
+    """How often an id made here is less than the one before it of the same writer. (A header is made when its segment is,
+    which may be after the first event that goes there.)"""
     last: dict[object, str] = {}
     count = 0
     for event in events:
         identity = str(event.get("id", ""))
-        if identity[14:15] == "7" and "w" in event:
+        if identity[14:15] == "7" and "w" in event and event["type"] != "segment.opened":
             count += identity < last.get(event["w"], "")
             last[event["w"]] = identity
     return count

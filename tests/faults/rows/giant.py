@@ -32,7 +32,8 @@ def measure(bench: Bench, project: Project, last: str) -> None:
 
 def giant(bench: Bench, filling: bytes | None, size: int, at_the_end: bool) -> None:
     """A log with one giant line: of `filling`, or a hole in the file, which reads as NUL bytes."""
-    project = Project(bench, bench.folder("giant"))
+    # No rotation: it would leave the giant at the end of a closed segment.
+    project = Project(bench, bench.folder("giant"), f"[journal]\nsegment_bytes = {1 << 40}\n")
     project.emit("before the giant")
     path = project.active()
     with path.open("ab") as log:

@@ -57,7 +57,7 @@ def terminal(bench: Bench) -> None:
         project.run("emit", "task.created", "--task", f"task {index} {argument}", f"title={argument}")
         with_files.append(("background_monitoring", {"type": "note.logged", "task": payload, "text": payload}))
         with_files.append(("background_monitoring", {"type": f"odd.{payload}", "task": "T", payload: payload}))
-        error = {"kind": "exit_code", "category": payload, "message": payload}
+        error: dict[str, object] = {"kind": "exit_code", "category": payload, "message": payload}
         failed = {
             "type": "tool.failed",
             "task": "T",

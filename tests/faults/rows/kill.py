@@ -20,37 +20,37 @@ def storm(bench: Bench, line_bytes: int, on_tmpfs: bool) -> None:
     bench.zero("holes", counts["holes"])
 
 
-@row("1a", "kill storm, 200 B lines, disk", EXPECTED, "heal lock")
+@row("1a", "kill storm, 200 B lines, disk", EXPECTED, "heal")
 def small_on_disk(bench: Bench) -> None:
     """Lines that tear only where they cross a page."""
     storm(bench, 200, on_tmpfs=False)
 
 
-@row("1b", "kill storm, 4 kB lines, disk", EXPECTED, "heal lock")
+@row("1b", "kill storm, 4 kB lines, disk", EXPECTED, "heal")
 def medium_on_disk(bench: Bench) -> None:
     """Lines of about a page."""
     storm(bench, 4_000, on_tmpfs=False)
 
 
-@row("1c", "kill storm, 64 kB lines, disk", EXPECTED, "heal lock")
+@row("1c", "kill storm, 64 kB lines, disk", EXPECTED, "heal")
 def large_on_disk(bench: Bench) -> None:
     """Lines of many pages."""
     storm(bench, 64_000, on_tmpfs=False)
 
 
-@row("1d", "kill storm, 200 B lines, tmpfs", EXPECTED, "heal lock")
+@row("1d", "kill storm, 200 B lines, tmpfs", EXPECTED, "heal")
 def small_on_tmpfs(bench: Bench) -> None:
     """As 1a, in memory."""
     storm(bench, 200, on_tmpfs=True)
 
 
-@row("1e", "kill storm, 4 kB lines, tmpfs", EXPECTED, "heal lock")
+@row("1e", "kill storm, 4 kB lines, tmpfs", EXPECTED, "heal")
 def medium_on_tmpfs(bench: Bench) -> None:
     """As 1b, in memory."""
     storm(bench, 4_000, on_tmpfs=True)
 
 
-@row("1f", "kill storm, 64 kB lines, tmpfs", EXPECTED, "heal lock")
+@row("1f", "kill storm, 64 kB lines, tmpfs", EXPECTED, "heal")
 def large_on_tmpfs(bench: Bench) -> None:
     """As 1c, in memory, where nearly every kill tears a line."""
     storm(bench, 64_000, on_tmpfs=True)

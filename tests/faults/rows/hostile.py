@@ -50,13 +50,15 @@ COMMANDS = (
 def terminal(bench: Bench) -> None:
     """Emitted, and written into the log by hand: in texts, titles, tasks, tools, errors, types and keys."""
     project = Project(bench, bench.folder("terminal"))
-    with_files: list[tuple[str, dict[str, object]]] = []
+    by_hand: list[tuple[str, dict[str, object]]] = []
     for index, payload in enumerate(PAYLOADS):
         argument = payload.replace("\x00", "")
         project.emit(argument)
         project.run("emit", "task.created", "--task", f"task {index} {argument}", f"title={argument}")
-        with_files.append(("background_monitoring", {"type": "note.logged", "task": payload, "text": payload}))
-        with_files.append(("background_monitoring", {"type": f"odd.{payload}", "task": "T", payload: payload}))
+        note: dict[str, object] = {"type": "note.logged", "task": payload, "text": payload}
+        by_hand.append(("background_monitoring", note))
+        odd: dict[str, object] = {"type": f"odd.{payload}", "task": "T", payload: payload}
+        by_hand.append(("background_monitoring", odd))
         error: dict[str, object] = {"kind": "exit_code", "category": payload, "message": payload}
         failed = {
             "type": "tool.failed",
@@ -66,8 +68,8 @@ def terminal(bench: Bench) -> None:
             "call": payload,
             "error": error,
         }
-        with_files.append(("tool_calls", failed))
-    for stream, event in with_files:
+        by_hand.append(("tool_calls", failed))
+    for stream, event in by_hand:
         with project.active(stream).open("ab") as log:
             log.write(json.dumps({**event, "ts": "2026-11-20T17:59:00Z"}, ensure_ascii=False).encode() + b"\n")
         project.active(stream).chmod(0o600)

@@ -4,7 +4,7 @@
 use crate::support::measure::{self, compare, timed};
 use agentlog::base::clock::{Clock, SystemClock, Timestamp};
 use agentlog::base::frame;
-use agentlog::base::limits::{LOCK_WAIT, SYNC_INTERVAL};
+use agentlog::base::limits::SYNC_INTERVAL;
 use agentlog::journal::append::{AppendOptions, Appender, Durability};
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -55,7 +55,7 @@ pub(crate) fn run() {
 }
 
 fn appender(logs: &Path, stream: &str, durability: Durability) -> Appender {
-    let options = AppendOptions { writer: WRITER.to_owned(), durability, lock_wait: LOCK_WAIT };
+    let options = AppendOptions { durability, ..AppendOptions::new(WRITER.to_owned()) };
     Appender::open(logs, stream, options).unwrap()
 }
 

@@ -2,8 +2,14 @@
 
 use crate::app::exit::{Exit, Failure};
 use crate::app::project::Project;
+use crate::base::limits::{SEAL_AFTER, SEGMENT_BYTES_MAX};
+use crate::journal::retention::Retention;
+use crate::journal::rotate::Rotation;
 use crate::projection::policy::Policy;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+const SECONDS_PER_HOUR: f64 = 3600.0;
 
 /// What `agentlog init` writes: every key with its default, commented out.
 pub const TEMPLATE: &str = include_str!("agentlog.toml");
@@ -14,6 +20,64 @@ pub const TEMPLATE: &str = include_str!("agentlog.toml");
 pub struct Config {
     /// The limits of the health rules.
     pub health: Policy,
+    /// How the log is kept.
+    pub journal: Journal,
+}
+
+/// How the log is kept.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Journal {
+    /// A segment that would grow beyond this is closed.
+    pub segment_bytes: u64,
+    /// Whether a new day (UTC) begins a new segment.
+    pub daily: bool,
+    /// Closed segments that have not grown for so many hours are sealed.
+    pub seal_after_hours: f64,
+    /// `prune` removes sealed segments that are older than so many days; none: it keeps them all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_days: Option<f64>,
+    /// `prune` removes the oldest sealed segments while all of them together are bigger than this; none: it keeps them all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_bytes: Option<u64>,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self {
+            segment_bytes: SEGMENT_BYTES_MAX,
+            daily: false,
+            seal_after_hours: SEAL_AFTER.as_secs_f64() / SECONDS_PER_HOUR,
+            keep_days: None,
+            keep_bytes: None,
+        }
+    }
+}
+
+impl Journal {
+    /// When segments are closed.
+    #[must_use]
+    pub const fn rotation(&self) -> Rotation {
+        Rotation { segment_bytes: self.segment_bytes, daily: self.daily }
+    }
+
+    /// When closed segments are sealed.
+    #[must_use]
+    pub fn seal_after(&self) -> Duration {
+        duration(self.seal_after_hours * SECONDS_PER_HOUR)
+    }
+
+    /// What `prune` keeps.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        let older_than = self.keep_days.map(|days| duration(days * 24.0 * SECONDS_PER_HOUR));
+        Retention { older_than, max_bytes: self.keep_bytes }
+    }
+}
+
+/// Seconds as a duration; what is no duration at all never comes.
+fn duration(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 /// Reads the file; a missing one means the defaults, unless it was named on the command line.
@@ -50,6 +114,10 @@ mod tests {
         let spelt_out: String = keys.collect::<Vec<_>>().join("\n");
         assert_ne!(spelt_out, TEMPLATE);
         let spelt_out: toml::Table = toml::from_str(&spelt_out).unwrap();
+        let mut journal = toml::Table::try_from(Journal::default()).unwrap();
+        journal.insert("keep_days".into(), toml::Value::Float(365.0));
+        journal.insert("keep_bytes".into(), toml::Value::Integer(10_737_418_240));
+        assert_eq!(spelt_out["journal"], toml::Value::Table(journal));
         assert_eq!(spelt_out["health"], toml::Value::try_from(Policy::default()).unwrap());
     }
 

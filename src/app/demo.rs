@@ -5,6 +5,7 @@
 
 mod samples;
 
+use crate::app::config::Journal;
 use crate::app::exit::Exit;
 use crate::app::ingest::Ingest;
 use crate::app::project::Project;
@@ -62,6 +63,7 @@ fn play(context: &Context, directory: &Path) -> anyhow::Result<()> {
         clock: Box::new(FixedClock(NOW)),
         directory: root.clone(),
         project: Project {
+            rotation: Journal::default().rotation(),
             logs: root.join(".agents/logs"),
             state: root.join(".agents/state"),
             config: root.join(".agents/agentlog.toml"),

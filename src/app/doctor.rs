@@ -148,7 +148,7 @@ fn log(context: &Context) -> (Vec<Finding>, bool) {
                 format!(
                     "{}, first {}",
                     text::plural(counts.damaged, "damaged line"),
-                    counts.first_damage.as_deref().unwrap_or("?")
+                    counts.damages.first().map_or_else(|| "?".to_owned(), ToString::to_string)
                 ),
             )
         }),

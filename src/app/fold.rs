@@ -4,11 +4,11 @@
 //! the partial results are merged in order. This is right because every fold here is a monoid per stream:
 //! fold(a ++ b) = merge(fold(a), fold(b)), which property tests of each fold assert.
 
-use crate::app::log::{Counts, Location, Place, decode_lines, decoder_at};
+use crate::app::log::{Counts, Location, Place, Places, decode_lines, decoder_at};
 use crate::event::codec::Decoded;
 use crate::event::envelope::Stream;
 use crate::journal::read::SegmentReader;
-use crate::journal::segment;
+use crate::journal::segment::{self, SegmentState};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -34,7 +34,9 @@ pub struct Folded<F> {
     /// What was met on the way.
     pub counts: Counts,
     /// Where each stream was left.
-    pub places: BTreeMap<Stream, Place>,
+    pub places: Places,
+    /// How many bytes there were.
+    pub bytes: u64,
 }
 
 /// One stretch of a segment.
@@ -43,20 +45,17 @@ struct Part {
     stream: Stream,
     seg: String,
     bytes: u64,
+    /// Whether the place in this segment must be remembered.
+    is_kept: bool,
     reader: SegmentReader,
 }
 
-/// Folds all streams of `logs` from these places on (from the beginning, where a stream has none), on `threads` threads.
+/// Folds all streams of `logs` on `threads` threads.
 ///
 /// # Errors
 /// When a segment cannot be read.
-pub fn fold<F: Fold>(
-    logs: &Path,
-    starts: &BTreeMap<Stream, Place>,
-    threads: usize,
-    new: impl Fn() -> F + Sync,
-) -> io::Result<Folded<F>> {
-    let parts = parts(logs, starts, threads)?;
+pub fn fold<F: Fold>(logs: &Path, threads: usize, new: impl Fn() -> F + Sync) -> io::Result<Folded<F>> {
+    let parts = parts(logs, threads)?;
     let bytes: u64 = parts.iter().map(|part| part.bytes).sum();
     let threads = if bytes < PARALLEL_BYTES_MIN { 1 } else { threads.max(1) };
     let shares = shares(parts, threads);
@@ -77,30 +76,25 @@ pub fn fold<F: Fold>(
         let later = result?;
         all.fold.merge(later.fold);
         all.counts.merge(later.counts);
-        all.places.extend(later.places);
-    }
-    for (stream, place) in starts {
-        all.places.entry(*stream).or_insert_with(|| place.clone());
+        all.bytes += later.bytes;
+        for (stream, places) in later.places {
+            places.into_iter().for_each(|place| stand(all.places.entry(stream).or_default(), place));
+        }
     }
     Ok(all)
 }
 
 /// What is to be read, stream by stream and oldest first, each segment in pieces.
-fn parts(logs: &Path, starts: &BTreeMap<Stream, Place>, pieces: usize) -> io::Result<Vec<Part>> {
+fn parts(logs: &Path, pieces: usize) -> io::Result<Vec<Part>> {
     let mut parts = Vec::new();
     for stream in Stream::ALL {
-        let segments = segment::segments(logs, stream.name())?;
-        let start = starts.get(&stream);
-        let first = start.and_then(|place| segments.iter().position(|segment| segment.seg == place.seg));
-        for (idx, segment) in segments.into_iter().enumerate().skip(first.unwrap_or(0)) {
-            let from = start.filter(|_| Some(idx) == first).map_or(0, |place| place.offset);
-            if from >= segment.bytes {
-                continue;
-            }
-            let whole = SegmentReader::open(&segment.path, from)?;
+        for (idx, segment) in segment::segments(logs, stream.name())?.into_iter().enumerate() {
+            let is_kept = idx == 0 || segment.state != SegmentState::Sealed;
+            let whole = SegmentReader::open(&segment.path, 0)?;
             for range in whole.split(segment.bytes, pieces as u64)? {
                 let bytes = range.end - range.start;
-                parts.push(Part { stream, seg: segment.seg.clone(), bytes, reader: whole.part(range) });
+                let (seg, reader) = (segment.seg.clone(), whole.part(range));
+                parts.push(Part { stream, seg, bytes, is_kept, reader });
             }
         }
     }
@@ -130,14 +124,27 @@ fn shares(parts: Vec<Part>, count: usize) -> Vec<Vec<Part>> {
 
 fn fold_parts<F: Fold>(parts: Vec<Part>, mut fold: F) -> io::Result<Folded<F>> {
     let mut counts = Counts::default();
-    let mut places = BTreeMap::new();
+    let mut places = Places::new();
+    let mut bytes = 0;
     for mut part in parts {
+        bytes += part.bytes;
         let (stream, seg) = (part.stream, part.seg.as_str());
         let mut decoder = decoder_at(&part.reader, seg)?;
         decode_lines(&mut part.reader, &mut decoder, stream, seg, &mut counts, |location, decoded, _| {
             fold.take(location, decoded);
         })?;
-        places.insert(stream, Place { seg: part.seg, offset: part.reader.offset() });
+        if part.is_kept {
+            let place = Place { seg: part.seg, offset: part.reader.offset() };
+            stand(places.entry(stream).or_default(), place);
+        }
     }
-    Ok(Folded { fold, counts, places })
+    Ok(Folded { fold, counts, places, bytes })
+}
+
+/// Takes note of a place, which is further on than an earlier one in the same segment.
+fn stand(places: &mut Vec<Place>, further: Place) {
+    match places.iter_mut().find(|place| place.seg == further.seg) {
+        Some(place) => *place = further,
+        None => places.push(further),
+    }
 }

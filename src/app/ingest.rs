@@ -87,7 +87,7 @@ impl<'a> Ingest<'a> {
             reader: Reader::new(&project.logs),
             cursors: Cursors::default(),
             families: Families::default(),
-            writer: Writer::new(&project.logs, syncing)?,
+            writer: Writer::new(project, syncing)?,
             batch: Batch::default(),
             reported: BTreeSet::new(),
             recorded: BTreeSet::new(),
@@ -155,10 +155,7 @@ impl<'a> Ingest<'a> {
 
     /// One batch of one source under the ingest lock.
     fn round(&mut self, idx: usize) -> anyhow::Result<(Next, Vec<Problem>, u64)> {
-        let path = self.project.state.join("ingest.lock");
-        let _guard = FileLock::acquire(&path, LOCK_WAIT)
-            .with_context(|| format!("{}", path.display()))?
-            .with_context(|| format!("{}: another process has been ingesting for 30 s", path.display()))?;
+        let _guard = lock(self.project)?;
         self.refresh()?;
         let now = self.clock.now();
         let Some(source) = self.sources.get_mut(idx) else { return Ok((Next::Idle, Vec::new(), 0)) };
@@ -351,6 +348,18 @@ impl Families {
             self.recorded(event);
         }
     }
+}
+
+/// Keeps others from ingesting at the same time.
+///
+/// # Errors
+/// When the lock file cannot be made, or another process ingests for all of 30 seconds.
+pub fn lock(project: &Project) -> anyhow::Result<FileLock> {
+    fs::create_private_dir(&project.state)?;
+    let path = project.state.join("ingest.lock");
+    FileLock::acquire(&path, LOCK_WAIT)
+        .with_context(|| format!("{}", path.display()))?
+        .with_context(|| format!("{}: another process has been ingesting for 30 s", path.display()))
 }
 
 /// The instant before which files are left to `import`: seven days ago.

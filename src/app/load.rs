@@ -5,20 +5,21 @@
 
 use crate::app::Context;
 use crate::app::fold::{self, Fold, Folded};
-use crate::app::log::{Counts, Location, Place, Reader};
+use crate::app::log::{Counts, Location, Place, Places, Reader};
+use crate::app::quarantine;
 use crate::base::clock::Timestamp;
 use crate::base::lock::FileLock;
 use crate::base::{fs, text};
 use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::{Event, Stream};
+use crate::journal::content::Content;
 use crate::journal::segment;
 use crate::projection::checkpoint::{Checkpoint, Encoded, SegmentPosition};
 use crate::projection::edge::{self, Edge};
 use crate::projection::state::Projection;
 use crate::projection::status::TaskStatus;
 use anyhow::Context as _;
-use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -31,7 +32,8 @@ pub struct Live<'a> {
     context: &'a Context,
     checkpoint: Checkpoint,
     reader: Reader,
-    stored: BTreeMap<Stream, Place>,
+    /// How many of the bytes that were read are in the stored state.
+    stored_bytes: u64,
 }
 
 impl<'a> Live<'a> {
@@ -43,9 +45,8 @@ impl<'a> Live<'a> {
         let logs = &context.project.logs;
         let mut live = match stored_checkpoint(context) {
             Some(checkpoint) => {
-                let stored = places(&checkpoint.positions);
-                let reader = Reader::from_places(logs, stored.clone());
-                Self { context, checkpoint, reader, stored }
+                let reader = Reader::from_places(logs, places(&checkpoint.positions));
+                Self { context, checkpoint, reader, stored_bytes: 0 }
             }
             None => Self::fold_all(context)?,
         };
@@ -105,25 +106,25 @@ impl<'a> Live<'a> {
         self.checkpoint.positions = positions;
         let encoded = self.checkpoint.clone().encode(now);
         if store(&self.context.project.state, &encoded).is_ok() {
-            self.stored = places;
+            self.stored_bytes = self.reader.read_bytes;
         }
     }
 
     fn save_if_due(&mut self) {
-        let bytes = |places: &BTreeMap<Stream, Place>| places.values().map(|place| place.offset).sum::<u64>();
-        if bytes(&self.reader.places()).abs_diff(bytes(&self.stored)) >= CHECKPOINT_AFTER_BYTES {
+        if self.reader.read_bytes - self.stored_bytes >= CHECKPOINT_AFTER_BYTES {
             self.save();
         }
     }
 
     fn fold_all(context: &'a Context) -> anyhow::Result<Self> {
         let logs = &context.project.logs;
-        let Folded { fold, counts, places } = fold::fold(logs, &BTreeMap::new(), threads(), States::default)
-            .with_context(|| unreadable(logs))?;
+        let Folded { fold, counts, places, bytes } =
+            fold::fold(logs, threads(), States::default).with_context(|| unreadable(logs))?;
         let mut reader = Reader::from_places(logs, places);
         reader.counts = counts;
+        reader.read_bytes = bytes;
         let checkpoint = Checkpoint::of(fold.projection, Vec::new());
-        Ok(Self { context, checkpoint, reader, stored: BTreeMap::new() })
+        Ok(Self { context, checkpoint, reader, stored_bytes: 0 })
     }
 
     /// Joins the cold part; tells whether that was possible.
@@ -141,7 +142,7 @@ impl<'a> Live<'a> {
 pub fn tasks_at(context: &Context, at: Timestamp) -> anyhow::Result<Vec<TaskStatus>> {
     let logs = &context.project.logs;
     let new = || States { until: Some(at), ..States::default() };
-    let folded = fold::fold(logs, &BTreeMap::new(), threads(), new).with_context(|| unreadable(logs))?;
+    let folded = fold::fold(logs, threads(), new).with_context(|| unreadable(logs))?;
     mention_damage(context, &folded.counts);
     Ok(folded.fold.projection.tasks(at, &context.config.health))
 }
@@ -192,9 +193,48 @@ pub fn edges(context: &Context, until: Timestamp) -> anyhow::Result<Vec<Edge>> {
 pub fn mention_damage(context: &Context, counts: &Counts) {
     if counts.damaged > 0 {
         let lines = text::plural(counts.damaged, "damaged line");
-        let first = counts.first_damage.as_deref().unwrap_or_default();
+        let first = counts.damages.first().map_or_else(String::new, ToString::to_string);
         context.note(&format!("note: {lines} passed over, first in {first}; `agentlog verify` lists all"));
+        quarantine::note(context, &counts.damages);
     }
+}
+
+/// Removes the stored state, because the log is not what it was made from any more.
+pub fn forget(context: &Context) {
+    // It is a cache that does not fit: even if it stays, it is not used.
+    let _ = std::fs::remove_file(context.project.state.join(HOT_FILE));
+}
+
+/// How the stored state stands to the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckpointState {
+    /// There is none.
+    Absent,
+    /// It is of another log, or another program: it is not used.
+    Outdated,
+    /// With what came after it, it is what the whole log says.
+    Fits,
+    /// It would be used, and says something else than the log.
+    Differs,
+}
+
+/// Compares the stored state, continued to the end of the log, with the fold of the whole log.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn compare_checkpoint(context: &Context) -> anyhow::Result<CheckpointState> {
+    let Some(checkpoint) = stored_checkpoint(context) else {
+        let is_there = context.project.state.join(HOT_FILE).exists();
+        return Ok(if is_there { CheckpointState::Outdated } else { CheckpointState::Absent });
+    };
+    let reader = Reader::from_places(&context.project.logs, places(&checkpoint.positions));
+    let mut live = Live { context, checkpoint, reader, stored_bytes: 0 };
+    live.advance()?;
+    let live = live.with_all()?;
+    let mut replayed = Live::fold_all(context)?;
+    replayed.advance()?;
+    let same = live.checkpoint.projection == replayed.checkpoint.projection;
+    Ok(if same { CheckpointState::Fits } else { CheckpointState::Differs })
 }
 
 /// How many threads read the log.
@@ -247,44 +287,50 @@ impl Fold for States {
 fn stored_checkpoint(context: &Context) -> Option<Checkpoint> {
     let bytes = std::fs::read(context.project.state.join(HOT_FILE)).ok()?;
     let checkpoint = Checkpoint::decode(&bytes).ok()?;
-    let fits = checkpoint.positions.iter().all(|position| {
-        let segments = segment::segments(&context.project.logs, &position.stream).unwrap_or_default();
-        let found = segments.iter().find(|segment| segment.seg == position.seg);
-        found.is_some_and(|segment| {
-            segment.bytes >= position.offset_bytes
-                && File::open(&segment.path)
-                    .and_then(|file| fs::tail_hash(&file, position.offset_bytes))
-                    .is_ok_and(|hash| hash == position.tail_hash)
-        })
-    });
-    fits.then_some(checkpoint)
+    for stream in Stream::ALL {
+        let own = || checkpoint.positions.iter().filter(|position| position.stream == stream.name());
+        let segments = segment::segments(&context.project.logs, stream.name()).ok()?;
+        for position in own() {
+            let segment = segments.iter().find(|segment| segment.seg == position.seg)?;
+            let content = Content::open(&segment.path).ok()?;
+            if fs::tail_hash(&content, position.offset_bytes).ok()? != position.tail_hash {
+                return None;
+            }
+        }
+    }
+    Some(checkpoint)
 }
 
 /// The places as positions with the hashes of the bytes before them, after making these bytes durable: a checkpoint must
 /// never be ahead of the log it was made from.
-fn positions(logs: &Path, places: &BTreeMap<Stream, Place>) -> Option<Vec<SegmentPosition>> {
-    places
-        .iter()
-        .map(|(stream, place)| {
-            let segments = segment::segments(logs, stream.name()).ok()?;
+fn positions(logs: &Path, places: &Places) -> Option<Vec<SegmentPosition>> {
+    let mut positions = Vec::new();
+    for (stream, places) in places {
+        let segments = segment::segments(logs, stream.name()).ok()?;
+        for place in places {
             let segment = segments.iter().find(|segment| segment.seg == place.seg)?;
-            let file = File::open(&segment.path).ok()?;
-            file.sync_data().ok()?;
-            let tail_hash = fs::tail_hash(&file, place.offset).ok()?;
-            let (stream, seg) = (stream.name().to_owned(), place.seg.clone());
-            Some(SegmentPosition { stream, seg, offset_bytes: place.offset, tail_hash })
-        })
-        .collect()
+            let content = Content::open(&segment.path).ok()?;
+            content.file().sync_data().ok()?;
+            positions.push(SegmentPosition {
+                stream: stream.name().to_owned(),
+                seg: place.seg.clone(),
+                offset_bytes: place.offset,
+                tail_hash: fs::tail_hash(&content, place.offset).ok()?,
+            });
+        }
+    }
+    Some(positions)
 }
 
-fn places(positions: &[SegmentPosition]) -> BTreeMap<Stream, Place> {
-    positions
-        .iter()
-        .filter_map(|position| {
+fn places(positions: &[SegmentPosition]) -> Places {
+    let mut places = Places::new();
+    for position in positions {
+        if let Some(stream) = Stream::of_name(&position.stream) {
             let place = Place { seg: position.seg.clone(), offset: position.offset_bytes };
-            Some((Stream::of_name(&position.stream)?, place))
-        })
-        .collect()
+            places.entry(stream).or_default().push(place);
+        }
+    }
+    places
 }
 
 /// Writes the cold part first, then the hot one that names it; then removes what no hot part names any more.

@@ -17,9 +17,14 @@ pub mod load;
 pub mod log;
 pub mod positions;
 pub mod project;
+pub mod prune;
+pub mod quarantine;
 pub mod query;
+pub mod repair;
 pub mod report;
 pub mod schema;
+pub mod scrub;
+pub mod sealing;
 pub mod show;
 pub mod status;
 pub mod tail;
@@ -63,8 +68,9 @@ impl Context {
     /// # Errors
     /// When the directory, the zone or the configuration is not usable.
     pub fn new(global: &Global) -> anyhow::Result<Self> {
-        let project = Project::find(global, &|name| std::env::var_os(name).map(PathBuf::from))?;
+        let mut project = Project::find(global, &|name| std::env::var_os(name).map(PathBuf::from))?;
         let config = config::load(&project)?;
+        project.rotation = config.journal.rotation();
         let zone = Zone::parse(&global.tz).map_err(|error| {
             Failure::new(Exit::Usage, error.to_string())
                 .hint("use local, utc or a name of the tz database such as Europe/Berlin")
@@ -91,6 +97,16 @@ impl Context {
     #[must_use]
     pub fn out(&self) -> BufWriter<StdoutLock<'static>> {
         BufWriter::with_capacity(64 * 1024, io::stdout().lock())
+    }
+
+    /// A JSON document on standard output.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn print_json(&self, document: &serde_json::Value) -> anyhow::Result<()> {
+        let json = serde_json::to_string_pretty(document)?;
+        writeln!(self.out(), "{}", text::escape_json(&json))?;
+        Ok(())
     }
 
     /// A time that was typed.
@@ -156,6 +172,9 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Emit(arguments)) => emit::run(&context, arguments),
         Some(Command::Import(arguments)) => import::run(&context, arguments),
         Some(Command::Verify(arguments)) => verify::run(&context, arguments),
+        Some(Command::Repair(arguments)) => repair::run(&context, arguments),
+        Some(Command::Prune(arguments)) => prune::run(&context, arguments),
+        Some(Command::Scrub(arguments)) => scrub::run(&context, arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&context, arguments),
         Some(Command::Schema(arguments)) => schema::run(&context, arguments),
         Some(Command::Demo(arguments)) => demo::run(&context, arguments),

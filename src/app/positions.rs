@@ -54,6 +54,17 @@ pub fn save(project: &Project, sources: &[Box<dyn Source>]) {
     }
 }
 
+/// Removes the cache: an adapter's memory may hold what must not be kept.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn forget(project: &Project) -> std::io::Result<()> {
+    match std::fs::remove_file(path(project)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn path(project: &Project) -> PathBuf {
     project.state.join("positions.json")
 }

@@ -3,8 +3,10 @@
 //! `.agents` belongs to a project and is found upward like `.git`; without one the project is the git work tree around
 //! the start directory, else the start directory itself. Nothing is created here.
 
+use crate::app::config::Journal;
 use crate::app::exit::{Exit, Failure};
 use crate::cli::Global;
+use crate::journal::rotate::Rotation;
 use std::path::{Path, PathBuf};
 
 /// The places of one log.
@@ -18,6 +20,8 @@ pub struct Project {
     pub state: PathBuf,
     /// The configuration file.
     pub config: PathBuf,
+    /// When segments are closed, as the configuration says.
+    pub rotation: Rotation,
     /// Whether the configuration file was named on the command line and so must exist.
     pub config_is_named: bool,
 }
@@ -47,6 +51,7 @@ impl Project {
             logs: global.log_dir.clone().unwrap_or_else(|| base.join("logs")),
             state: base.join("state"),
             config: global.config.clone().unwrap_or_else(|| base.join("agentlog.toml")),
+            rotation: Journal::default().rotation(),
             config_is_named: global.config.is_some(),
         })
     }

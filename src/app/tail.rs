@@ -11,6 +11,7 @@ use crate::base::limits;
 use crate::cli::command::Tail;
 use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::Stream;
+use crate::journal::content::Content;
 use crate::journal::follow::{Follower, Start};
 use crate::journal::reverse::ReverseLines;
 use crate::journal::segment::{self, Segment};
@@ -21,7 +22,6 @@ use crate::view::tail as view;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -158,10 +158,10 @@ fn backward_segment(
     count: usize,
     shown: &mut Vec<Shown>,
 ) -> io::Result<()> {
-    let file = Arc::new(crate::base::fs::open_read_regular(&segment.path)?);
+    let content = Content::open(&segment.path)?;
     // Lines without a time of their own wait for the nearest earlier line that has one.
     let mut waiting: Vec<(u64, Vec<u8>)> = Vec::new();
-    for line in ReverseLines::new(file, end, limits::LINE_BYTES_MAX) {
+    for line in ReverseLines::new(content, end, limits::LINE_BYTES_MAX) {
         let (offset, line) = line?;
         if line.trim_ascii().is_empty() {
             continue;

@@ -2,11 +2,14 @@
 
 use crate::app::Context;
 use crate::app::exit::Exit;
+use crate::app::load::{self, CheckpointState};
+use crate::app::log::DamagedPlace;
+use crate::app::quarantine;
 use crate::base::text;
 use crate::cli::command::{TextOutput, Verify};
 use crate::event::codec;
-use crate::journal::segment;
 use crate::journal::verify::{self, SegmentReport};
+use crate::journal::{manifest, segment};
 use crate::view::table::{self, Cell, Column};
 use serde_json::json;
 use std::io::Write as _;
@@ -18,25 +21,32 @@ use std::io::Write as _;
 pub fn run(context: &Context, arguments: &Verify) -> anyhow::Result<Exit> {
     let mut reports = Vec::new();
     let mut unreadable = Vec::new();
+    let validate = |line: &[u8]| codec::validate(line).map_err(|error| error.to_string());
     for stream in segment::streams(&context.project.logs)? {
-        for found in segment::segments(&context.project.logs, &stream)? {
-            match verify::segment(&found.path, &|line| {
-                codec::validate(line).map_err(|error| error.to_string())
-            }) {
-                Ok(report) => reports.push(report),
-                Err(error) => unreadable.push(format!("{}: {error}", found.path.display())),
+        match segment::segments(&context.project.logs, &stream) {
+            Ok(segments) => {
+                let report = verify::stream(&segments, &validate);
+                unreadable.extend(report.unreadable.into_iter().map(|(_, reason)| reason));
+                reports.extend(report.segments);
             }
+            Err(error) => unreadable.push(format!("stream {stream}: {error}")),
         }
     }
+    unreadable.extend(missing(context)?);
+    // A log that cannot be read as a whole gives no state to compare with.
+    let checkpoint = load::compare_checkpoint(context).unwrap_or(CheckpointState::Outdated);
     match arguments.output {
-        TextOutput::Json => print_json(context, &reports, &unreadable)?,
-        TextOutput::Text => print_text(context, &reports, &unreadable)?,
+        TextOutput::Json => print_json(context, &reports, &unreadable, checkpoint)?,
+        TextOutput::Text => print_text(context, &reports, &unreadable, checkpoint)?,
     }
     for problem in &unreadable {
         context.warn(problem);
     }
-    let damaged = reports.iter().any(|report| report.damaged > 0 || report.holes > 0);
-    Ok(match (unreadable.is_empty(), damaged, reports.is_empty()) {
+    note_damages(context, &reports);
+    let is_readable = unreadable.is_empty() && reports.iter().all(|report| report.unreadable_bytes == 0);
+    let is_damaged = |report: &SegmentReport| report.damaged > 0 || report.holes > 0;
+    let damaged = checkpoint == CheckpointState::Differs || reports.iter().any(is_damaged);
+    Ok(match (is_readable, damaged, reports.is_empty()) {
         (false, ..) => Exit::Unreadable,
         (true, true, _) => Exit::Damaged,
         (true, false, true) => Exit::NothingMatched,
@@ -44,14 +54,57 @@ pub fn run(context: &Context, arguments: &Verify) -> anyhow::Result<Exit> {
     })
 }
 
-fn print_text(context: &Context, reports: &[SegmentReport], unreadable: &[String]) -> anyhow::Result<()> {
+/// Sealed segments that the manifest knows and that are gone without having been removed.
+fn missing(context: &Context) -> anyhow::Result<Vec<String>> {
+    let logs = &context.project.logs;
+    let gone = |file: &str| !segment::closed_dir(logs).join(file).exists();
+    let missing = manifest::sealed(logs)?.into_iter().filter(|sealed| gone(&sealed.file));
+    Ok(missing
+        .map(|sealed| format!("{}: a sealed segment of {} lines is missing", sealed.file, sealed.lines))
+        .collect())
+}
+
+fn note_damages(context: &Context, reports: &[SegmentReport]) {
+    let places: Vec<DamagedPlace> = reports
+        .iter()
+        .flat_map(|report| {
+            report.damages.iter().map(|damage| DamagedPlace {
+                stream: report.stream.clone(),
+                seg: report.seg.clone(),
+                offset: damage.offset,
+                length: damage.length.saturating_sub(1),
+                reason: damage.reason.clone(),
+            })
+        })
+        .collect();
+    quarantine::note(context, &places);
+}
+
+const fn word(checkpoint: CheckpointState) -> &'static str {
+    match checkpoint {
+        CheckpointState::Absent => "absent",
+        CheckpointState::Outdated => "outdated",
+        CheckpointState::Fits => "fits",
+        CheckpointState::Differs => "differs",
+    }
+}
+
+fn print_text(
+    context: &Context,
+    reports: &[SegmentReport],
+    unreadable: &[String],
+    checkpoint: CheckpointState,
+) -> anyhow::Result<()> {
     let mut out = context.out();
     let damaged: u64 = reports.iter().map(|report| report.damaged).sum();
     let lines: u64 = reports.iter().map(|report| report.ok).sum();
-    let verdict = match (unreadable.is_empty(), damaged) {
-        (false, _) => "the log is not readable everywhere".to_owned(),
-        (true, 0) => "the log is whole".to_owned(),
-        (true, _) => format!("the log is damaged in {}", text::plural(damaged, "place")),
+    let holes: u64 = reports.iter().map(|report| report.holes).fold(0, u64::saturating_add);
+    let unreadable_bytes: u64 = reports.iter().map(|report| report.unreadable_bytes).sum();
+    let verdict = match (unreadable.is_empty() && unreadable_bytes == 0, damaged, holes) {
+        (false, ..) => "the log is not readable everywhere".to_owned(),
+        (true, 0, 0) => "the log is whole".to_owned(),
+        (true, 0, _) => format!("the log lacks {}", text::plural(holes, "line")),
+        (true, ..) => format!("the log is damaged in {}", text::plural(damaged, "place")),
     };
     let segments = text::plural(u64::try_from(reports.len())?, "segment");
     writeln!(out, "{verdict}: {} in {segments}", text::plural(lines, "good line"))?;
@@ -81,6 +134,9 @@ fn print_text(context: &Context, reports: &[SegmentReport], unreadable: &[String
             )?;
         }
     }
+    if checkpoint == CheckpointState::Differs {
+        writeln!(out, "the stored state is not what the log says; `agentlog repair` removes it")?;
+    }
     Ok(())
 }
 
@@ -101,7 +157,12 @@ fn row(report: &SegmentReport) -> Vec<Cell> {
     cells
 }
 
-fn print_json(context: &Context, reports: &[SegmentReport], unreadable: &[String]) -> anyhow::Result<()> {
+fn print_json(
+    context: &Context,
+    reports: &[SegmentReport],
+    unreadable: &[String],
+    checkpoint: CheckpointState,
+) -> anyhow::Result<()> {
     let segments: Vec<_> = reports
         .iter()
         .map(|report| {
@@ -109,14 +170,14 @@ fn print_json(context: &Context, reports: &[SegmentReport], unreadable: &[String
                 "file": report.file, "seg": report.seg, "bytes": report.bytes, "ok": report.ok,
                 "unchecked": report.unchecked, "damaged": report.damaged, "blank": report.blank,
                 "pending_bytes": report.pending_bytes, "holes": report.holes, "repeats": report.repeats,
-                "ok_bytes": report.ok_bytes, "damaged_bytes": report.damaged_bytes, "blank_bytes": report.blank_bytes,
+                "ok_bytes": report.ok_bytes, "damaged_bytes": report.damaged_bytes, "blank_bytes": report.blank_bytes, "unreadable_bytes": report.unreadable_bytes, "stream": report.stream,
+                "damages": report.damages,
             })
         })
         .collect();
     let document = json!({
         "schema_version": 1, "generated_at": context.now(), "tool_version": env!("CARGO_PKG_VERSION"),
-        "segments": segments, "unreadable": unreadable,
+        "segments": segments, "unreadable": unreadable, "checkpoint": word(checkpoint),
     });
-    writeln!(context.out(), "{}", serde_json::to_string_pretty(&document)?)?;
-    Ok(())
+    context.print_json(&document)
 }

@@ -1,5 +1,6 @@
 //! Everything that appends to the log goes through here: redaction, encoding, one appender per stream.
 
+use crate::app::project::Project;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::random;
 use crate::event::body::Body;
@@ -8,9 +9,10 @@ use crate::event::envelope::{Event, Stream, VERSION};
 use crate::event::ids::EventId;
 use crate::event::redact;
 use crate::journal::append::{AppendError, AppendOptions, Appender, Durability};
+use crate::journal::rotate::Rotation;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Between two fsyncs of a stream that is being written.
@@ -28,7 +30,12 @@ impl Batch {
         redact::redact_event(&mut event);
         let mut object = Vec::with_capacity(384);
         codec::encode(&event, &mut object);
-        if let Some(objects) = self.objects.get_mut(event.body.stream().index()) {
+        self.push_encoded(event.body.stream(), object);
+    }
+
+    /// Keeps an event that is redacted and encoded already.
+    pub fn push_encoded(&mut self, stream: Stream, object: Vec<u8>) {
+        if let Some(objects) = self.objects.get_mut(stream.index()) {
             objects.push(object);
         }
     }
@@ -53,6 +60,7 @@ pub enum Syncing {
 #[derive(Debug)]
 pub struct Writer {
     logs: PathBuf,
+    rotation: Rotation,
     id: String,
     syncing: Syncing,
     appenders: BTreeMap<Stream, Appender>,
@@ -63,8 +71,9 @@ impl Writer {
     ///
     /// # Errors
     /// When the system gives no randomness.
-    pub fn new(logs: &Path, syncing: Syncing) -> anyhow::Result<Self> {
-        Ok(Self { logs: logs.to_path_buf(), id: random::writer_id()?, syncing, appenders: BTreeMap::new() })
+    pub fn new(project: &Project, syncing: Syncing) -> anyhow::Result<Self> {
+        let (logs, rotation) = (project.logs.clone(), project.rotation);
+        Ok(Self { logs, rotation, id: random::writer_id()?, syncing, appenders: BTreeMap::new() })
     }
 
     /// Appends the batch, stream by stream, and empties it.
@@ -110,6 +119,16 @@ impl Writer {
             .collect()
     }
 
+    /// An id for an event born here and now.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn fresh_id(&self, now: Timestamp) -> anyhow::Result<EventId> {
+        let mut bytes = [0; 10];
+        random::fill(&mut bytes)?;
+        Ok(EventId::at(now, bytes))
+    }
+
     /// An event born here and now.
     ///
     /// # Errors
@@ -120,11 +139,9 @@ impl Writer {
         body: Body<'a>,
         task: Option<Cow<'a, str>>,
     ) -> anyhow::Result<Event<'a>> {
-        let mut bytes = [0; 10];
-        random::fill(&mut bytes)?;
         Ok(Event {
             v: VERSION,
-            id: EventId::at(now, bytes),
+            id: self.fresh_id(now)?,
             ts: now,
             observed_at: None,
             task,
@@ -163,7 +180,8 @@ impl Writer {
                     (Syncing::Live, Stream::DelegationResults) => Durability::Each,
                     (Syncing::Live, _) => Durability::Interval(SYNC_INTERVAL),
                 };
-                let options = AppendOptions { durability, ..AppendOptions::new(self.id.clone()) };
+                let rotation = self.rotation;
+                let options = AppendOptions { durability, rotation, ..AppendOptions::new(self.id.clone()) };
                 Ok(entry.insert(Appender::open(&self.logs, stream.name(), options)?))
             }
         }

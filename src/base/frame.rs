@@ -77,6 +77,16 @@ pub fn writer(line: &[u8]) -> Option<(&str, u64)> {
     Some((writer, number))
 }
 
+/// The JSON object that was sealed into a line; `None` without a frame.
+#[must_use]
+pub fn object(line: &[u8]) -> Option<Vec<u8>> {
+    let (body, _) = split(line)?;
+    let end = memchr::memmem::rfind(body, WRITER_KEY)?;
+    let mut object = body.get(..end)?.to_vec();
+    object.push(b'}');
+    Some(object)
+}
+
 /// The bytes that the checksum covers, and the checksum.
 fn split(line: &[u8]) -> Option<(&[u8], u32)> {
     let (body, tail) = line.split_at_checked(line.len().checked_sub(CRC_TAIL_LEN)?)?;
@@ -102,6 +112,7 @@ mod tests {
             "{\"v\":1,\"w\":\"k3q9\",\"n\":42,\"crc\":\"2b6cac94\"}"
         );
         assert_eq!(writer(&sealed("{\"v\":1}")), Some(("k3q9", 42)));
+        assert_eq!(object(&sealed("{\"v\":1}")).unwrap(), b"{\"v\":1}");
     }
 
     #[test]

@@ -43,6 +43,35 @@ impl FileIdentity {
     }
 }
 
+/// Bytes that can be read at any place.
+pub trait ReadAt {
+    /// Reads what there is from `offset` on, at most as much as fits; 0 behind the end.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Fills the buffer from `offset` on. An error of kind `UnexpectedEof`: there is less.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let (mut rest, mut offset) = (buffer, offset);
+        while !rest.is_empty() {
+            match self.read_at(rest, offset) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    rest = rest.get_mut(count..).unwrap_or_default();
+                    offset += u64::try_from(count).unwrap_or(0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ReadAt for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self, buffer, offset)
+    }
+}
+
 /// The same error with what was tried and the path in front. The kind stays.
 #[must_use]
 #[expect(clippy::needless_pass_by_value, reason = "the error is replaced; `map_err` hands it over like this")]
@@ -53,15 +82,27 @@ pub fn describe(error: io::Error, action: &str, path: &Path) -> io::Error {
 /// Writes `bytes` to `path` so that after a crash either the old file is there or the new one, whole: a temporary file
 /// beside it (0600), fsync, rename, fsync of the directory. The directory must exist.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = parent(path);
+    put(&stage(path, bytes)?, path)
+}
+
+/// The first half of [`replace`]: a hidden file beside `path` (0600) that holds the bytes, on disk. Gives its name.
+pub fn stage(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    stage_with(path, |file| file.write_all(bytes))
+}
+
+/// [`stage`], with whatever `write` writes.
+pub fn stage_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<PathBuf> {
     let temporary = temporary_name(path)?;
-    let written = write_new(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
-    if let Err(error) = written {
-        // The first error is the one to report; what is left behind is a hidden file.
-        let _ = std::fs::remove_file(&temporary);
-        return Err(describe(error, "cannot replace", path));
-    }
-    sync_directory(directory)
+    let written = write_new(&temporary, write);
+    discard_on_error(written, &temporary).map_err(|error| describe(error, "cannot replace", path))?;
+    Ok(temporary)
+}
+
+/// The second half of [`replace`]: the staged file takes the name `path`, and the name is on disk.
+pub fn put(staged: &Path, path: &Path) -> io::Result<()> {
+    discard_on_error(std::fs::rename(staged, path), staged)
+        .map_err(|error| describe(error, "cannot replace", path))?;
+    sync_directory(parent(path))
 }
 
 /// Makes the names in a directory durable.
@@ -111,7 +152,7 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
 
 /// A hash of the (at most 256) bytes before `offset`, in hexadecimal: tells whether what was read up to there is still
 /// what it was. An error if the file is shorter than `offset`.
-pub fn tail_hash(file: &File, offset: u64) -> io::Result<String> {
+pub fn tail_hash(file: &impl ReadAt, offset: u64) -> io::Result<String> {
     if !Defence::TailHash.is_on() {
         return Ok(String::new());
     }
@@ -130,15 +171,23 @@ pub(crate) fn flags(flags: OFlags) -> i32 {
     flags.bits().cast_signed()
 }
 
-fn hash_at(file: &File, offset: u64, length: u64) -> io::Result<String> {
+fn hash_at(file: &impl ReadAt, offset: u64, length: u64) -> io::Result<String> {
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
     file.read_exact_at(&mut bytes, offset)?;
     Ok(blake3::hash(&bytes).to_hex().to_string())
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
+/// Removes a temporary file after a failure; the failure is the error to report, and what is left behind is hidden.
+fn discard_on_error(result: io::Result<()>, temporary: &Path) -> io::Result<()> {
+    if result.is_err() {
+        let _ = std::fs::remove_file(temporary);
+    }
+    result
+}
+
+fn write_new(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+    write(&mut file)?;
     if Defence::FsyncBeforeRename.is_on() { file.sync_all() } else { Ok(()) }
 }
 

@@ -18,6 +18,9 @@ pub const LOCK_PAUSE: (Duration, Duration) = (Duration::from_micros(100), Durati
 /// A segment that has grown beyond this is closed.
 pub const SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// A closed segment that has not grown for so long is sealed; until then readers look at it for late lines.
+pub const SEAL_AFTER: Duration = Duration::from_hours(48);
+
 /// The longest line of a source's file; agents write whole tool outputs into one line.
 pub const SOURCE_LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 

@@ -23,12 +23,18 @@ pub enum Command {
     Report(Report),
     /// Ask the log in SQL.
     Query(Query),
-    /// Append one event.
+    /// Append one event, or one per line of standard input.
     Emit(Emit),
     /// Read transcripts and status files once, history included.
     Import(Import),
     /// Check that the log is whole.
     Verify(Verify),
+    /// Take damaged places out of the log, and keep them.
+    Repair(Repair),
+    /// Seal old segments, and remove those that are older, or more, than is kept.
+    Prune(Prune),
+    /// Remove secrets that slipped into the log.
+    Scrub(Scrub),
     /// Find every source on this machine and say what is wrong.
     Doctor(Doctor),
     /// Print the JSON Schema of an event type or of an output.
@@ -228,19 +234,30 @@ pub enum QueryOutput {
     Parquet,
 }
 
-/// Append one event.
+/// Append one event, or one per line of standard input.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   agentlog emit task.started --task nightly
   agentlog emit progress.reported --task nightly current=2 total=5 step='building'
-  agentlog emit tool.failed --task nightly tool=make call=1 error.kind=exit_code error.exit_code=2")]
+  agentlog emit tool.failed --task nightly tool=make call=1 error.kind=exit_code error.exit_code=2
+  my-job | agentlog emit --stdin --task nightly
+
+With --stdin a line is a JSON object, {\"type\":\"note.logged\",\"text\":\"…\"}, or words as above,
+note.logged text='…'. The id of each event is printed once it is written (with --durable: once
+it is synced), in the order of the lines. A line that is refused is named on standard error.")]
 pub struct Emit {
-    /// The event type; `agentlog schema` lists them.
-    #[arg(value_name = "TYPE")]
-    pub event_type: String,
+    /// The event type; `agentlog schema` lists them. With --stdin: that of lines which name none.
+    #[arg(value_name = "TYPE", required_unless_present = "stdin")]
+    pub event_type: Option<String>,
     /// Fields; a dot reaches into an object. Numbers and true/false are recognised by the field's type.
-    #[arg(value_name = "KEY=VALUE")]
+    #[arg(value_name = "KEY=VALUE", conflicts_with = "stdin")]
     pub fields: Vec<String>,
+    /// Read one event per line from standard input, and print its id when it is written.
+    #[arg(long)]
+    pub stdin: bool,
+    /// Make each event survive a power cut before its id is printed.
+    #[arg(long, requires = "stdin")]
+    pub durable: bool,
     /// The task it is about.
     #[arg(long, env = "AGENTLOG_TASK")]
     pub task: Option<String>,
@@ -248,7 +265,7 @@ pub struct Emit {
     #[arg(long, env = "AGENTLOG_AGENT")]
     pub agent: Option<String>,
     /// When it happened; now by default.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "stdin")]
     pub ts: Option<String>,
 }
 
@@ -263,6 +280,67 @@ pub struct Import {
 /// Check the log.
 #[derive(Debug, Args)]
 pub struct Verify {
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
+    pub output: TextOutput,
+}
+
+/// Take damaged places out of the log.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The old files are kept in .agents/logs/damaged/. Whole lines inside a damaged one are saved; what is
+lost stays countable: `agentlog verify` goes on counting the holes."
+)]
+pub struct Repair {
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
+    pub output: TextOutput,
+}
+
+/// Seal and remove.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  agentlog prune --dry-run --older-than 90d   what would go
+  agentlog prune --older-than 90d             seal what is due, then remove what is older
+  agentlog prune                              as the configuration says ([journal] keep_days, keep_bytes)
+
+Only sealed segments are ever removed. How far each source was read, and tasks that still live, are carried over.")]
+pub struct Prune {
+    /// Change nothing; say what would be done.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Remove sealed segments that grew last longer ago than this, such as 90d.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub older_than: Option<Duration>,
+    /// Remove the oldest sealed segments while together they are bigger than this, such as 10GiB.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_bytes: Option<u64>,
+    /// Seal closed segments that have not grown for so long [default: as configured, 48h].
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub seal_after: Option<Duration>,
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
+    pub output: TextOutput,
+}
+
+/// Remove secrets.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  agentlog scrub --dry-run              how many lines the present rules would change
+  agentlog scrub 'ACME-[0-9]{8}'        also everything that matches a regular expression
+  pass show acme | agentlog scrub --stdin   also these exact texts, one per line, not seen by `ps`
+
+Every segment with a finding is written anew, with a log.scrubbed event. Rotate the secret all the same.")]
+pub struct Scrub {
+    /// Regular expressions whose matches are removed, beside what the rules of agentlog find.
+    #[arg(value_name = "PATTERN")]
+    pub patterns: Vec<String>,
+    /// Read exact texts to remove from standard input, one per line.
+    #[arg(long)]
+    pub stdin: bool,
+    /// Change nothing; say how many lines would change.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
     /// The form of the output.
     #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
     pub output: TextOutput,
@@ -301,10 +379,29 @@ fn duration(text: &str) -> Result<Duration, String> {
         "s" | "" => number,
         "m" => number.saturating_mul(60),
         "h" => number.saturating_mul(3600),
+        "d" => number.saturating_mul(24 * 3600),
         "ms" => return Ok(Duration::from_millis(number)),
-        _ => return Err(format!("unknown unit `{unit}`; expected ms, s, m or h")),
+        _ => return Err(format!("unknown unit `{unit}`; expected ms, s, m, h or d")),
     };
     Ok(Duration::from_secs(seconds))
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(split);
+    let number: u64 =
+        digits.parse().map_err(|_| "expected a number and a unit, such as 500MiB or 10GiB".to_owned())?;
+    let factor = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "KB" | "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        _ => return Err(format!("unknown unit `{unit}`; expected B, KiB, MiB, GiB, kB, MB or GB")),
+    };
+    Ok(number.saturating_mul(factor))
 }
 
 fn count(text: &str) -> Result<usize, String> {

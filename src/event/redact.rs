@@ -6,7 +6,10 @@
 //! without a telling prefix or name stays too, which is why so little text is captured at all. All patterns run in linear
 //! time, and text without any trigger word is returned as it is, without allocation.
 
+mod line;
 mod rule;
+
+pub use crate::event::redact::line::redact_line;
 
 use crate::base::defence::Defence;
 use crate::event::body::Body;

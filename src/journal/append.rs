@@ -4,25 +4,35 @@
 //! Whoever finds a torn line behind him begins with a newline; without the lock everyone does. A line is never changed,
 //! moved or truncated, not even our own fragment. Objects come without frame: writer, number and checksum are added here.
 
+mod error;
+
 use crate::base::clock::Timestamp;
 use crate::base::defence::Defence;
-use crate::base::fs::sync_directory;
-use crate::base::limits::{LOCK_WAIT, SYNC_INTERVAL, UNSYNCED_BYTES_MAX};
+use crate::base::fs::{FileIdentity, sync_directory};
+use crate::base::limits::{LOCK_WAIT, SEGMENT_BYTES_MAX, SYNC_INTERVAL, UNSYNCED_BYTES_MAX};
 use crate::base::lock::FileLock;
+pub use crate::journal::append::error::{AppendError, AppendErrorKind};
+use crate::journal::append::error::{failure, short};
 use crate::journal::batch::{self, Batch, Payload};
-use crate::journal::segment::{active_path, is_stream_name, new_header};
+use crate::journal::header::{self, HEADER_BYTES_MAX};
+use crate::journal::rotate::{Rotation, rotate};
+use crate::journal::segment::{active_path, is_stream_name};
 use crate::journal::target::{Kernel, Storage, Target};
 use std::collections::VecDeque;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often a file that moves away under our hands is opened again before giving up.
-const REOPENS_MAX: usize = 16;
+const REOPENS_MAX: usize = 1000;
 
 /// The pause after a failed sync before one that is due is tried again: the first, and the longest.
 const SYNC_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// The pause after a rotation that failed.
+const ROTATE_PAUSE: Duration = Duration::from_secs(1);
 
 /// When what was written is made to survive a power cut. (A killed process loses nothing under any of them.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,13 +54,20 @@ pub struct AppendOptions {
     pub durability: Durability,
     /// How long to wait for the lock before going on without.
     pub lock_wait: Duration,
+    /// When to begin a new segment.
+    pub rotation: Rotation,
 }
 
 impl AppendOptions {
     /// The defaults, for this writer.
     #[must_use]
     pub const fn new(writer: String) -> Self {
-        Self { writer, durability: Durability::Interval(SYNC_INTERVAL), lock_wait: LOCK_WAIT }
+        Self {
+            writer,
+            durability: Durability::Interval(SYNC_INTERVAL),
+            lock_wait: LOCK_WAIT,
+            rotation: Rotation { segment_bytes: SEGMENT_BYTES_MAX, daily: false },
+        }
     }
 }
 
@@ -65,37 +82,6 @@ pub struct Appended {
     pub healed: Option<u64>,
     /// The lock could not be had, so the lines were written behind a newline of their own.
     pub degraded: bool,
-}
-
-/// Why an append failed, as far as a caller can do something about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AppendErrorKind {
-    /// No space, a quota or a size limit: try again when there is space.
-    Full,
-    /// The file system is read-only.
-    ReadOnly,
-    /// The permissions forbid it.
-    Permission,
-    /// The path is not what it should be: a link, a pipe, someone else's.
-    Refused,
-    /// The caller's object cannot be a line. Nothing was written.
-    Object,
-    /// Anything else, such as a broken disk.
-    Other,
-}
-
-/// A failed append.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot append to {}: {message}", .path.display())]
-pub struct AppendError {
-    /// What sort of failure.
-    pub kind: AppendErrorKind,
-    /// The file.
-    pub path: PathBuf,
-    /// How many of the objects, from the first, stand in the file nevertheless. To go on, append the others: they get the
-    /// numbers they would have had. All of them: only the sync failed.
-    pub written: usize,
-    message: String,
 }
 
 /// What a sync did.
@@ -117,6 +103,10 @@ pub struct Appender {
     last_n: u64,
     last_now: Timestamp,
     unsynced: Unsynced,
+    /// The file whose sync failed: nothing more is entrusted to it.
+    suspect: Option<FileIdentity>,
+    /// A rotation failed, so the next one is tried after this; meanwhile the segment grows beyond its limit.
+    rotate_not_before: Option<Instant>,
 }
 
 /// What was written and may not have reached the disk.
@@ -171,6 +161,8 @@ impl Appender {
             last_n: 0,
             last_now: Timestamp::default(),
             unsynced: Unsynced::default(),
+            suspect: None,
+            rotate_not_before: None,
         })
     }
 
@@ -211,8 +203,8 @@ impl Appender {
     }
 
     /// Makes everything appended so far survive a power cut. A failed sync is never repeated on the same descriptor (the
-    /// kernel would say yes without having written): the file is opened again and what may be lost is appended again,
-    /// with the same writer and numbers.
+    /// kernel would say yes without having written): what may be lost is appended again to the next segment, with
+    /// the same writer and numbers.
     pub fn sync(&mut self) -> Result<Synced, AppendError> {
         if self.unsynced.since.is_none() {
             return Ok(Synced::default());
@@ -230,6 +222,13 @@ impl Appender {
         }
         synced.again_bytes = self.write_again().map_err(|error| self.sync_failed(&error))?;
         self.sync_target().map(|()| synced).map_err(|error| self.sync_failed(&error))
+    }
+
+    /// Appends whole lines that were written before, by whomever, as they are: each with its newline, writer and number.
+    pub fn append_again(&mut self, lines: &[u8], now: Timestamp) -> Result<(), AppendError> {
+        self.last_now = now;
+        self.deliver_again(lines).map_err(|error| failure(&self.path, 0, &error))?;
+        self.sync_after(0)
     }
 
     /// [`Appender::sync`], if the interval has passed since the first write that is not synced. After a failure there is a
@@ -258,13 +257,18 @@ impl Appender {
     }
 
     fn deliver(&mut self, payload: Payload<'_>) -> io::Result<Delivery> {
-        let batch = Batch::encode(&self.options.writer, self.last_n, None, payload);
+        let mut may_close = true;
         for _ in 0..REOPENS_MAX {
+            // Within the loop, because the header of a new segment uses up a number.
+            let batch = Batch::encode(&self.options.writer, self.last_n, None, payload);
             let mut target = match self.target.take() {
                 Some(target) => target,
                 None => Target::open(&self.logs, &self.stream, &self.path)?,
             };
-            let delivery = self.attempt(&mut target, &batch, payload);
+            let last_n = self.last_n;
+            let delivery = self.attempt(&mut target, &batch, payload, may_close);
+            // Whoever made room uses it: two writers of long lines would take it from each other for ever.
+            may_close &= self.last_n == last_n;
             match delivery {
                 // The path names another file now; the next round opens that.
                 Ok(None) => self.leave(&target),
@@ -287,6 +291,7 @@ impl Appender {
         target: &mut Target,
         batch: &Batch,
         payload: Payload<'_>,
+        may_close: bool,
     ) -> io::Result<Option<Delivery>> {
         let file = Arc::clone(&target.file);
         // A file system without locks is like a lock that is never free.
@@ -302,10 +307,17 @@ impl Appender {
         let mut delivery = Delivery { degraded: !is_locked, ..Delivery::default() };
         let mut with_header = None;
         if is_locked {
-            let size = file.metadata()?.len();
+            let metadata = file.metadata()?;
+            let size = metadata.len();
+            let is_headed = target.is_headed(size)?;
+            let is_due =
+                may_close && self.is_to_be_closed(target, size, metadata.nlink(), batch.bytes(true).len());
+            if is_due && self.close(target) {
+                return Ok(None);
+            }
             delivery.healed = target.torn_line(size)?;
-            if !target.is_headed(size)? {
-                let header = new_header(&self.stream, self.last_now)?;
+            if !is_headed {
+                let header = header::new(&self.stream, self.last_now)?;
                 with_header = Some(Batch::encode(&self.options.writer, self.last_n, Some(&header), payload));
             }
         }
@@ -314,12 +326,12 @@ impl Appender {
         let bytes = batch.bytes(leading);
         let taken = self.write_once(target, bytes)?;
         drop(lock);
-        if delivery.degraded && target.is_unlinked()? {
+        if delivery.degraded && target.is_out_of_reach(&self.logs, &self.stream, &self.path)? {
             return Ok(None);
         }
         let whole = batch.whole(leading, taken);
         if whole.header {
-            target.set_headed();
+            target.set_headed(&self.last_now.to_string());
         }
         delivery.objects = whole.objects;
         delivery.first_n = self.last_n + 1 + u64::from(whole.header);
@@ -327,6 +339,34 @@ impl Appender {
         self.last_n += u64::try_from(whole.numbers).unwrap_or(0);
         self.remember(batch.lines(whole.numbers));
         Ok(Some(delivery))
+    }
+
+    /// Whether the next line belongs into a new segment: this one is full, of another day, not to be trusted, or was
+    /// closed by someone who did not come to the end of it.
+    fn is_to_be_closed(&self, target: &Target, size: u64, names: u64, batch_bytes: usize) -> bool {
+        let Rotation { segment_bytes, daily } = self.options.rotation;
+        let full_bytes = segment_bytes.saturating_sub(u64::try_from(batch_bytes).unwrap_or(u64::MAX));
+        let holds_more_than_a_header = size > u64::try_from(HEADER_BYTES_MAX).unwrap_or(u64::MAX);
+        (holds_more_than_a_header && size > full_bytes)
+            || (daily && target.is_of_an_earlier_day(&self.last_now.to_string()))
+            || self.suspect == Some(target.identity)
+            || names > 1
+    }
+
+    /// Closes the segment; tells whether it is. A failure costs nothing but that the segment grows on.
+    fn close(&mut self, target: &Target) -> bool {
+        if self.rotate_not_before.is_some_and(|instant| Instant::now() < instant) {
+            return false;
+        }
+        let rotated = header::new(&self.stream, self.last_now).and_then(|header| {
+            let header =
+                Batch::encode(&self.options.writer, self.last_n, Some(&header), Payload::Objects(&[]));
+            let (logs, line) = (&self.logs, header.bytes(false));
+            rotate(logs, &self.stream, &self.path, target.identity, line, self.last_now)
+        });
+        self.rotate_not_before = rotated.is_err().then(|| Instant::now() + ROTATE_PAUSE);
+        self.last_n += u64::from(rotated.is_ok());
+        rotated.is_ok()
     }
 
     fn write_once(&mut self, target: &Target, bytes: &[u8]) -> io::Result<usize> {
@@ -349,13 +389,18 @@ impl Appender {
     /// Writes what a failed sync may have lost once more; how many bytes that were.
     fn write_again(&mut self) -> io::Result<usize> {
         let lines = self.unsynced.lines.make_contiguous().to_vec();
-        for piece in batch::pieces(&lines) {
+        self.deliver_again(&lines)?;
+        self.unsynced.lost = false;
+        Ok(lines.len())
+    }
+
+    fn deliver_again(&mut self, lines: &[u8]) -> io::Result<()> {
+        for piece in batch::pieces(lines) {
             if let Some((taken, offered)) = self.deliver(Payload::Again(piece))?.short {
                 return Err(short(taken, offered));
             }
         }
-        self.unsynced.lost = false;
-        Ok(lines.len())
+        Ok(())
     }
 
     fn sync_target(&mut self) -> io::Result<()> {
@@ -379,7 +424,7 @@ impl Appender {
     }
 
     fn abandon_target(&mut self) {
-        self.target = None;
+        self.suspect = self.target.take().map(|target| target.identity).or(self.suspect);
         self.unsynced.lost = true;
     }
 
@@ -433,26 +478,6 @@ fn forget_oldest(lines: &mut VecDeque<u8>) {
             .map_or(lines.len(), |place| excess + place + 1);
         lines.drain(..end);
     }
-}
-
-fn short(taken: usize, offered: usize) -> io::Error {
-    io::Error::new(io::ErrorKind::StorageFull, format!("only {taken} of {offered} bytes were taken"))
-}
-
-fn failure(path: &Path, written: usize, error: &io::Error) -> AppendError {
-    use io::ErrorKind;
-    let (kind, advice) = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            (AppendErrorKind::Full, "; free some space, or raise the limit")
-        }
-        ErrorKind::ReadOnlyFilesystem => (AppendErrorKind::ReadOnly, "; mount it writable"),
-        ErrorKind::PermissionDenied => {
-            (AppendErrorKind::Permission, "; run as its owner, or change its permissions")
-        }
-        ErrorKind::InvalidInput => (AppendErrorKind::Refused, ""),
-        _ => (AppendErrorKind::Other, ""),
-    };
-    AppendError { kind, path: path.to_owned(), written, message: format!("{error}{advice}") }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::base::frame;
 use crate::base::limits::{BATCH_BYTES_MAX, LINE_BYTES_MAX};
-use crate::journal::segment::HEADER_BYTES_MAX;
+use crate::journal::header::HEADER_BYTES_MAX;
 
 /// The most bytes a frame adds to an object, besides the writer's name: keys, twenty digits, checksum, newline.
 const FRAME_BYTES_MAX: usize = 64;

@@ -4,12 +4,13 @@
 //! second anyway. Half lines wait for their end. Files that were moved away are followed on for late writers; files that
 //! were truncated or replaced are read from their start. Nothing is written.
 
-use crate::base::fs::{FileIdentity, open_read_regular};
+use crate::base::fs::FileIdentity;
 use crate::base::limits::{FOLLOW_BYTES_MAX, LINE_BYTES_MAX, POLL_FLOOR};
 use crate::base::lines::{LineReader, Piece};
-use crate::journal::read::Window;
+use crate::journal::content::{Content, Window};
+use crate::journal::header::{self, identify};
 use crate::journal::reverse::line_start;
-use crate::journal::segment::{active_path, header_seg, identify, segments, streams};
+use crate::journal::segment::{active_path, segments, streams};
 pub use crate::journal::watch::Watcher;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -256,8 +257,9 @@ impl Stream {
         let mut kept = Vec::with_capacity(self.files.len());
         for file in self.files.drain(..) {
             let is_active = Some(file.identity) == active;
-            let is_unlinked = file.lines.get_ref().file().metadata()?.nlink() == 0;
-            if is_active || (moved <= MOVED_FILES_MAX && !is_unlinked) {
+            let content = file.lines.get_ref().content();
+            let is_over = content.is_sealed() || content.file().metadata()?.nlink() == 0;
+            if is_active || (moved <= MOVED_FILES_MAX && !is_over) {
                 kept.push(file);
             } else {
                 moved -= 1;
@@ -272,15 +274,15 @@ impl Stream {
 impl Tracked {
     /// Opens a file at the start of the line that `offset` belongs to; `u64::MAX` is its end.
     fn open(path: &Path, offset: u64) -> io::Result<Self> {
-        let file = Arc::new(open_read_regular(path)?);
-        let size = file.metadata()?.len();
+        let content = Content::open(path)?;
+        let size = content.size()?;
         let start = match offset {
-            u64::MAX => line_start(&file, size)?,
+            u64::MAX => line_start(&content, size)?,
             offset if offset > size => 0,
             offset => offset,
         };
-        let identity = FileIdentity::of_file(&file)?;
-        let lines = LineReader::new(Window::new(file, start..u64::MAX), start, LINE_BYTES_MAX);
+        let identity = FileIdentity::of_file(content.file())?;
+        let lines = LineReader::new(Window::new(content, start..u64::MAX), start, LINE_BYTES_MAX);
         let mut tracked = Self { identity, lines, seg: None, has_header: false };
         if size > 0 {
             tracked.identify()?;
@@ -289,7 +291,7 @@ impl Tracked {
     }
 
     fn identify(&mut self) -> io::Result<()> {
-        let (seg, has_header) = identify(self.lines.get_ref().file())?;
+        let (seg, has_header) = identify(self.lines.get_ref().content())?;
         self.seg = Some(Arc::from(seg));
         self.has_header = has_header;
         Ok(())
@@ -297,10 +299,10 @@ impl Tracked {
 
     /// Reads on to the end, or until enough was found.
     fn read(&mut self, stream: &Arc<str>, found: &mut Found) -> io::Result<()> {
-        let size = self.lines.get_ref().file().metadata()?.len();
+        let size = self.lines.get_ref().content().size()?;
         if size < self.lines.get_ref().position() {
-            let file = Arc::clone(self.lines.get_ref().file());
-            self.lines = LineReader::new(Window::new(file, 0..u64::MAX), 0, LINE_BYTES_MAX);
+            let content = self.lines.get_ref().content().clone();
+            self.lines = LineReader::new(Window::new(content, 0..u64::MAX), 0, LINE_BYTES_MAX);
             self.seg = None;
         }
         if self.seg.is_none() && size > 0 {
@@ -315,9 +317,9 @@ impl Tracked {
                 Some(Piece::Line { bytes, .. }) if bytes.trim_ascii().is_empty() => {}
                 Some(Piece::Line { offset, bytes }) => {
                     if !self.has_header
-                        && let Some(header) = header_seg(bytes)
+                        && let Some(header) = header::parse(bytes)
                     {
-                        seg = Arc::from(header);
+                        seg = Arc::from(header.seg);
                         self.has_header = true;
                         self.seg = Some(Arc::clone(&seg));
                     }

@@ -6,9 +6,18 @@
 
 pub mod append;
 mod batch;
+pub mod content;
 pub mod follow;
+mod frames;
+pub mod header;
+pub mod leftover;
+pub mod manifest;
 pub mod read;
+pub mod retention;
 pub mod reverse;
+pub mod rewrite;
+pub mod rotate;
+pub mod seal;
 pub mod segment;
 mod target;
 pub mod verify;

@@ -2,73 +2,32 @@
 //!
 //! Bytes are read with `read(2)`, never mapped: the file may be truncated under our eyes. Nothing is written.
 
-use crate::base::fs::{describe, open_read_regular};
+use crate::base::fs::describe;
 use crate::base::limits::LINE_BYTES_MAX;
 use crate::base::lines::{LineReader, Piece};
-use std::fs::File;
-use std::io::{self, Read};
+use crate::journal::content::{Content, Window};
+use std::io::{self, Read as _};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-/// A part of an open file, read at its own position, so that many parts can share the file.
-#[derive(Clone, Debug)]
-pub struct Window {
-    file: Arc<File>,
-    position: u64,
-    end: u64,
-}
-
-impl Window {
-    /// The bytes of `range`. With `u64::MAX` as its end the window grows with the file.
-    #[must_use]
-    pub const fn new(file: Arc<File>, range: Range<u64>) -> Self {
-        Self { file, position: range.start, end: range.end }
-    }
-
-    /// Where the next byte is read.
-    #[must_use]
-    pub const fn position(&self) -> u64 {
-        self.position
-    }
-
-    /// The file behind the window.
-    #[must_use]
-    pub const fn file(&self) -> &Arc<File> {
-        &self.file
-    }
-}
-
-impl Read for Window {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.end.saturating_sub(self.position)).unwrap_or(usize::MAX);
-        let room = left.min(buffer.len());
-        let count = self.file.read_at(buffer.get_mut(..room).unwrap_or_default(), self.position)?;
-        self.position += u64::try_from(count).unwrap_or(0);
-        Ok(count)
-    }
-}
 
 /// The lines of a segment, or of a part of it.
 #[derive(Debug)]
 pub struct SegmentReader {
     path: PathBuf,
-    file: Arc<File>,
+    content: Content,
     lines: LineReader<Window>,
 }
 
 impl SegmentReader {
     /// Reads the segment at `path` from byte `start`, which must be the start of a line, to its end, which may move.
     pub fn open(path: &Path, start: u64) -> io::Result<Self> {
-        let file = Arc::new(open_read_regular(path)?);
-        Ok(Self::over(path.to_owned(), file, start..u64::MAX))
+        Ok(Self::over(path.to_owned(), Content::open(path)?, start..u64::MAX))
     }
 
     /// A second reader of the same open file, for the bytes of `range`, as [`SegmentReader::split`] gives them.
     #[must_use]
     pub fn part(&self, range: Range<u64>) -> Self {
-        Self::over(self.path.clone(), Arc::clone(&self.file), range)
+        Self::over(self.path.clone(), self.content.clone(), range)
     }
 
     /// Divides the bytes from the current position to `end` into at most `parts` ranges of about the same size, each
@@ -110,25 +69,25 @@ impl SegmentReader {
         self.lines.offset()
     }
 
-    /// The open file.
+    /// The open segment.
     #[must_use]
-    pub const fn file(&self) -> &Arc<File> {
-        &self.file
+    pub const fn content(&self) -> &Content {
+        &self.content
     }
 
-    fn over(path: PathBuf, file: Arc<File>, range: Range<u64>) -> Self {
+    fn over(path: PathBuf, content: Content, range: Range<u64>) -> Self {
         let start = range.start;
-        let lines = LineReader::new(Window::new(Arc::clone(&file), range), start, LINE_BYTES_MAX);
-        Self { path, file, lines }
+        let lines = LineReader::new(Window::new(content.clone(), range), start, LINE_BYTES_MAX);
+        Self { path, content, lines }
     }
 
     /// The first start of a line at or after `position`; `end` if there is none before it.
     fn line_start_after(&self, position: u64, end: u64) -> io::Result<u64> {
         let mut block = [0; 16 * 1024];
         // A line starts at `position` if a newline stands before it.
-        let mut window = Window::new(Arc::clone(&self.file), position.saturating_sub(1)..end);
+        let mut window = Window::new(self.content.clone(), position.saturating_sub(1)..end);
         loop {
-            let start = window.position;
+            let start = window.position();
             let count = match window.read(&mut block) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result.map_err(|error| describe(error, "cannot read", &self.path))?,

@@ -2,31 +2,14 @@
 //!
 //! Only whole lines are handed out; an unterminated end is not a line yet. Nothing is written.
 
-use crate::base::fs::{describe, open_read_regular};
-use std::fs::File;
+use crate::base::fs::ReadAt;
+use crate::journal::content::Content;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::sync::Arc;
 
 const BLOCK_BYTES: usize = 64 * 1024;
 
-/// The last `n` lines that are neither blank nor longer than `line_bytes_max`, in the order of the file, each with the
-/// offset of its first byte.
-pub fn last_lines(path: &Path, n: usize, line_bytes_max: usize) -> io::Result<Vec<(u64, Vec<u8>)>> {
-    let file = Arc::new(open_read_regular(path)?);
-    let end = file.metadata()?.len();
-    let mut lines = ReverseLines::new(file, end, line_bytes_max)
-        .filter(|line| line.as_ref().map_or(true, |(_, bytes)| !bytes.trim_ascii().is_empty()))
-        .take(n)
-        .collect::<io::Result<Vec<_>>>()
-        .map_err(|error| describe(error, "cannot read", path))?;
-    lines.reverse();
-    Ok(lines)
-}
-
 /// The start of the line that byte `end` belongs to or would begin: just behind the last newline before `end`.
-pub fn line_start(file: &File, end: u64) -> io::Result<u64> {
+pub fn line_start(file: &impl ReadAt, end: u64) -> io::Result<u64> {
     let mut end = end;
     let mut block = vec![0; BLOCK_BYTES.min(usize::try_from(end).unwrap_or(BLOCK_BYTES))];
     while end > 0 {
@@ -46,7 +29,7 @@ pub fn line_start(file: &File, end: u64) -> io::Result<u64> {
 /// Lines longer than the limit are left out and counted.
 #[derive(Debug)]
 pub struct ReverseLines {
-    file: Arc<File>,
+    content: Content,
     /// The bytes of the file from `base` on, up to the end of the line that comes next, newline included.
     buffer: Vec<u8>,
     base: u64,
@@ -68,9 +51,9 @@ enum Skipping {
 impl ReverseLines {
     /// Reads backwards from byte `end` of the file.
     #[must_use]
-    pub const fn new(file: Arc<File>, end: u64, line_bytes_max: usize) -> Self {
+    pub const fn new(content: Content, end: u64, line_bytes_max: usize) -> Self {
         Self {
-            file,
+            content,
             buffer: Vec::new(),
             base: end,
             skipping: Skipping::Tail,
@@ -130,7 +113,7 @@ impl ReverseLines {
         let wanted = self.buffer.len().max(BLOCK_BYTES);
         let length = wanted.min(usize::try_from(self.base).unwrap_or(usize::MAX));
         let mut joined = vec![0; length];
-        self.file.read_exact_at(&mut joined, self.base - widen(length))?;
+        self.content.read_exact_at(&mut joined, self.base - widen(length))?;
         joined.append(&mut self.buffer);
         self.buffer = joined;
         self.base -= widen(length);
@@ -161,6 +144,7 @@ mod tests {
     use crate::base::fs::replace;
     use crate::base::lines::{LineReader, Piece};
     use proptest::prelude::*;
+    use std::os::unix::fs::FileExt as _;
 
     const LIMIT: usize = 200_000;
 
@@ -181,19 +165,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lines");
         replace(&path, bytes).unwrap();
-        let file = Arc::new(open_read_regular(&path).unwrap());
-        let mut lines = ReverseLines::new(file, widen(bytes.len()), max);
+        let content = Content::open(&path).unwrap();
+        let mut lines = ReverseLines::new(content, widen(bytes.len()), max);
         (lines.by_ref().map(Result::unwrap).collect(), lines.too_long_count())
-    }
-
-    #[test]
-    fn the_last_lines_come_in_the_order_of_the_file_without_blank_and_torn_ones() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("lines");
-        replace(&path, b"one\ntwo\n\n \nthree\ntor").unwrap();
-        assert_eq!(last_lines(&path, 2, LIMIT).unwrap(), [(4, b"two".to_vec()), (11, b"three".to_vec())]);
-        assert_eq!(last_lines(&path, 9, LIMIT).unwrap().len(), 3);
-        assert_eq!(last_lines(&path, 0, LIMIT).unwrap(), []);
     }
 
     #[test]
@@ -211,9 +185,10 @@ mod tests {
         // A terabyte of nothing: reading it would never end.
         file.set_len(1 << 40).unwrap();
         file.write_all_at(b"\nlast\n", 1 << 40).unwrap();
-        assert_eq!(last_lines(&path, 1, LIMIT).unwrap(), [((1 << 40) + 1, b"last".to_vec())]);
-        let file = open_read_regular(&path).unwrap();
-        assert_eq!(line_start(&file, (1 << 40) + 3).unwrap(), (1 << 40) + 1);
+        let content = Content::open(&path).unwrap();
+        let last = ReverseLines::new(content, (1 << 40) + 6, LIMIT).next().unwrap().unwrap();
+        assert_eq!(last, ((1 << 40) + 1, b"last".to_vec()));
+        assert_eq!(line_start(&Content::open(&path).unwrap(), (1 << 40) + 3).unwrap(), (1 << 40) + 1);
     }
 
     #[test]
@@ -236,8 +211,8 @@ mod tests {
         let file = std::fs::File::create(&path).unwrap();
         file.set_len(1 << 26).unwrap();
         file.write_all_at(b"\nlast\n", 1 << 26).unwrap();
-        let file = Arc::new(open_read_regular(&path).unwrap());
-        let mut lines = ReverseLines::new(file, (1 << 26) + 6, LIMIT);
+        let content = Content::open(&path).unwrap();
+        let mut lines = ReverseLines::new(content, (1 << 26) + 6, LIMIT);
         assert_eq!(
             lines.by_ref().map(Result::unwrap).collect::<Vec<_>>(),
             [((1 << 26) + 1, b"last".to_vec())]

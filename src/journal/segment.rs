@@ -1,29 +1,16 @@
-//! Segments: the files of a stream, their names, and their identity.
+//! Segments: the files of a stream, their names, and their order.
 //!
-//! The active file of a stream keeps its name, `<stream>.jsonl`; closed ones lie in `closed/<stream>.<yyyymmdd>.<nnn>.jsonl`.
-//! What a segment is called, and on which inode it lies, may change; the `seg` in its `segment.opened` line does not.
-//! This module opens files for reading only.
+//! The active file of a stream keeps its name, `<stream>.jsonl`; closed ones lie in `closed/<stream>.<yyyymmdd>.<nnn>.jsonl`,
+//! and are sealed into the same name with `.zst` behind it. This module lists and names; it opens files for reading only.
 
-use crate::base::clock::Timestamp;
-use crate::base::frame;
-use crate::base::fs::{FileIdentity, describe, open_read_regular};
-use crate::base::limits::LINE_BYTES_MAX;
-use crate::base::lines::{LineReader, Piece};
-use crate::base::random;
-use crate::journal::read::Window;
-use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::fs::File;
+use crate::base::fs::{FileIdentity, describe};
+use crate::journal::content::{Content, SEALED_SUFFIX};
+use crate::journal::header::identify;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 const SUFFIX: &str = ".jsonl";
-const HEADER_TYPE: &str = "segment.opened";
-
-/// The most bytes a header line and its frame take; stream names are short.
-pub(crate) const HEADER_BYTES_MAX: usize = 512;
 
 /// How often the list of segments is taken again because it changed meanwhile.
 const ATTEMPTS_MAX: usize = 100;
@@ -37,8 +24,21 @@ pub struct Segment {
     pub path: PathBuf,
     /// Its identity: from its header; for a file that has none, a hash of device, inode and first line.
     pub seg: String,
-    /// Its size when it was looked at.
+    /// Its plain size when it was looked at.
     pub bytes: u64,
+    /// Whether it may still be appended to, or not any more.
+    pub state: SegmentState,
+}
+
+/// What may happen to a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegmentState {
+    /// It has the name that writers open.
+    Active,
+    /// It was rotated away; a writer that was slow may still append to it.
+    Closed,
+    /// It is compressed and never changes.
+    Sealed,
 }
 
 /// The file that a stream is appended to.
@@ -63,152 +63,142 @@ pub fn is_stream_name(name: &str) -> bool {
 /// The names of all streams that have a file, in alphabetical order. No directory: no streams.
 pub fn streams(logs: &Path) -> io::Result<Vec<String>> {
     let active = names_in(logs)?.into_iter().filter_map(|name| name.strip_suffix(SUFFIX).map(str::to_owned));
-    let closed =
-        names_in(&closed_dir(logs))?.into_iter().filter_map(|name| Some(closed_name(&name)?.0.to_owned()));
+    let closed = names_in(&closed_dir(logs))?.into_iter().filter_map(|name| {
+        ClosedName::parse(name.strip_suffix(SEALED_SUFFIX).unwrap_or(&name)).map(|name| name.stream)
+    });
     let names = active.chain(closed).filter(|name| is_stream_name(name)).collect::<BTreeSet<_>>();
     Ok(names.into_iter().collect())
 }
 
 /// The segments of a stream in the order they were written: closed ones first, the active one last. A file that has two
-/// names, because a rotation was interrupted, counts once.
+/// names, because a rotation was interrupted, counts once, and so does one that is being sealed.
 pub fn segments(logs: &Path, stream: &str) -> io::Result<Vec<Segment>> {
     let active_path = active_path(logs, stream);
     let mut attempts = 0;
     loop {
         // The active file is opened first: if a rotation moves it meanwhile, the second look sees that.
         let active = open_if_there(&active_path)?;
-        let identity = active.as_ref().map(FileIdentity::of_file).transpose()?;
-        let mut closed = closed_paths(logs, stream)?;
+        let identity = active.as_ref().map(|content| FileIdentity::of_file(content.file())).transpose()?;
+        let closed = closed(logs, stream)?;
         attempts += 1;
         if FileIdentity::of_path(&active_path)? != identity && attempts < ATTEMPTS_MAX {
             continue;
         }
         let mut segments = Vec::with_capacity(closed.len() + 1);
-        for path in closed.drain(..) {
-            if let Some(file) = open_if_there(&path)?
-                && Some(FileIdentity::of_file(&file)?) != identity
-            {
-                segments.push(Segment::of(stream, path, file)?);
+        let mut has_changed = false;
+        for file in closed {
+            match open_if_there(&file.path)? {
+                // Sealed or removed since the list was taken.
+                None => has_changed = true,
+                Some(content) if Some(FileIdentity::of_file(content.file())?) == identity => {}
+                Some(content) => segments.push(Segment::of(stream, file.path, &content, file.state)?),
             }
         }
-        if let Some(file) = active {
-            segments.push(Segment::of(stream, active_path, file)?);
+        if has_changed && attempts < ATTEMPTS_MAX {
+            continue;
+        }
+        if let Some(content) = active {
+            segments.push(Segment::of(stream, active_path, &content, SegmentState::Active)?);
         }
         return Ok(segments);
     }
 }
 
-/// The identity of an open segment, and whether a header says so. A header that a later writer appended to a file made
-/// by hand counts wherever it stands.
-pub fn identify(file: &Arc<File>) -> io::Result<(String, bool)> {
-    if let Some(seg) = find_header(file)? {
-        return Ok((seg, true));
-    }
-    let FileIdentity { device, inode } = FileIdentity::of_file(file)?;
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(b"agentlog/segment/1").update(&device.to_le_bytes()).update(&inode.to_le_bytes());
-    let mut head = [0; HEADER_BYTES_MAX];
-    let count = file.read_at(&mut head, 0)?;
-    let head = head.get(..count).unwrap_or_default();
-    if let Some(end) = memchr::memchr(b'\n', head) {
-        hasher.update(head.get(..end).unwrap_or_default());
-    }
-    let hex = hasher.finalize().to_hex();
-    Ok((hex.get(..16).unwrap_or_default().to_owned(), false))
+/// A closed or sealed file of a stream, by its name alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClosedFile {
+    pub(crate) path: PathBuf,
+    pub(crate) state: SegmentState,
 }
 
-/// The `seg` of a header line; `None` if `line` is anything else, or damaged.
-#[must_use]
-pub fn header_seg(line: &[u8]) -> Option<String> {
-    /// The two fields of a header that are read back.
-    #[derive(serde::Deserialize)]
-    struct Header<'a> {
-        #[serde(rename = "type", borrow)]
-        type_name: Cow<'a, str>,
-        #[serde(borrow)]
-        seg: Cow<'a, str>,
+/// The closed segments of a stream, oldest first. One that is there plain and sealed, because sealing was interrupted, is
+/// the plain one.
+pub(crate) fn closed(logs: &Path, stream: &str) -> io::Result<Vec<ClosedFile>> {
+    let directory = closed_dir(logs);
+    let mut files = BTreeMap::new();
+    for name in names_in(&directory)? {
+        let (plain, state) = match name.strip_suffix(SEALED_SUFFIX) {
+            Some(plain) => (plain, SegmentState::Sealed),
+            None => (name.as_str(), SegmentState::Closed),
+        };
+        if let Some(closed) = ClosedName::parse(plain).filter(|closed| closed.stream == stream) {
+            let key = (closed.day, closed.number, plain.to_owned());
+            let file = ClosedFile { path: directory.join(&name), state };
+            if state == SegmentState::Closed {
+                files.insert(key, file);
+            } else {
+                files.entry(key).or_insert(file);
+            }
+        }
     }
-    memchr::memmem::find(line, HEADER_TYPE.as_bytes())?;
-    frame::check(line).ok()?;
-    let header: Header<'_> = serde_json::from_slice(line).ok()?;
-    (header.type_name == HEADER_TYPE).then(|| header.seg.into_owned())
+    Ok(files.into_values().collect())
 }
 
-/// A new header for a segment of `stream`: a JSON object without frame and newline.
-pub(crate) fn new_header(stream: &str, now: Timestamp) -> io::Result<Vec<u8>> {
-    let mut bytes = [0; 10];
-    random::fill(&mut bytes)?;
-    let millis = u64::try_from(now.millis()).unwrap_or(0);
-    let id = uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid();
-    let seg = random::identity()?;
-    let header = format!(
-        "{{\"v\":1,\"id\":\"{id}\",\"ts\":\"{now}\",\"type\":\"{HEADER_TYPE}\",\"seg\":\"{seg}\",\"stream\":\"{stream}\"}}"
-    );
-    Ok(header.into_bytes())
+/// The name that the next segment of a stream gets when it is closed on `day` (as `yyyymmdd`): behind all there are, also
+/// where the clock was set back. `skipped`: so many names were found taken.
+pub(crate) fn next_closed_path(logs: &Path, stream: &str, day: u32, skipped: u64) -> io::Result<PathBuf> {
+    let names = names_in(&closed_dir(logs))?;
+    let plain = names.iter().map(|name| name.strip_suffix(SEALED_SUFFIX).unwrap_or(name));
+    let last = plain
+        .filter_map(ClosedName::parse)
+        .filter(|closed| closed.stream == stream)
+        .map(|closed| (closed.day, closed.number))
+        .max();
+    let (day, number) = match last {
+        Some((last_day, number)) if last_day >= day => (last_day, number.saturating_add(1)),
+        _ => (day, 1),
+    };
+    let number = number.saturating_add(skipped);
+    Ok(closed_dir(logs).join(format!("{stream}.{day:08}.{number:03}{SUFFIX}")))
 }
 
-/// The `seg` of the first header in a file. Where the first line is the header, as it should be, the rest is not read.
-pub(crate) fn find_header(file: &Arc<File>) -> io::Result<Option<String>> {
-    let mut head = [0; HEADER_BYTES_MAX + 1];
-    let count = file.read_at(&mut head, 0)?;
-    let first = head.get(..count).unwrap_or_default().split_inclusive(|byte| *byte == b'\n').next();
-    if let Some(seg) = first.and_then(|line| header_seg(line.strip_suffix(b"\n")?)) {
-        return Ok(Some(seg));
-    }
-    let header_type = memchr::memmem::Finder::new(HEADER_TYPE);
-    let mut lines = LineReader::new(Window::new(Arc::clone(file), 0..u64::MAX), 0, LINE_BYTES_MAX);
-    while let Some(piece) = lines.next()? {
-        if let Piece::Line { bytes, .. } = piece
-            && bytes.len() <= HEADER_BYTES_MAX
-            && header_type.find(bytes).is_some()
-            && let Some(seg) = header_seg(bytes)
-        {
-            return Ok(Some(seg));
+/// The sealed name of a closed segment.
+pub(crate) fn sealed_path(closed: &Path) -> PathBuf {
+    let mut path = closed.as_os_str().to_owned();
+    path.push(SEALED_SUFFIX);
+    PathBuf::from(path)
+}
+
+/// The name among the closed segments of a file that has one, as an interrupted rotation leaves it.
+pub(crate) fn closed_path_of(
+    logs: &Path,
+    stream: &str,
+    identity: FileIdentity,
+) -> io::Result<Option<PathBuf>> {
+    for file in closed(logs, stream)? {
+        if FileIdentity::of_path(&file.path)? == Some(identity) {
+            return Ok(Some(file.path));
         }
     }
     Ok(None)
 }
 
-/// Whether `file` has a second name among the closed segments, as an interrupted rotation leaves it.
-pub(crate) fn is_half_closed(logs: &Path, stream: &str, identity: FileIdentity) -> io::Result<bool> {
-    for path in closed_paths(logs, stream)? {
-        if FileIdentity::of_path(&path)? == Some(identity) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 impl Segment {
-    fn of(stream: &str, path: PathBuf, file: File) -> io::Result<Self> {
-        let look = |file: &Arc<File>| Ok((identify(file)?.0, file.metadata()?.len()));
-        let (seg, bytes) = look(&Arc::new(file)).map_err(|error| describe(error, "cannot read", &path))?;
-        Ok(Self { stream: stream.to_owned(), path, seg, bytes })
+    fn of(stream: &str, path: PathBuf, content: &Content, state: SegmentState) -> io::Result<Self> {
+        let look = || Ok((identify(content)?.0, content.size()?));
+        let (seg, bytes) = look().map_err(|error| describe(error, "cannot read", &path))?;
+        Ok(Self { stream: stream.to_owned(), path, seg, bytes, state })
     }
 }
 
-/// The closed segments of a stream, oldest first.
-fn closed_paths(logs: &Path, stream: &str) -> io::Result<Vec<PathBuf>> {
-    let directory = closed_dir(logs);
-    let names = names_in(&directory)?;
-    let mut numbered = names
-        .iter()
-        .filter_map(|name| {
-            closed_name(name).filter(|(of, ..)| *of == stream).map(|(_, day, number)| (day, number, name))
-        })
-        .collect::<Vec<_>>();
-    numbered.sort_unstable();
-    Ok(numbered.into_iter().map(|(_, _, name)| directory.join(name)).collect())
+/// What the name of a closed segment says.
+struct ClosedName {
+    stream: String,
+    day: u32,
+    number: u64,
 }
 
-/// Stream, day and number in the name of a closed segment.
-fn closed_name(name: &str) -> Option<(&str, u32, u64)> {
-    let (rest, number) = name.strip_suffix(SUFFIX)?.rsplit_once('.')?;
-    let (stream, day) = rest.rsplit_once('.')?;
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    (day.len() == 8 && digits(day) && digits(number))
-        .then(|| Some((stream, day.parse().ok()?, number.parse().ok()?)))
-        .flatten()
+impl ClosedName {
+    fn parse(name: &str) -> Option<Self> {
+        let (rest, number) = name.strip_suffix(SUFFIX)?.rsplit_once('.')?;
+        let (stream, day) = rest.rsplit_once('.')?;
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        (day.len() == 8 && digits(day) && digits(number))
+            .then(|| {
+                Some(Self { stream: stream.to_owned(), day: day.parse().ok()?, number: number.parse().ok()? })
+            })
+            .flatten()
+    }
 }
 
 /// The names in a directory that are UTF-8 and not hidden; none if there is no directory.
@@ -230,9 +220,9 @@ fn names_in(directory: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn open_if_there(path: &Path) -> io::Result<Option<File>> {
-    match open_read_regular(path) {
-        Ok(file) => Ok(Some(file)),
+fn open_if_there(path: &Path) -> io::Result<Option<Content>> {
+    match Content::open(path) {
+        Ok(content) => Ok(Some(content)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -242,12 +232,10 @@ fn open_if_there(path: &Path) -> io::Result<Option<File>> {
 mod tests {
     use super::*;
     use crate::base::fs::replace;
+    use crate::journal::frames;
+    use std::fs::File;
 
     const HEADER: &[u8] = b"{\"v\":1,\"type\":\"segment.opened\",\"seg\":\"k3q9\",\"stream\":\"s\"}\n";
-
-    fn seg_of(path: &Path) -> (String, bool) {
-        identify(&Arc::new(File::open(path).unwrap())).unwrap()
-    }
 
     #[test]
     fn streams_are_the_files_by_name_and_nothing_else() {
@@ -262,10 +250,12 @@ mod tests {
             "notes.txt",
             "a b.jsonl",
             "closed/old.20261116.001.jsonl",
+            "closed/older.20261116.001.jsonl.zst",
+            "closed/MANIFEST.jsonl",
         ] {
             File::create(logs.join(name)).unwrap();
         }
-        assert_eq!(streams(logs).unwrap(), ["b", "old", "tool_calls"]);
+        assert_eq!(streams(logs).unwrap(), ["b", "old", "older", "tool_calls"]);
     }
 
     #[test]
@@ -301,65 +291,57 @@ mod tests {
         let bytes = u64::try_from(HEADER.len()).unwrap();
         assert_eq!(
             segments(logs, "s").unwrap(),
-            [Segment { stream: "s".into(), path: active_path(logs, "s"), seg: "k3q9".into(), bytes }]
+            [Segment {
+                stream: "s".into(),
+                path: active_path(logs, "s"),
+                seg: "k3q9".into(),
+                bytes,
+                state: SegmentState::Active
+            }]
         );
     }
 
     #[test]
-    fn the_identity_is_that_of_the_header_wherever_it_stands() {
+    fn a_sealed_segment_stands_in_its_place_and_a_half_sealed_one_counts_once() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("s.jsonl");
-        replace(&path, HEADER).unwrap();
-        assert_eq!(seg_of(&path), ("k3q9".into(), true));
-        let long = "x".repeat(3 * HEADER_BYTES_MAX);
-        replace(
-            &path,
-            &[format!("{{\"type\":\"note.logged\",\"text\":\"{long}\"}}\n").as_bytes(), HEADER].concat(),
-        )
-        .unwrap();
-        assert_eq!(seg_of(&path), ("k3q9".into(), true));
-    }
-
-    #[test]
-    fn without_a_header_the_identity_stays_while_the_file_grows() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("s.jsonl");
-        replace(&path, b"{\"type\":\"note.logged\"}\n").unwrap();
-        let (seg, headed) = seg_of(&path);
-        assert!(!headed);
-        let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
-        std::io::Write::write_all(&mut file, b"{\"type\":\"note.logged\"}\n").unwrap();
-        assert_eq!(seg_of(&path), (seg.clone(), false));
-        replace(&path, b"{\"type\":\"other\"}\n").unwrap();
-        assert_ne!(seg_of(&path).0, seg);
-    }
-
-    #[test]
-    fn a_damaged_header_and_one_inside_a_text_are_none() {
-        let header = new_header("s", Timestamp::from_millis(0)).unwrap();
-        let mut line = header.clone();
-        frame::seal(&mut line, "w", 1);
-        assert_eq!(header_seg(&line).map(|seg| seg.len()), Some(16));
-        let place = memchr::memmem::find(&line, b"\"seg\":\"").unwrap() + 7;
-        line[place] = b'0';
-        assert_eq!(header_seg(&line), None);
-        let note = serde_json::json!({"type": "note.logged", "text": String::from_utf8(header).unwrap()});
-        assert_eq!(header_seg(note.to_string().as_bytes()), None);
-    }
-
-    #[test]
-    fn a_header_is_short_and_begins_as_the_format_says() {
-        let longest = "s".repeat(64);
-        assert!(is_stream_name(&longest) && !is_stream_name(&"s".repeat(65)));
-        let mut line = new_header(&longest, Timestamp::from_micros(1)).unwrap();
-        frame::seal(&mut line, &"w".repeat(64), u64::MAX);
-        assert!(line.len() < HEADER_BYTES_MAX, "{}", line.len());
-        let text = String::from_utf8(new_header("tool_calls", Timestamp::from_millis(0)).unwrap()).unwrap();
-        assert!(text.starts_with("{\"v\":1,\"id\":\"00000000-0000-7"), "{text}");
-        assert!(
-            text.contains("\"ts\":\"1970-01-01T00:00:00.000Z\",\"type\":\"segment.opened\",\"seg\":\""),
-            "{text}"
+        let logs = directory.path();
+        std::fs::create_dir(closed_dir(logs)).unwrap();
+        let mut sealed = Vec::new();
+        frames::compress(HEADER, &mut sealed).unwrap();
+        let put = |name: &str, bytes: &[u8]| replace(&closed_dir(logs).join(name), bytes).unwrap();
+        put("s.20261116.001.jsonl.zst", &sealed);
+        put("s.20261116.002.jsonl", HEADER);
+        put("s.20261116.002.jsonl.zst", &sealed);
+        let found = segments(logs, "s").unwrap().into_iter();
+        let found = found.map(|found| {
+            (found.path.file_name().unwrap().to_str().unwrap().to_owned(), found.bytes, found.state)
+        });
+        let bytes = u64::try_from(HEADER.len()).unwrap();
+        assert_eq!(
+            found.collect::<Vec<_>>(),
+            [
+                ("s.20261116.001.jsonl.zst".to_owned(), bytes, SegmentState::Sealed),
+                ("s.20261116.002.jsonl".to_owned(), bytes, SegmentState::Closed)
+            ]
         );
-        assert!(text.ends_with("\",\"stream\":\"tool_calls\"}"), "{text}");
+    }
+
+    #[test]
+    fn the_next_name_is_behind_all_others_although_the_clock_was_set_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let logs = directory.path();
+        let next = |day, skipped| {
+            let path = next_closed_path(logs, "s", day, skipped).unwrap();
+            path.file_name().unwrap().to_str().unwrap().to_owned()
+        };
+        assert_eq!(next(20_261_116, 0), "s.20261116.001.jsonl");
+        std::fs::create_dir(closed_dir(logs)).unwrap();
+        for name in ["s.20261116.009.jsonl.zst", "s.20261116.002.jsonl", "t.20261120.004.jsonl"] {
+            File::create(closed_dir(logs).join(name)).unwrap();
+        }
+        assert_eq!(next(20_261_116, 0), "s.20261116.010.jsonl");
+        assert_eq!(next(20_261_116, 3), "s.20261116.013.jsonl");
+        assert_eq!(next(20_261_117, 0), "s.20261117.001.jsonl");
+        assert_eq!(next(20_251_231, 0), "s.20261116.010.jsonl");
     }
 }

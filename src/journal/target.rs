@@ -1,14 +1,16 @@
 //! The open file that a stream is appended to, and the two operations of the kernel that can lose data.
 
 use crate::base::defence::Defence;
-use crate::base::fs::{FileIdentity, create_private_dir, describe, flags};
+use crate::base::fs::{FileIdentity, ReadAt as _, create_private_dir, describe, flags};
+use crate::journal::content::Content;
+use crate::journal::header::find_header;
 use crate::journal::reverse::line_start;
-use crate::journal::segment::{find_header, is_half_closed};
+use crate::journal::segment::{closed_path_of, sealed_path};
 use rustix::fs::OFlags;
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,8 +46,8 @@ impl Storage for Kernel {
 pub(crate) struct Target {
     pub(crate) file: Arc<File>,
     pub(crate) identity: FileIdentity,
-    /// The file is known to have a header.
-    headed: bool,
+    /// The file is known to have a header; the day on which it was opened, as far as that says.
+    headed: Option<String>,
     /// The file may be new, so its name has to be made durable too.
     pub(crate) name_unsynced: bool,
 }
@@ -69,8 +71,8 @@ impl Target {
             let metadata = file.metadata().map_err(|error| describe(error, "cannot look at", path))?;
             let identity = FileIdentity::of(&metadata);
             refuse_foreign(&metadata, path)?;
-            if metadata.nlink() <= 1 || is_half_closed(logs, stream, identity)? {
-                return Ok(Self { file: Arc::new(file), identity, headed: false, name_unsynced: true });
+            if metadata.nlink() <= 1 || closed_path_of(logs, stream, identity)?.is_some() {
+                return Ok(Self { file: Arc::new(file), identity, headed: None, name_unsynced: true });
             }
             if Instant::now() >= deadline {
                 return Err(refusal(path, "has a second name (hard link); remove one of the two"));
@@ -91,21 +93,33 @@ impl Target {
     /// Whether the file, `size` bytes long, has a header. To be asked under the lock.
     pub(crate) fn is_headed(&mut self, size: u64) -> io::Result<bool> {
         if size == 0 {
-            self.headed = false;
-        } else if !self.headed {
-            self.headed = find_header(&self.file)?.is_some();
+            self.headed = None;
+        } else if self.headed.is_none() {
+            let header = find_header(&Content::plain(Arc::clone(&self.file)))?;
+            self.headed = header.map(|header| day(&header.ts));
         }
-        Ok(self.headed)
+        Ok(self.headed.is_some())
     }
 
-    /// Remembers that a header was written.
-    pub(crate) const fn set_headed(&mut self) {
-        self.headed = true;
+    /// Remembers that a header was written at an instant.
+    pub(crate) fn set_headed(&mut self, now: &str) {
+        self.headed = Some(day(now));
     }
 
-    /// Whether the file has lost its last name.
-    pub(crate) fn is_unlinked(&self) -> io::Result<bool> {
-        Ok(self.file.metadata()?.nlink() == 0)
+    /// Whether the file was opened on an earlier day than that of `now`.
+    pub(crate) fn is_of_an_earlier_day(&self, now: &str) -> bool {
+        self.headed.as_ref().is_some_and(|opened| !opened.is_empty() && *opened < day(now))
+    }
+
+    /// Whether what was just written to the file without the lock may never be read: it has no name any more, or its
+    /// segment was being sealed at that moment. (The sealer looks at the size after the sealed file has its name; so one
+    /// of the two always sees the other.)
+    pub(crate) fn is_out_of_reach(&self, logs: &Path, stream: &str, path: &Path) -> io::Result<bool> {
+        if self.is_named(path)? {
+            return Ok(false);
+        }
+        let closed = closed_path_of(logs, stream, self.identity)?;
+        Ok(self.file.metadata()?.nlink() == 0 || closed.is_none_or(|closed| sealed_path(&closed).exists()))
     }
 
     /// Where the unterminated line at the end of the file begins; `None` if the file ends as it should.
@@ -116,9 +130,14 @@ impl Target {
         if byte == *b"\n" || !Defence::Heal.is_on() {
             Ok(None)
         } else {
-            line_start(&self.file, size).map(Some)
+            line_start(&*self.file, size).map(Some)
         }
     }
+}
+
+/// The day of an instant in the form of a line, `2026-11-16`.
+fn day(ts: &str) -> String {
+    ts.get(..10).unwrap_or_default().to_owned()
 }
 
 fn refuse_foreign(metadata: &Metadata, path: &Path) -> io::Result<()> {

@@ -13,6 +13,7 @@ mod bad_input;
 mod crowd;
 mod docs;
 mod fork;
+mod fuzz_corpus;
 mod layers;
 mod readme;
 mod real_claude;

@@ -4,13 +4,13 @@ use super::*;
 use crate::base::frame;
 use crate::base::fs::replace;
 use crate::base::limits::BATCH_BYTES_MAX;
-use crate::journal::segment::header_seg;
+use crate::journal::segment::{closed, closed_dir, segments};
 use crate::journal::verify::{self, SegmentReport};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt as _};
 use std::sync::Mutex;
 
 const NOW: Timestamp = Timestamp::from_millis(1_794_819_600_000);
@@ -100,9 +100,11 @@ impl Stage {
         std::fs::read_to_string(self.path()).unwrap().lines().map(str::to_owned).collect()
     }
 
-    /// The values of `key` in the good lines, in order, with their numbers.
+    /// The values of `key` in the good lines of all segments, in order, with their numbers.
     fn values(&self) -> Vec<(u64, u64)> {
-        let bytes = std::fs::read(self.path()).unwrap();
+        let segments = segments(&self.logs(), "s").unwrap();
+        let bytes =
+            segments.iter().flat_map(|segment| std::fs::read(&segment.path).unwrap()).collect::<Vec<_>>();
         let lines = bytes.split(|byte| *byte == b'\n').filter(|line| frame::check(line).is_ok());
         let value = |line: &[u8]| {
             let object: serde_json::Value = serde_json::from_slice(line).ok()?;
@@ -112,9 +114,15 @@ impl Stage {
     }
 
     fn report(&self) -> SegmentReport {
-        let report = verify::segment(&self.path(), &validate).unwrap();
-        assert!(report.is_conserved(), "{report:?}");
-        report
+        self.reports().pop().unwrap()
+    }
+
+    /// All segments, oldest first.
+    fn reports(&self) -> Vec<SegmentReport> {
+        let report = verify::stream(&segments(&self.logs(), "s").unwrap(), &validate);
+        assert!(report.segments.iter().all(SegmentReport::is_conserved), "{report:?}");
+        assert_eq!(report.unreadable, []);
+        report.segments
     }
 }
 
@@ -141,7 +149,7 @@ fn a_new_stream_begins_with_its_header_in_the_same_write() {
     assert_eq!(outcome, Appended { first_n: 2, last_n: 3, healed: None, degraded: false });
     assert_eq!(appender.last_n(), 3);
     let lines = stage.lines();
-    assert!(header_seg(lines[0].as_bytes()).is_some(), "{}", lines[0]);
+    assert!(header::parse(lines[0].as_bytes()).is_some(), "{}", lines[0]);
     assert_eq!(stage.values(), [(2, 7), (3, 8)]);
     let bytes = std::fs::metadata(stage.path()).unwrap();
     assert_eq!(faults.0.lock().unwrap().write_sizes, [usize::try_from(bytes.len()).unwrap()]);
@@ -181,7 +189,7 @@ fn a_file_made_by_hand_gets_its_header_where_it_stands() {
     append(&mut stage.appender(), &[1]).unwrap();
     append(&mut stage.appender(), &[2]).unwrap();
     let lines = stage.lines();
-    let headers = lines.iter().map(|line| header_seg(line.as_bytes()).is_some()).collect::<Vec<_>>();
+    let headers = lines.iter().map(|line| header::parse(line.as_bytes()).is_some()).collect::<Vec<_>>();
     assert_eq!(headers, [false, false, true, false, false]);
 }
 
@@ -277,6 +285,113 @@ fn the_second_name_of_an_interrupted_rotation_is_no_reason_to_stop() {
 }
 
 #[test]
+fn a_full_segment_is_closed_and_the_next_one_has_a_header_and_the_next_number() {
+    let stage = Stage::new();
+    let rotation = Rotation { segment_bytes: 1000, daily: false };
+    let options = AppendOptions { rotation, ..Stage::options() };
+    let mut appender = Appender::open(&stage.logs(), "s", options).unwrap();
+    for key in 0..30 {
+        append(&mut appender, &[key]).unwrap();
+    }
+    let reports = stage.reports();
+    assert!(reports.len() > 2, "{reports:?}");
+    assert!(reports.iter().all(|report| report.bytes <= 1000 && report.holes == 0 && report.repeats == 0));
+    let lines = reports.iter().map(|report| report.ok).sum::<u64>();
+    assert_eq!(lines, 30 + u64::try_from(reports.len()).unwrap());
+    assert_eq!(appender.last_n(), lines);
+    assert_eq!(stage.values().iter().map(|(_, key)| *key).collect::<Vec<_>>(), (0..30).collect::<Vec<_>>());
+    for segment in segments(&stage.logs(), "s").unwrap() {
+        let first = std::fs::read(&segment.path).unwrap();
+        assert!(header::parse(first.split(|byte| *byte == b'\n').next().unwrap()).is_some());
+        assert_eq!(std::fs::metadata(&segment.path).unwrap().mode() & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn a_new_day_begins_a_new_segment_where_that_is_wanted() {
+    let stage = Stage::new();
+    let rotation = Rotation { segment_bytes: 1 << 20, daily: true };
+    let options = AppendOptions { rotation, ..Stage::options() };
+    let mut appender = Appender::open(&stage.logs(), "s", options).unwrap();
+    let day_ms = 24 * 60 * 60 * 1000;
+    for (key, days) in [(0, 0), (1, 0), (2, 1), (3, -1), (4, 1)] {
+        appender.append(&[&object(key)], NOW.plus_millis(days * day_ms)).unwrap();
+    }
+    assert_eq!(stage.reports().iter().map(|report| report.ok).collect::<Vec<_>>(), [3, 4]);
+    let names = closed(&stage.logs(), "s").unwrap().into_iter();
+    let names = names.map(|file| file.path.file_name().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(names, ["s.20261117.001.jsonl"]);
+}
+
+#[test]
+fn an_interrupted_rotation_is_finished_by_the_next_writer() {
+    let stage = Stage::new();
+    append(&mut stage.appender(), &[0]).unwrap();
+    std::fs::create_dir(closed_dir(&stage.logs())).unwrap();
+    std::fs::hard_link(stage.path(), closed_dir(&stage.logs()).join("s.20261116.001.jsonl")).unwrap();
+    append(&mut stage.appender(), &[1]).unwrap();
+    let reports = stage.reports();
+    assert_eq!(reports.iter().map(|report| report.ok).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(std::fs::metadata(stage.path()).unwrap().nlink(), 1);
+}
+
+#[test]
+fn a_rotation_that_fails_costs_nothing_but_a_longer_segment() {
+    let stage = Stage::new();
+    let rotation = Rotation { segment_bytes: 600, daily: false };
+    let options = AppendOptions { rotation, ..Stage::options() };
+    let mut appender = Appender::open(&stage.logs(), "s", options).unwrap();
+    append(&mut appender, &[0]).unwrap();
+    std::fs::create_dir(closed_dir(&stage.logs())).unwrap();
+    std::fs::set_permissions(closed_dir(&stage.logs()), std::fs::Permissions::from_mode(0o777)).unwrap();
+    for key in 1..9 {
+        append(&mut appender, &[key]).unwrap();
+    }
+    let report = stage.report();
+    assert_eq!((report.ok, report.holes), (10, 0));
+    let names = std::fs::read_dir(stage.logs()).unwrap().count();
+    assert_eq!(names, 2);
+}
+
+#[test]
+fn a_writer_without_the_lock_whose_segment_was_closed_is_still_read() {
+    let stage = Stage::new();
+    let mut slow = stage.appender();
+    append(&mut slow, &[0]).unwrap();
+    let closed_path = closed_dir(&stage.logs()).join("s.20261116.001.jsonl");
+    std::fs::create_dir(closed_dir(&stage.logs())).unwrap();
+    // It is closed between the look at the name and the write.
+    #[derive(Debug)]
+    struct ClosedMeanwhile(PathBuf, PathBuf, bool);
+    impl Storage for ClosedMeanwhile {
+        fn write(&mut self, file: &File, bytes: &[u8]) -> io::Result<usize> {
+            if self.0.exists() && !self.1.exists() {
+                std::fs::rename(&self.0, &self.1)?;
+                if self.2 {
+                    File::create(crate::journal::segment::sealed_path(&self.1))?;
+                }
+            }
+            Kernel.write(file, bytes)
+        }
+
+        fn sync(&mut self, file: &File) -> io::Result<()> {
+            Kernel.sync(file)
+        }
+    }
+    let _holder = FileLock::acquire(&stage.path(), Duration::ZERO).unwrap();
+    slow.storage = Box::new(ClosedMeanwhile(stage.path(), closed_path.clone(), false));
+    assert!(append(&mut slow, &[1]).unwrap().degraded);
+    assert_eq!(std::fs::read_to_string(&closed_path).unwrap().matches("\"key\":1").count(), 1);
+    assert!(!stage.path().exists());
+
+    // The same while the segment is being sealed: what went into it is written again.
+    std::fs::rename(&closed_path, stage.path()).unwrap();
+    slow.storage = Box::new(ClosedMeanwhile(stage.path(), closed_path.clone(), true));
+    append(&mut slow, &[2]).unwrap();
+    assert_eq!(std::fs::read_to_string(stage.path()).unwrap().matches("\"key\":2").count(), 1);
+}
+
+#[test]
 fn an_object_that_cannot_be_a_line_stops_the_whole_append_before_it_begins() {
     let stage = Stage::new();
     let mut appender = stage.appender();
@@ -366,9 +481,10 @@ fn a_failed_sync_is_not_repeated_but_the_lines_are_written_again() {
     assert_eq!(stage.values(), [(2, 1), (3, 2), (4, 3), (3, 2), (4, 3)]);
     assert_eq!(appender.sync().unwrap(), Synced::default());
     append(&mut appender, &[4]).unwrap();
-    assert_eq!(stage.values().last(), Some(&(5, 4)));
-    let report = stage.report();
-    assert_eq!((report.repeats, report.holes), (2, 0));
+    // The header of the new segment has number 5.
+    assert_eq!(stage.values().last(), Some(&(6, 4)));
+    let counts = stage.reports().into_iter().map(|report| (report.ok, report.repeats, report.holes));
+    assert_eq!(counts.collect::<Vec<_>>(), [(4, 0, 0), (4, 2, 0)]);
 }
 
 #[test]
@@ -418,6 +534,7 @@ fn four_writers_at_once_tear_and_lose_nothing() {
             let logs = stage.logs();
             scope.spawn(move || {
                 let options = AppendOptions {
+                    rotation: Rotation { segment_bytes: 300_000, daily: false },
                     durability: Durability::None,
                     lock_wait: if writer == 0 { Duration::ZERO } else { LOCK_WAIT },
                     ..AppendOptions::new(format!("writer{writer}"))
@@ -433,8 +550,11 @@ fn four_writers_at_once_tear_and_lose_nothing() {
             });
         }
     });
-    let report = stage.report();
-    assert_eq!((report.damaged, report.holes, report.repeats, report.pending_bytes), (0, 0, 0, 0));
+    let reports = stage.reports();
+    assert!(reports.len() > 5);
+    for report in reports {
+        assert_eq!((report.damaged, report.holes, report.repeats, report.pending_bytes), (0, 0, 0, 0));
+    }
     assert_eq!(stage.values().len(), 4 * usize::try_from(LINES).unwrap());
 }
 
@@ -454,7 +574,7 @@ fn a_log_cut_at_any_byte_still_has_all_its_whole_lines_and_takes_new_ones() {
         // A line that lacked only its newline is whole again.
         assert!(kept >= whole.saturating_sub(1), "cut at {cut}");
         assert_eq!(values.last().map(|(_, key)| *key), Some(3), "cut at {cut}");
-        assert!(stage.lines().iter().any(|line| header_seg(line.as_bytes()).is_some()), "cut at {cut}");
+        assert!(stage.lines().iter().any(|line| header::parse(line.as_bytes()).is_some()), "cut at {cut}");
     }
 }
 
@@ -534,9 +654,9 @@ proptest! {
             }
         }
         if stage.path().exists() {
-            let report = stage.report();
-            prop_assert_eq!(report.holes, 0);
-            prop_assert!(report.unchecked >= foreign);
+            let reports = stage.reports();
+            prop_assert_eq!(reports.iter().map(|report| report.holes).sum::<u64>(), 0);
+            prop_assert!(reports.iter().map(|report| report.unchecked).sum::<u64>() >= foreign);
             let mut seen = BTreeSet::new();
             let mut keys = stage.values().into_iter().map(|(_, key)| key).collect::<Vec<_>>();
             keys.retain(|key| seen.insert(*key));

@@ -187,7 +187,7 @@ fn the_segment_of_a_line_is_that_of_the_header_once_there_is_one() {
     let derived = follower.next(LONG)[0].seg.clone();
     append(&mut stage.appender("a"), "ours");
     let lines = follower.next(LONG);
-    let header = header_seg(&lines[0].bytes).unwrap();
+    let header = header::parse(&lines[0].bytes).unwrap().seg;
     assert_ne!(*derived, *header);
     assert!(lines.len() == 2 && lines.iter().all(|line| *line.seg == *header));
 }

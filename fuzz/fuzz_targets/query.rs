@@ -1,0 +1,4 @@
+//! Any bytes, as `targets::query` takes them.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::query(data));

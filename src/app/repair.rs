@@ -1,0 +1,177 @@
+//! `agentlog repair`: takes the damaged places out of the log, and keeps them.
+//!
+//! A segment with damage is copied as it is to `.agents/logs/damaged/`, then written anew without the damaged lines; whole
+//! lines that stand inside a damaged one (two lines glued together) are saved. No file is edited in place. What is lost
+//! stays countable: the numbers of the writers keep their holes, and `log.repaired` says what happened.
+
+mod salvage;
+
+use crate::app::exit::{Exit, Failure};
+use crate::app::log::DamagedPlace;
+use crate::app::prune::maintenance;
+use crate::app::writer::{Syncing, Writer};
+use crate::app::{Context, load, quarantine};
+use crate::base::text::{plural, sanitize};
+use crate::cli::command::{Repair, TextOutput};
+use crate::event::body::Body;
+use crate::event::codec;
+use crate::journal::manifest::Maintenance;
+use crate::journal::rewrite::{self, Line, Place};
+use crate::journal::segment::{self, Segment, SegmentState};
+use crate::journal::{leftover, verify};
+use serde::Serialize;
+use serde_json::json;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// What was done with a segment.
+#[derive(Debug, Serialize)]
+struct Repaired {
+    file: PathBuf,
+    stream: String,
+    /// Damaged places taken out.
+    damaged: u64,
+    /// Whole lines saved from them.
+    saved: u64,
+}
+
+/// Repairs every segment that needs it.
+///
+/// # Errors
+/// When the log cannot be listed, another process maintains it, or a segment could not be repaired.
+pub fn run(context: &Context, arguments: &Repair) -> anyhow::Result<Exit> {
+    let project = &context.project;
+    if !project.logs.is_dir() {
+        context.note(&format!("there is no log in {}", project.logs.display()));
+        return Ok(Exit::NothingMatched);
+    }
+    let right = maintenance(context)?;
+    let removed_count = leftover::remove(&project.logs, context.now())?;
+    let (mut repaired, mut problems) = (Vec::new(), Vec::new());
+    for stream in segment::streams(&project.logs)? {
+        match repair_stream(context, &right, &stream) {
+            Ok(of_stream) => repaired.extend(of_stream),
+            Err(error) => problems.push(format!("{stream}: {error:#}")),
+        }
+    }
+    if !repaired.is_empty() {
+        record(context, &repaired)?;
+    }
+    // A cache: at worst the next start folds the whole log.
+    load::forget(context);
+    print(context, arguments, &repaired, removed_count)?;
+    match problems.len() as u64 {
+        0 => Ok(Exit::Done),
+        count => {
+            Err(Failure::new(Exit::Io, format!("{}: {}", plural(count, "problem"), problems.join("; ")))
+                .into())
+        }
+    }
+}
+
+fn repair_stream(context: &Context, right: &Maintenance, stream: &str) -> anyhow::Result<Vec<Repaired>> {
+    let segments = segment::segments(&context.project.logs, stream)?;
+    let report = verify::stream(&segments, &|line| codec::validate(line).map_err(|error| error.to_string()));
+    if let Some((_, reason)) = report.unreadable.first() {
+        anyhow::bail!("{reason}");
+    }
+    let mut repaired = Vec::new();
+    for (segment, report) in segments.iter().zip(&report.segments) {
+        // An unterminated end of the active segment may be a line that is being written.
+        let is_torn = report.pending_bytes > 0 && segment.state != SegmentState::Active;
+        if report.damaged > 0 || is_torn {
+            repaired.push(repair_segment(context, right, segment)?);
+        }
+    }
+    Ok(repaired)
+}
+
+fn repair_segment(context: &Context, right: &Maintenance, segment: &Segment) -> anyhow::Result<Repaired> {
+    let logs = &context.project.logs;
+    let mut places = Vec::new();
+    let mut repaired =
+        Repaired { file: segment.path.clone(), stream: segment.stream.clone(), damaged: 0, saved: 0 };
+    let is_active = segment.state == SegmentState::Active;
+    let mut decide = |place: Place<'_>| {
+        let reason = match place.line.map(codec::validate) {
+            Some(Ok(_)) => return Line::Kept,
+            Some(Err(error)) => error.to_string(),
+            None if is_active && place.length <= crate::base::limits::LINE_BYTES_MAX as u64 => {
+                return Line::Kept;
+            }
+            None => "too long, or not terminated".to_owned(),
+        };
+        let saved = place.line.map(salvage::lines).unwrap_or_default();
+        repaired.damaged += 1;
+        repaired.saved += saved.len() as u64;
+        let (stream, seg) = (segment.stream.clone(), segment.seg.clone());
+        places.push(DamagedPlace { stream, seg, offset: place.offset, length: place.length, reason });
+        Line::Replaced(saved)
+    };
+    let rewritten =
+        rewrite::rewrite(logs, right, segment, Some(&logs.join("damaged")), context.now(), &mut decide)?;
+    anyhow::ensure!(
+        rewritten.is_some(),
+        "{} is being written all the time, or was rotated just now; try again",
+        segment.path.display()
+    );
+    quarantine::note(context, &places);
+    Ok(repaired)
+}
+
+/// Writes what was done into the log.
+fn record(context: &Context, repaired: &[Repaired]) -> anyhow::Result<()> {
+    let mut by_stream: BTreeMap<&str, u64> = BTreeMap::new();
+    for segment in repaired {
+        *by_stream.entry(&segment.stream).or_default() += segment.damaged;
+    }
+    let mut writer = Writer::new(&context.project, Syncing::Live)?;
+    for (stream, damaged_count) in by_stream {
+        let body = Body::LogRepaired { stream: Cow::Borrowed(stream), damaged_count };
+        writer.emit(context.clock.as_ref(), body, None)?;
+    }
+    writer.sync()?;
+    Ok(())
+}
+
+fn print(
+    context: &Context,
+    arguments: &Repair,
+    repaired: &[Repaired],
+    removed_count: u64,
+) -> anyhow::Result<()> {
+    let damaged: u64 = repaired.iter().map(|segment| segment.damaged).sum();
+    let saved: u64 = repaired.iter().map(|segment| segment.saved).sum();
+    if arguments.output == TextOutput::Json {
+        return context.print_json(&json!({
+            "schema_version": 1, "generated_at": context.now(), "tool_version": env!("CARGO_PKG_VERSION"),
+            "segments": repaired, "temporary_files_removed": removed_count,
+        }));
+    }
+    let mut out = context.out();
+    if repaired.is_empty() {
+        writeln!(out, "nothing to repair")?;
+    } else {
+        writeln!(
+            out,
+            "took {} out of {}, saved {} from them",
+            plural(damaged, "damaged place"),
+            plural(repaired.len() as u64, "segment"),
+            plural(saved, "whole line")
+        )?;
+    }
+    for segment in repaired {
+        let (file, damaged) = (segment.file.display().to_string(), plural(segment.damaged, "damaged place"));
+        writeln!(out, "{}: {damaged}", sanitize(&file))?;
+    }
+    if !repaired.is_empty() {
+        let kept = context.project.logs.join("damaged").display().to_string();
+        writeln!(out, "the old files are kept in {}", sanitize(&kept))?;
+    }
+    if removed_count > 0 {
+        writeln!(out, "removed {} of interrupted writers", plural(removed_count, "temporary file"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! `agentlog scrub`: removes from the log what redaction did not recognise when it was written.
+//!
+//! A documented exception to "a line is never changed": every segment with a finding is written anew under a new identity,
+//! each changed line keeps its id, writer and number, and `log.scrubbed` says how many they were. No copy of the old bytes
+//! is kept. What was made from the log (state, positions, samples and copies of damaged places) is cleaned or removed too.
+
+use crate::app::exit::{Exit, Failure};
+use crate::app::prune::maintenance;
+use crate::app::writer::{Syncing, Writer};
+use crate::app::{Context, load, positions, quarantine};
+use crate::base::fs::replace;
+use crate::base::text::{plural, sanitize};
+use crate::cli::command::{Scrub, TextOutput};
+use crate::event::body::Body;
+use crate::event::redact;
+use crate::journal::manifest::Maintenance;
+use crate::journal::read::SegmentReader;
+use crate::journal::rewrite::{self, Line};
+use crate::journal::segment::{self, Segment};
+use anyhow::Context as _;
+use regex::Regex;
+use serde::Serialize;
+use serde_json::json;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// A segment with findings.
+#[derive(Debug, Serialize)]
+struct Scrubbed {
+    file: PathBuf,
+    stream: String,
+    lines: u64,
+}
+
+/// Scrubs every segment that needs it, or counts what would change.
+///
+/// # Errors
+/// When a pattern makes no sense, the log cannot be read, or a segment cannot be written anew.
+pub fn run(context: &Context, arguments: &Scrub) -> anyhow::Result<Exit> {
+    let project = &context.project;
+    let patterns = patterns(arguments)?;
+    let redact = |text: &str| redacted(text, &patterns);
+    if !project.logs.is_dir() {
+        context.note(&format!("there is no log in {}", project.logs.display()));
+        return Ok(Exit::NothingMatched);
+    }
+    let right = maintenance(context)?;
+    let mut scrubbed = Vec::new();
+    for stream in segment::streams(&project.logs)? {
+        for segment in segment::segments(&project.logs, &stream)? {
+            let lines = findings(&segment, &redact)?;
+            if lines > 0 {
+                if !arguments.dry_run {
+                    scrub_segment(context, &right, &segment, &redact)?;
+                }
+                scrubbed.push(Scrubbed { file: segment.path, stream: stream.clone(), lines });
+            }
+        }
+    }
+    if !arguments.dry_run {
+        clean_caches(context, &redact)?;
+        record(context, &scrubbed)?;
+    }
+    print(context, arguments, &scrubbed)?;
+    Ok(Exit::Done)
+}
+
+/// What was typed, and what standard input says literally.
+fn patterns(arguments: &Scrub) -> anyhow::Result<Vec<Regex>> {
+    let mut sources = arguments.patterns.clone();
+    if arguments.stdin {
+        let literals = std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?;
+        sources.extend(literals.lines().map(str::trim).filter(|line| !line.is_empty()).map(regex::escape));
+    }
+    sources
+        .iter()
+        .map(|source| {
+            let regex = Regex::new(source).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+            if regex.is_match("") {
+                return Err(Failure::new(Exit::Usage, format!("`{source}` matches everything")).into());
+            }
+            Ok(regex)
+        })
+        .collect()
+}
+
+/// The text without what the rules and the patterns find; `None` if they find nothing.
+fn redacted(text: &str, patterns: &[Regex]) -> Option<String> {
+    let mut redacted = redact::redact(text);
+    for pattern in patterns {
+        if let Cow::Owned(changed) = pattern.replace_all(&redacted, "[redacted:scrub]") {
+            redacted = Cow::Owned(changed);
+        }
+    }
+    match redacted {
+        Cow::Owned(redacted) if redacted != text => Some(redacted),
+        _ => None,
+    }
+}
+
+/// How many lines of a segment would change. Damaged ones too: as text they can hold a secret.
+fn findings(segment: &Segment, redact: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<u64> {
+    let mut reader = SegmentReader::open(&segment.path, 0)?;
+    let mut count = 0;
+    while let Some(piece) = reader.next()? {
+        if let crate::base::lines::Piece::Line { bytes, .. } = piece
+            && scrubbed_line(bytes, redact).is_some()
+        {
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+fn scrubbed_line(line: &[u8], redact: &dyn Fn(&str) -> Option<String>) -> Option<Vec<u8>> {
+    if serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok() {
+        return redact::redact_line(line, redact);
+    }
+    redact(&String::from_utf8_lossy(line)).map(String::into_bytes)
+}
+
+fn scrub_segment(
+    context: &Context,
+    right: &Maintenance,
+    segment: &Segment,
+    redact: &dyn Fn(&str) -> Option<String>,
+) -> anyhow::Result<()> {
+    let mut decide = |place: rewrite::Place<'_>| {
+        let scrubbed = place.line.and_then(|line| scrubbed_line(line, redact));
+        scrubbed.map_or(Line::Kept, |line| Line::Replaced(vec![line]))
+    };
+    let seg = rewrite::rewrite(&context.project.logs, right, segment, None, context.now(), &mut decide)?;
+    seg.map(drop).with_context(|| {
+        format!(
+            "{} is being written all the time, or was rotated just now; try again",
+            segment.path.display()
+        )
+    })
+}
+
+/// Cleans what was made from the log: nothing of it may say what the log does not say any more.
+fn clean_caches(context: &Context, redact: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<()> {
+    load::forget(context);
+    positions::forget(&context.project)?;
+    for entry in std::fs::read_dir(&context.project.state).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("cold-") {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    quarantine::scrub(context, redact)?;
+    for entry in std::fs::read_dir(context.project.logs.join("damaged")).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let text = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
+        let lines: Vec<_> =
+            text.split('\n').map(|line| redact(line).map_or(Cow::Borrowed(line), Cow::Owned)).collect();
+        if lines.iter().any(|line| matches!(line, Cow::Owned(_))) {
+            replace(&path, lines.join("\n").as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes what was done into the log.
+fn record(context: &Context, scrubbed: &[Scrubbed]) -> anyhow::Result<()> {
+    let mut by_stream: BTreeMap<&str, u64> = BTreeMap::new();
+    for segment in scrubbed {
+        *by_stream.entry(&segment.stream).or_default() += segment.lines;
+    }
+    if by_stream.is_empty() {
+        return Ok(());
+    }
+    let mut writer = Writer::new(&context.project, Syncing::Live)?;
+    for (stream, scrubbed_count) in by_stream {
+        let body = Body::LogScrubbed { stream: Cow::Borrowed(stream), scrubbed_count };
+        writer.emit(context.clock.as_ref(), body, None)?;
+    }
+    writer.sync()?;
+    Ok(())
+}
+
+fn print(context: &Context, arguments: &Scrub, scrubbed: &[Scrubbed]) -> anyhow::Result<()> {
+    if arguments.output == TextOutput::Json {
+        return context.print_json(&json!({
+            "schema_version": 1, "generated_at": context.now(), "tool_version": env!("CARGO_PKG_VERSION"),
+            "dry_run": arguments.dry_run, "segments": scrubbed,
+        }));
+    }
+    let mut out = context.out();
+    let lines: u64 = scrubbed.iter().map(|segment| segment.lines).sum();
+    let verb = if arguments.dry_run { "would change" } else { "changed" };
+    let segments = plural(scrubbed.len() as u64, "segment");
+    match lines {
+        0 => writeln!(out, "nothing found")?,
+        _ => writeln!(out, "{verb} {} in {segments}", plural(lines, "line"))?,
+    }
+    for segment in scrubbed {
+        let file = segment.file.display().to_string();
+        writeln!(out, "{}: {}", sanitize(&file), plural(segment.lines, "line"))?;
+    }
+    drop(out);
+    if lines > 0 && !arguments.dry_run {
+        context.hint(
+            "reviews under reports/ and copies elsewhere are not touched; change the secret itself too",
+        );
+    }
+    Ok(())
+}

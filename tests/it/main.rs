@@ -14,6 +14,7 @@ mod crowd;
 mod docs;
 mod fork;
 mod fuzz_corpus;
+mod independent_reader;
 mod layers;
 mod readme;
 mod real_claude;

@@ -60,7 +60,7 @@ def terminal(bench: Bench) -> None:
         odd: dict[str, object] = {"type": f"odd.{payload}", "task": "T", payload: payload}
         by_hand.append(("background_monitoring", odd))
         error: dict[str, object] = {"kind": "exit_code", "category": payload, "message": payload}
-        failed = {
+        failed: dict[str, object] = {
             "type": "tool.failed",
             "task": "T",
             "agent": payload,

@@ -198,8 +198,9 @@ fn segments(output: &Output, other: Option<&[Value]>) -> Vec<Value> {
 fn compare(sandbox: &Sandbox) -> usize {
     let read = reader(sandbox);
     assert_eq!(read.status, Some(0), "{}", read.stderr);
-    let read = segments(&read, None);
-    let verified = segments(&sandbox.run(&["verify", "-o", "json"]), Some(&read));
+    let mut read = segments(&read, None);
+    let mut verified = segments(&sandbox.run(&["verify", "-o", "json"]), Some(&read));
+    compare_scraps(&mut verified, &mut read);
     let differences: Vec<String> = verified
         .iter()
         .zip(&read)
@@ -209,6 +210,25 @@ fn compare(sandbox: &Sandbox) -> usize {
     assert!(differences.is_empty(), "\n{}", differences.join("\n"));
     assert_eq!(verified.len(), read.len());
     read.len()
+}
+
+/// Takes out of both what only the vocabulary decides. The reader does not know it: a scrap of a line that is a JSON object
+/// with a known type, and lacks a field of that type, is a good line to him. Only logs damaged at random have such.
+fn compare_scraps(verified: &mut [Value], read: &mut [Value]) {
+    let is_scrap = |segment: &Value| {
+        segment["file"].as_str().is_some_and(|file| file.starts_with("random")) && segment["unchecked"] != 0
+    };
+    let mut scraps = 0;
+    for (verified, read) in verified.iter_mut().zip(read).filter(|(_, read)| is_scrap(read)) {
+        scraps += 1;
+        for segment in [verified, read] {
+            let lines = segment["ok"].as_u64().unwrap() + segment["damaged"].as_u64().unwrap();
+            segment["ok"] = json!({"ok or damaged": lines});
+            segment["unchecked"] = Value::Null;
+            segment["damaged"] = Value::Null;
+        }
+    }
+    assert!(scraps < 10, "{scraps} logs were not compared wholly");
 }
 
 #[test]

@@ -23,8 +23,9 @@ def main(root: Path, arguments: list[str]) -> int:
     if options.list:
         print("\n".join(f"{row.number:>4}  {row.name}: {row.expected}" for row in chosen))
         return 0
-    # A terminated suite cleans up as an interrupted one does.
+    # A terminated suite cleans up as an interrupted one does; an interrupted one also where a shell ignores the signal.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     binary = binary_of(root)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
     print(f"seed {seed}, binary {binary.name}, {'quick' if options.quick else 'full'} run", file=sys.stderr)

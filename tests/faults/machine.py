@@ -28,10 +28,11 @@ def need_root() -> None:
 def mount(bench: Bench, *arguments: str, at: Path) -> None:
     """Mounts, and unmounts with the row."""
     need_root()
+    # First, so that nothing stays if we are interrupted in the middle.
+    bench.cleanup.callback(unmount, at)
     done = subprocess.run(["mount", *arguments, str(at)], check=False, capture_output=True, text=True)
     if done.returncode:
         raise Skipped(f"mount does not work here: {done.stderr.strip()}")
-    bench.cleanup.callback(unmount, at)
 
 
 def unmount(at: Path) -> None:

@@ -15,7 +15,7 @@ RESUME_S = 5
 
 
 def fill_and_grow(bench: Bench, writers: int) -> None:
-    """Writers fill a file system of 1 MiB, wait, and go on when it grows to 16 MiB."""
+    """Writers fill a file system of 1 MiB, wait, and go on when there is room for all."""
     at = machine.tmpfs(bench, "1m")
     project = Project(bench, at)
     crew = Crew(project, writers)
@@ -23,7 +23,7 @@ def fill_and_grow(bench: Bench, writers: int) -> None:
     # Long enough that some of what is given finds no place.
     crew.tend(lambda: False, 2)
     before = len(crew.acknowledged())
-    subprocess.run(["mount", "-o", "remount,size=16m", str(at)], check=True)
+    subprocess.run(["mount", "-o", "remount,size=512m", str(at)], check=True)
     took = crew.tend(lambda: len(crew.acknowledged()) > before, 3 * RESUME_S)
     bench.at_most("writing again after s", round(took, 2), RESUME_S)
     crew.tend(lambda: False, 1)
@@ -91,7 +91,7 @@ def watched(bench: Bench) -> None:
     time.sleep(2)
     bench.check("recorded while full", ends(project), ends(project) < 400)
     bench.equal("the watcher lives", watch.poll(), None)
-    subprocess.run(["mount", "-o", "remount,size=16m", str(at)], check=True)
+    subprocess.run(["mount", "-o", "remount,size=512m", str(at)], check=True)
     begin = time.monotonic()
     await_condition("all calls", lambda: ends(project) >= 400, 30)
     bench.at_most("all recorded after s", round(time.monotonic() - begin, 2), RESUME_S)

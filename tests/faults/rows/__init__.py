@@ -20,6 +20,7 @@ SUBJECTS = (
     "sealed",
     "hostile",
     "rewritten",
+    "pruned",
 )
 
 

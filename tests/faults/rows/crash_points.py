@@ -178,3 +178,43 @@ def ingest(bench: Bench) -> None:
 
     operation = Operation(bench, template, ["import", str(path)], again=True)
     enumerate_crashes(bench, operation, holds)
+
+
+@row("2f", "SIGKILL at each call of a repair", "after a second run verify 0, every good line there")
+def repair(bench: Bench) -> None:
+    """`repair` of a log with damage between good lines, killed, then run again."""
+    template = filled(bench, 1)
+    damaged = b'{"v":1,"id":"torn\n' + b"\x00" * 100 + b"\n"
+    with template.active().open("ab") as log:
+        log.write(damaged)
+    texts = ["before 0", *(f"later {index}" for index in range(3))]
+    for text in texts[1:]:
+        template.emit(text)
+
+    def holds(project: Project) -> str:
+        _, counts = project.verify()
+        return f"{counts['damaged']} still damaged" if counts["damaged"] else all_there(texts)(project)
+
+    enumerate_crashes(bench, Operation(bench, template, ["repair"], again=True), holds)
+
+
+@row(
+    "2g", "SIGKILL at each call of removing segments", "after a second run the rest is whole, nothing is recorded again"
+)
+def removal(bench: Bench) -> None:
+    """`prune` that seals and removes, killed, run again; then the transcript is imported again."""
+    template = filled(bench, 0, ROTATING)
+    path = template.home / "session.jsonl"
+    for calls in range(10, 41, 10):
+        path.write_bytes(made.transcript(range(calls), "/home/dev/shop"))
+        template.run("import", str(path))
+
+    def holds(project: Project) -> str:
+        before = sum("from" in event for event in project.events())
+        if project.run("import", str(path)).returncode:
+            return "the import fails"
+        again = sum("from" in event for event in project.events()) - before
+        return f"{again} facts recorded again" if again else ""
+
+    command = ["prune", "--seal-after", "0s", "--older-than", "0s"]
+    enumerate_crashes(bench, Operation(bench, template, command, again=True), holds)

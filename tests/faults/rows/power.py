@@ -21,16 +21,16 @@ WINDOW_S = 0.05
 SYNC_S = 0.3
 
 
-def cut(bench: Bench, kind: str, flags: list[str], seconds: float) -> tuple[LiveWriter, float, Project, Project]:
+def cut(bench: Bench, kind: str, flags: list[str], config: str = "") -> tuple[LiveWriter, float, Project, Project]:
     """Writes to a file system in a file until the power is cut. Gives the writer, the instant of the cut, the project as
     the stopped processes see it, and the project after the cut."""
     image = machine.image(bench, kind)
     before = machine.mount_image(bench, image, "before")
-    project = Project(bench, before)
+    project = Project(bench, before, config)
     # What is to survive must not depend on the folder's own fate.
     os.sync()
     writer = LiveWriter(project, *flags, line_bytes=2_000)
-    stop = time.monotonic() + seconds
+    stop = time.monotonic() + bench.pick(8, 3)
     while time.monotonic() < stop:
         # It saves checkpoints in the same moment.
         project.run("status", "-o", "json")
@@ -62,13 +62,13 @@ def compare(bench: Bench, writer: LiveWriter, at: float, after: Project, allowed
 
 def durable(bench: Bench, kind: str) -> None:
     """What `--durable` has acknowledged is there."""
-    writer, at, _, after = cut(bench, kind, ["--durable"], bench.pick(8, 3))
+    writer, at, _, after = cut(bench, kind, ["--durable"])
     compare(bench, writer, at, after, allowed_s=0)
 
 
 def default(bench: Bench, kind: str) -> None:
     """What the default has acknowledged is there, but for the last 50 ms and the sync that was under way."""
-    writer, at, _, after = cut(bench, kind, [], bench.pick(8, 3))
+    writer, at, _, after = cut(bench, kind, [])
     compare(bench, writer, at, after, allowed_s=WINDOW_S + SYNC_S)
 
 
@@ -141,3 +141,24 @@ def checkpoint_on_ext4(bench: Bench) -> None:
 def checkpoint_on_xfs(bench: Bench) -> None:
     """And does on this one."""
     cut_after_checkpoint(bench, "xfs")
+
+
+def durable_rotating(bench: Bench, kind: str) -> None:
+    """As `durable`, while a new segment begins every 30 lines."""
+    writer, at, _, after = cut(bench, kind, ["--durable"], "[journal]\nsegment_bytes = 65536\n")
+    compare(bench, writer, at, after, allowed_s=0)
+    closed = list((after.logs / "closed").glob("*.jsonl"))
+    bench.at_least("closed segments", len(closed), 5)
+    bench.zero("empty segments", sum(path.stat().st_size == 0 for path in closed))
+
+
+@row("4g", "power cut between rotations, --durable, ext4", DURABLE)
+def rotating_on_ext4(bench: Bench) -> None:
+    """Links, renames and new files have to survive as well as lines."""
+    durable_rotating(bench, "ext4")
+
+
+@row("4h", "power cut between rotations, --durable, xfs", DURABLE)
+def rotating_on_xfs(bench: Bench) -> None:
+    """As 4g."""
+    durable_rotating(bench, "xfs")

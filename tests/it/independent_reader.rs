@@ -51,6 +51,13 @@ fn changed(change: impl FnOnce(&mut Vec<Vec<u8>>)) -> Vec<u8> {
     lines.concat()
 }
 
+/// The same, one line without its newline.
+fn without_newline(index: usize) -> Vec<u8> {
+    changed(|lines| {
+        lines[index].pop();
+    })
+}
+
 /// A line of exactly so many bytes, without frame.
 fn long(bytes: usize) -> Vec<u8> {
     let (head, tail) = (r#"{"type":"note.logged","ts":"2026-11-16T09:00:00Z","text":""#, "\"}");
@@ -72,11 +79,11 @@ fn damaged_logs() -> Vec<(&'static str, Vec<u8>)> {
         ("clean.jsonl", clean("w1", 10)),
         ("empty.jsonl", Vec::new()),
         ("torn.jsonl", changed(|lines| lines[9].truncate(40))),
-        ("torn_before_newline.jsonl", changed(|lines| drop(lines[9].pop()))),
+        ("torn_before_newline.jsonl", without_newline(9)),
         ("healed.jsonl", changed(|lines| lines[4].splice(40.., [b'\n']).for_each(drop))),
         ("flipped.jsonl", changed(|lines| lines[4][60] ^= 1)),
         ("flipped_newline.jsonl", changed(|lines| lines[4].splice(150.., *b"\x0b").for_each(drop))),
-        ("glued.jsonl", changed(|lines| drop(lines[4].pop()))),
+        ("glued.jsonl", without_newline(4)),
         ("nul.jsonl", changed(|lines| lines.insert(5, vec![0; 4096]))),
         ("nul_line.jsonl", changed(|lines| lines.insert(5, [&[0; 4096][..], b"\n"].concat()))),
         ("no_utf8.jsonl", changed(|lines| lines[4][120] = 0xff)),

@@ -29,11 +29,15 @@ class Row:
     run: Callable[["Bench"], None]
     tags: frozenset[str]
 
+    @property
+    def group(self) -> str:
+        """The number without its letter."""
+        return self.number.rstrip("abcdefghijklmnopqrstuvwxyz")
+
     def matches(self, pattern: str) -> bool:
         """Whether `--only` means this row: its number, the number of its group, or a part of its name."""
-        group = self.number.rstrip("abcdefghijklmnopqrstuvwxyz")
         if pattern[:1].isdigit():
-            return pattern in (self.number, group)
+            return pattern in (self.number, self.group)
         return pattern.lower() in self.name.lower()
 
 

@@ -1,6 +1,8 @@
 //! `agentlog verify` against a reader written from the protocol by other means (`tests/reader.py`): every number of every
 //! segment is the same, whatever happened to the log.
 
+#![expect(clippy::indexing_slicing, reason = "the lines and bytes are those that this file made")]
+
 use crate::support::repository;
 use crate::support::sandbox::{self, Output, Sandbox};
 use agentlog::base::frame;
@@ -99,7 +101,7 @@ fn damaged_logs() -> Vec<(&'static str, Vec<u8>)> {
         (
             "blank.jsonl",
             changed(|lines| {
-                lines.splice(3..3, [b"\n".to_vec(), b" \t\r\n".to_vec(), b"\x0c\n".to_vec()]).for_each(drop)
+                lines.splice(3..3, [b"\n".to_vec(), b" \t\r\n".to_vec(), b"\x0c\n".to_vec()]).for_each(drop);
             }),
         ),
         ("duplicated.jsonl", changed(|lines| lines.extend_from_within(3..7))),

@@ -2,6 +2,8 @@
 
 import importlib
 
+from faults.harness import ROWS
+
 SUBJECTS = (
     "kill",
     "crash_points",
@@ -28,3 +30,4 @@ def load() -> None:
     """Registers all rows, in the order of the matrix."""
     for subject in SUBJECTS:
         importlib.import_module(f"faults.rows.{subject}")
+    ROWS.sort(key=lambda row: (int(row.group), row.number))

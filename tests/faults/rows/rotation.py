@@ -86,3 +86,5 @@ def follower(bench: Bench) -> None:
     bench.zero("shown twice", sum(count - 1 for count in Counter(seen).values()))
     bench.zero("never shown", len(set(written) - set(seen)))
     bench.true("in order", seen == written)
+    if swapped := [index for index, (one, other) in enumerate(zip(seen, written)) if one != other]:
+        bench.note("out of order from", f"line {swapped[0]} to {swapped[-1]}")

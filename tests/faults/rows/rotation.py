@@ -85,6 +85,9 @@ def follower(bench: Bench) -> None:
     bench.equal("shown", len(seen), len(written))
     bench.zero("shown twice", sum(count - 1 for count in Counter(seen).values()))
     bench.zero("never shown", len(set(written) - set(seen)))
-    bench.true("in order", seen == written)
-    if swapped := [index for index, (one, other) in enumerate(zip(seen, written)) if one != other]:
-        bench.note("out of order from", f"line {swapped[0]} to {swapped[-1]}")
+    # A writer that could not have the lock in time begins with a newline, which leaves a blank line behind. Its line may
+    # come to a segment that is closed already, after those of the next one were shown.
+    lock_free = project.read()["blank"]
+    swapped = [index for index, (one, other) in enumerate(zip(seen, written)) if one != other]
+    bench.check("out of order", len(swapped), not swapped or lock_free > 0)
+    bench.note("lock-free appends", lock_free)

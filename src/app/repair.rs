@@ -15,10 +15,11 @@ use crate::base::text::{plural, sanitize};
 use crate::cli::command::{Repair, TextOutput};
 use crate::event::body::Body;
 use crate::event::codec;
+use crate::journal::leftover;
 use crate::journal::manifest::Maintenance;
 use crate::journal::rewrite::{self, Line, Place};
-use crate::journal::segment::{self, Segment, SegmentState};
-use crate::journal::{leftover, verify};
+use crate::journal::segment::{self, Segment};
+use crate::journal::verify::{self, SegmentReport};
 use serde::Serialize;
 use serde_json::json;
 use std::borrow::Cow;
@@ -79,35 +80,34 @@ fn repair_stream(context: &Context, right: &Maintenance, stream: &str) -> anyhow
     }
     let mut repaired = Vec::new();
     for (segment, report) in segments.iter().zip(&report.segments) {
-        // An unterminated end of the active segment may be a line that is being written.
-        let is_torn = report.pending_bytes > 0 && segment.state != SegmentState::Active;
-        if report.damaged > 0 || is_torn {
-            repaired.push(repair_segment(context, right, segment)?);
+        if report.damaged > 0 || report.pending_bytes > 0 {
+            // Under the old identity, and while the bytes are still there.
+            quarantine::note(context, &places(segment, report));
+            repaired.extend(repair_segment(context, right, segment)?);
         }
     }
     Ok(repaired)
 }
 
-fn repair_segment(context: &Context, right: &Maintenance, segment: &Segment) -> anyhow::Result<Repaired> {
+/// Repairs a segment. `None`: under the lock there was nothing to repair, the unterminated end was a line being written.
+fn repair_segment(
+    context: &Context,
+    right: &Maintenance,
+    segment: &Segment,
+) -> anyhow::Result<Option<Repaired>> {
     let logs = &context.project.logs;
-    let mut places = Vec::new();
     let mut repaired =
         Repaired { file: segment.path.clone(), stream: segment.stream.clone(), damaged: 0, saved: 0 };
-    let is_active = segment.state == SegmentState::Active;
     let mut decide = |place: Place<'_>| {
-        let reason = match place.line.map(codec::validate) {
-            Some(Ok(_)) => return Line::Kept,
-            Some(Err(error)) => error.to_string(),
-            None if is_active && place.length <= crate::base::limits::LINE_BYTES_MAX as u64 => {
-                return Line::Kept;
-            }
-            None => "too long, or not terminated".to_owned(),
-        };
+        match place.line.filter(|line| codec::validate(line).is_ok()) {
+            Some(_) if place.is_terminated => return Line::Kept,
+            // Nobody holds the lock, so nobody will finish it; and it lacks nothing but its newline.
+            Some(line) => return Line::Replaced(vec![line.to_vec()]),
+            None => {}
+        }
         let saved = place.line.map(salvage::lines).unwrap_or_default();
         repaired.damaged += 1;
         repaired.saved += saved.len() as u64;
-        let (stream, seg) = (segment.stream.clone(), segment.seg.clone());
-        places.push(DamagedPlace { stream, seg, offset: place.offset, length: place.length, reason });
         Line::Replaced(saved)
     };
     let rewritten =
@@ -117,8 +117,25 @@ fn repair_segment(context: &Context, right: &Maintenance, segment: &Segment) -> 
         "{} is being written all the time, or was rotated just now; try again",
         segment.path.display()
     );
-    quarantine::note(context, &places);
-    Ok(repaired)
+    Ok((repaired.damaged > 0).then_some(repaired))
+}
+
+/// The damaged places that the check listed, and the unterminated end.
+fn places(segment: &Segment, report: &SegmentReport) -> Vec<DamagedPlace> {
+    let place = |offset, length, reason: &str| DamagedPlace {
+        stream: segment.stream.clone(),
+        seg: segment.seg.clone(),
+        offset,
+        length,
+        reason: reason.to_owned(),
+    };
+    let listed = report.damages.iter();
+    let mut places: Vec<DamagedPlace> =
+        listed.map(|damage| place(damage.offset, damage.length.saturating_sub(1), &damage.reason)).collect();
+    if report.pending_bytes > 0 {
+        places.push(place(report.bytes - report.pending_bytes, report.pending_bytes, "not terminated"));
+    }
+    places
 }
 
 /// Writes what was done into the log.

@@ -5,7 +5,7 @@ use crate::app::exit::Exit;
 use crate::app::load::{self, CheckpointState};
 use crate::app::log::DamagedPlace;
 use crate::app::quarantine;
-use crate::base::text;
+use crate::base::{fs, text};
 use crate::cli::command::{TextOutput, Verify};
 use crate::event::codec;
 use crate::journal::verify::{self, SegmentReport};
@@ -32,20 +32,27 @@ pub fn run(context: &Context, arguments: &Verify) -> anyhow::Result<Exit> {
             Err(error) => unreadable.push(format!("stream {stream}: {error}")),
         }
     }
-    unreadable.extend(missing(context)?);
+    let (missing, changed) = archive(context)?;
+    unreadable.extend(missing);
     // A log that cannot be read as a whole gives no state to compare with.
     let checkpoint = load::compare_checkpoint(context).unwrap_or(CheckpointState::Outdated);
     match arguments.output {
         TextOutput::Json => print_json(context, &reports, &unreadable, checkpoint)?,
         TextOutput::Text => print_text(context, &reports, &unreadable, checkpoint)?,
     }
-    for problem in &unreadable {
+    for problem in unreadable.iter().chain(&changed) {
         context.warn(problem);
     }
     note_damages(context, &reports);
     let is_readable = unreadable.is_empty() && reports.iter().all(|report| report.unreadable_bytes == 0);
-    let is_damaged = |report: &SegmentReport| report.damaged > 0 || report.holes > 0;
-    let damaged = checkpoint == CheckpointState::Differs || reports.iter().any(is_damaged);
+    // Nobody will finish a line in a segment that is closed.
+    let is_torn = |report: &SegmentReport| {
+        report.pending_bytes > 0
+            && report.file.parent() == Some(segment::closed_dir(&context.project.logs).as_path())
+    };
+    let is_damaged = |report: &SegmentReport| report.damaged > 0 || report.holes > 0 || is_torn(report);
+    let damaged =
+        checkpoint == CheckpointState::Differs || !changed.is_empty() || reports.iter().any(is_damaged);
     Ok(match (is_readable, damaged, reports.is_empty()) {
         (false, ..) => Exit::Unreadable,
         (true, true, _) => Exit::Damaged,
@@ -54,14 +61,26 @@ pub fn run(context: &Context, arguments: &Verify) -> anyhow::Result<Exit> {
     })
 }
 
-/// Sealed segments that the manifest knows and that are gone without having been removed.
-fn missing(context: &Context) -> anyhow::Result<Vec<String>> {
-    let logs = &context.project.logs;
-    let gone = |file: &str| !segment::closed_dir(logs).join(file).exists();
-    let missing = manifest::sealed(logs)?.into_iter().filter(|sealed| gone(&sealed.file));
-    Ok(missing
-        .map(|sealed| format!("{}: a sealed segment of {} lines is missing", sealed.file, sealed.lines))
-        .collect())
+/// What is wrong with sealed segments that the manifest knows: those that are gone without having been removed, and those
+/// that are not what was sealed. (What that costs, the segments themselves say.)
+fn archive(context: &Context) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+    let closed = segment::closed_dir(&context.project.logs);
+    let (mut missing, mut changed) = (Vec::new(), Vec::new());
+    for sealed in manifest::sealed(&context.project.logs)? {
+        let path = closed.join(&sealed.file);
+        let mut hasher = blake3::Hasher::new();
+        match fs::open_own_regular(&path).and_then(|file| hasher.update_reader(file).map(drop)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                missing
+                    .push(format!("{}: a sealed segment of {} lines is missing", sealed.file, sealed.lines));
+            }
+            // The check of the segment itself says it better.
+            Err(_) => {}
+            Ok(()) if hasher.finalize().to_hex().as_str() == sealed.sealed_blake3 => {}
+            Ok(()) => changed.push(format!("{} is not what was sealed", sealed.file)),
+        }
+    }
+    Ok((missing, changed))
 }
 
 fn note_damages(context: &Context, reports: &[SegmentReport]) {

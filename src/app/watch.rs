@@ -177,12 +177,12 @@ impl<'a> Session<'a> {
     /// Seals what is due. It can wait: whatever goes wrong is said, and tried again later.
     fn seal(&mut self) {
         let (project, now) = (&self.context.project, self.context.now());
-        let sealed = Maintenance::begin(&project.logs).map_err(anyhow::Error::from).and_then(|right| {
-            let Some(right) = right else { return Ok(Vec::new()) };
+        let seal = || -> anyhow::Result<Vec<anyhow::Error>> {
             let due = sealing::due(project, now, self.context.config.journal.seal_after())?;
-            Ok(sealing::seal_all(project, &right, &due, now).problems)
-        });
-        for problem in sealed.unwrap_or_else(|error| vec![error]) {
+            let right = if due.is_empty() { None } else { Maintenance::begin(&project.logs)? };
+            Ok(right.map_or_else(Vec::new, |right| sealing::seal_all(project, &right, &due, now).problems))
+        };
+        for problem in seal().unwrap_or_else(|error| vec![error]) {
             self.complain(&format!("{problem:#}"));
         }
     }

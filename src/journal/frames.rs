@@ -5,6 +5,8 @@
 //! as one stream. A frame holds at most four megabytes and ends at the end of a line wherever there is one, so that a
 //! damaged frame costs whole lines. What a table claims beyond that is refused before anything is allocated.
 
+mod scan;
+
 use crate::base::fs::ReadAt as _;
 use std::fs::File;
 use std::io;
@@ -39,8 +41,28 @@ pub(crate) struct Frame {
 pub(crate) struct Frames(Vec<Frame>);
 
 impl Frames {
-    /// Reads the table at the end of a file. An error of kind `InvalidData`: the file is not sealed as we seal.
+    /// The frames of a sealed file: as its table says; where that is damaged, as the frames themselves say; where they say
+    /// nothing that can be read either, the file as one damaged place, so that it costs nothing but itself.
     pub(crate) fn read(file: &File) -> io::Result<Self> {
+        match Self::read_table(file) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
+            result => return result,
+        }
+        let size = file.metadata()?.len();
+        let mut frames = scan::frames(file, size)?;
+        let (at, start) =
+            frames.last().map_or((0, 0), |frame| (frame.at + frame.size, frame.start + frame.length));
+        // What is left is the table, or nothing that we wrote: it cannot be decompressed.
+        let table_bytes =
+            u64::try_from(frames.len()).unwrap_or(0) * ENTRY_BYTES + HEADER_BYTES + FOOTER_BYTES;
+        if frames.is_empty() || size - at > table_bytes {
+            frames.extend(unreadable(at, size, start));
+        }
+        Ok(Self(frames))
+    }
+
+    /// Reads the table at the end of a file. An error of kind `InvalidData`: there is none, or it is damaged.
+    fn read_table(file: &File) -> io::Result<Self> {
         let size = file.metadata()?.len();
         let mut footer = [0; 9];
         let footer_at = size.checked_sub(FOOTER_BYTES).ok_or_else(no_table)?;
@@ -56,7 +78,15 @@ impl Frames {
         file.read_exact_at(&mut table, table_at)?;
         let frames = Self::parse(&table)?;
         let end = frames.0.last().map_or(0, |frame| frame.at + frame.size);
-        if end + HEADER_BYTES == table_at { Ok(frames) } else { Err(no_table()) }
+        if end + HEADER_BYTES != table_at {
+            return Err(no_table());
+        }
+        for frame in &frames.0 {
+            if scan::plain_bytes(file, frame.at)? != Some(frame.length) {
+                return Err(no_table());
+            }
+        }
+        Ok(frames)
     }
 
     /// The frame that holds a plain byte.
@@ -177,11 +207,20 @@ impl<W: io::Write> FrameWriter<W> {
     }
 }
 
+/// The bytes of a file from `at` on, as damaged plain bytes of the same number, in pieces that fit into memory.
+fn unreadable(at: u64, size: u64, start: u64) -> impl Iterator<Item = Frame> {
+    let piece_bytes = u64::try_from(FRAME_BYTES_MAX).unwrap_or(u64::MAX);
+    let count = (size - at).div_ceil(piece_bytes);
+    (0..count).map(move |piece| {
+        let offset = piece * piece_bytes;
+        let length = piece_bytes.min(size - at - offset);
+        // No frame has no bytes, so this one is found damaged.
+        Frame { at: at + offset, size: 0, start: start + offset, length }
+    })
+}
+
 fn no_table() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        "the table of its frames is damaged; `zstd -dc` may still read it",
-    )
+    io::Error::new(io::ErrorKind::InvalidData, "the table of its frames is damaged")
 }
 
 #[cfg(test)]
@@ -190,11 +229,16 @@ mod tests {
     use crate::base::fs::replace;
     use proptest::prelude::*;
 
-    fn table(bytes: &[u8]) -> io::Result<Frames> {
+    fn written(bytes: &[u8]) -> (tempfile::TempDir, File) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sealed");
         replace(&path, bytes).unwrap();
-        Frames::read(&File::open(&path).unwrap())
+        let file = File::open(&path).unwrap();
+        (directory, file)
+    }
+
+    fn table(bytes: &[u8]) -> io::Result<Frames> {
+        Frames::read_table(&written(bytes).1)
     }
 
     fn sealed(plain: &[u8]) -> Vec<u8> {
@@ -236,6 +280,37 @@ mod tests {
     }
 
     #[test]
+    fn without_its_table_the_frames_are_found_one_by_one() {
+        let plain = b"{\"type\":\"note.logged\"}\n".repeat(500_000);
+        let bytes = sealed(&plain);
+        let whole: Vec<Frame> = table(&bytes).unwrap().iter().copied().collect();
+        for damage in 1..=9 + 8 * whole.len() {
+            let mut damaged = bytes.clone();
+            let place = damaged.len() - damage;
+            damaged[place] ^= 0x55;
+            let found = Frames::read(&written(&damaged).1).unwrap();
+            assert_eq!(found.iter().copied().collect::<Vec<_>>(), whole, "{damage} bytes from the end");
+        }
+        let cut = &bytes[..usize::try_from(whole[2].at).unwrap() + 10];
+        let (_directory, file) = written(cut);
+        let found: Vec<Frame> = Frames::read(&file).unwrap().iter().copied().collect();
+        assert_eq!(found[..2], whole[..2]);
+        assert_eq!((found.len(), found[2].length), (3, 10));
+        assert_eq!(found[2].decompress(&file).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_that_was_never_sealed_is_one_damaged_place() {
+        let foreign = zstd::stream::encode_all(&b"{\"type\":\"note.logged\"}\n".repeat(1000)[..], 1).unwrap();
+        for bytes in [&foreign[..], b"no zstd at all", b""] {
+            let (_directory, file) = written(bytes);
+            let frames = Frames::read(&file).unwrap();
+            assert_eq!(frames.plain_bytes(), bytes.len() as u64);
+            assert!(frames.iter().all(|frame| frame.decompress(&file).unwrap().is_none()));
+        }
+    }
+
+    #[test]
     fn a_frame_that_holds_more_than_it_claims_is_damaged() {
         let bomb = zstd::bulk::compress(&vec![0; 64 * 1024 * 1024], 1).unwrap();
         let directory = tempfile::tempdir().unwrap();
@@ -254,7 +329,7 @@ mod tests {
                 bytes.push(0);
                 bytes.extend_from_slice(&TABLE_MAGIC.to_le_bytes());
             }
-            if let Ok(frames) = table(&bytes) {
+            if let Ok(frames) = Frames::read(&written(&bytes).1) {
                 prop_assert!(frames.plain_bytes() <= frames.iter().count() as u64 * FRAME_BYTES_MAX as u64);
             }
         }

@@ -5,7 +5,7 @@
 //! knew. Whoever wants to keep the old bytes says where.
 
 use crate::base::clock::Timestamp;
-use crate::base::fs::{FileIdentity, create_private_dir, describe, put, stage_with};
+use crate::base::fs::{FileIdentity, ReadAt as _, create_private_dir, describe, put, stage_with};
 use crate::base::limits::LINE_BYTES_MAX;
 use crate::base::lines::{LineReader, Piece};
 use crate::base::lock::FileLock;
@@ -42,8 +42,10 @@ pub struct Place<'a> {
     pub offset: u64,
     /// Its bytes, the newline not counted.
     pub length: u64,
-    /// The line; `None` if it is too long to be held, or not terminated.
+    /// The line; `None` if it is too long to be held.
     pub line: Option<&'a [u8]>,
+    /// Whether a newline follows. (A line that lacks only that counts as written.)
+    pub is_terminated: bool,
 }
 
 /// Rewrites a segment and gives the identity of the new one. `old_to`: a folder for the old file. `None`: writers held the
@@ -104,21 +106,28 @@ fn write_lines(
     let end = content.size()?;
     let mut lines = LineReader::new(Window::new(content.clone(), 0..end), 0, LINE_BYTES_MAX);
     while let Some(piece) = lines.next()? {
-        let (place, line) = match piece {
+        let mut torn = Vec::new();
+        let place = match piece {
             Piece::Line { bytes, .. } if bytes.trim_ascii().is_empty() => continue,
             Piece::Line { offset, bytes } => {
                 let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                (Place { offset, length, line: Some(bytes) }, bytes)
+                Place { offset, length, line: Some(bytes), is_terminated: true }
             }
-            Piece::TooLong { offset, length } | Piece::Torn { offset, length } => {
-                (Place { offset, length, line: None }, &[][..])
+            Piece::TooLong { offset, length } => Place { offset, length, line: None, is_terminated: true },
+            Piece::Torn { offset, length } => {
+                let held = usize::try_from(length).ok().filter(|length| *length <= LINE_BYTES_MAX);
+                if let Some(held) = held {
+                    torn.resize(held, 0);
+                    content.read_exact_at(&mut torn, offset)?;
+                }
+                Place { offset, length, line: held.map(|_| torn.as_slice()), is_terminated: false }
             }
         };
-        match decide(place) {
-            Line::Kept if place.line.is_none() => copy(content, place, &mut out)?,
-            Line::Kept => write_line(&with_seg(line, seg), &mut out)?,
-            Line::Replaced(lines) => {
-                lines.iter().try_for_each(|line| write_line(&with_seg(line, seg), &mut out))?
+        match (decide(place), place.line) {
+            (Line::Kept, Some(line)) if place.is_terminated => write_line(&with_seg(line, seg), &mut out)?,
+            (Line::Kept, _) => copy(content, place, &mut out)?,
+            (Line::Replaced(lines), _) => {
+                lines.iter().try_for_each(|line| write_line(&with_seg(line, seg), &mut out))?;
             }
         }
     }
@@ -256,7 +265,7 @@ mod tests {
         .unwrap()
         .unwrap();
         let long = LINE_BYTES_MAX as u64 + 1;
-        assert_eq!(places, [(0, 12, true), (14, long, false), (15 + long, 12, true), (28 + long, 6, false)]);
+        assert_eq!(places, [(0, 12, true), (14, long, false), (15 + long, 12, true), (28 + long, 6, true)]);
         let without_blank = [&bytes[..13], &bytes[14..]].concat();
         assert!(std::fs::read(&segment.path).unwrap() == without_blank);
     }

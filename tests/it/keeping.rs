@@ -11,10 +11,17 @@ const NOTES: &str = "project/.agents/logs/background_monitoring.jsonl";
 
 /// A project whose segments are small, with so many notes of as many tasks.
 fn stage(notes: usize) -> Sandbox {
-    let sandbox = Sandbox::new()
-        .with_file("project/.agents/agentlog.toml", "[journal]\nsegment_bytes = 20000\n");
-    emit(&sandbox, &(0..notes).map(|n| format!("note.logged task=t{n} text='note {n}'\n")).collect::<String>());
+    let sandbox =
+        Sandbox::new().with_file("project/.agents/agentlog.toml", "[journal]\nsegment_bytes = 20000\n");
+    emit_portions(&sandbox, (0..notes).map(|n| format!("note.logged task=t{n} text='note {n}'\n")));
     sandbox
+}
+
+/// A process for every hundred lines, so that segments of all sizes come about.
+fn emit_portions(sandbox: &Sandbox, lines: impl Iterator<Item = String>) {
+    for portion in lines.collect::<Vec<_>>().chunks(100) {
+        emit(sandbox, &portion.concat());
+    }
 }
 
 fn emit(sandbox: &Sandbox, lines: &str) {
@@ -53,8 +60,12 @@ fn closed(sandbox: &Sandbox, suffix: &str) -> Vec<PathBuf> {
 
 fn tasks(sandbox: &Sandbox) -> Vec<String> {
     let status = json(&sandbox.run(&["status", "--all", "-o", "json"]));
-    let mut tasks: Vec<String> =
-        status["tasks"].as_array().unwrap().iter().map(|task| task["task"].as_str().unwrap().to_owned()).collect();
+    let mut tasks: Vec<String> = status["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|task| task["task"].as_str().unwrap().to_owned())
+        .collect();
     tasks.sort();
     tasks
 }
@@ -80,18 +91,28 @@ fn closed_and_sealed_segments_are_one_stream_with_the_active_one() {
     assert_eq!((sum(&verified, "holes"), sum(&verified, "repeats")), (0, 0));
     assert_eq!(verified["checkpoint"], "absent");
     assert!(good(sandbox.run(&["tail", "-n", "1"])).contains("note 599"));
-    assert!(good(sandbox.run(&["query", "select count(*) as n from events where type = 'note.logged'", "-o", "csv"])).contains("600"));
+    assert!(
+        good(sandbox.run(&[
+            "query",
+            "select count(*) as n from events where type = 'note.logged'",
+            "-o",
+            "csv"
+        ]))
+        .contains("600")
+    );
 }
 
 #[test]
 fn only_what_is_sealed_goes_and_a_live_task_keeps_its_beginning() {
-    let sandbox = Sandbox::new()
-        .with_file("project/.agents/agentlog.toml", "[journal]\nsegment_bytes = 5000\n");
+    let sandbox =
+        Sandbox::new().with_file("project/.agents/agentlog.toml", "[journal]\nsegment_bytes = 5000\n");
     let created = "task.created task=long title='the long one'\ntask.started task=long\ntask.created task=short title='ended'\n";
     emit(&sandbox, created);
     emit(&sandbox, "task.completed task=short\n");
-    let many: String = (0..100).map(|n| format!("task.created task=t{n} title='filler'\n")).collect();
-    emit(&sandbox, &many);
+    for portion in 0..5 {
+        let lines = (0..25).map(|n| format!("task.created task=t{} title='filler'\n", 25 * portion + n));
+        emit(&sandbox, &lines.collect::<String>());
+    }
     emit(&sandbox, "note.logged task=long text='still here'\n");
     let unsealed = sandbox.run(&["prune", "--older-than", "0s"]);
     assert!(good(unsealed).contains("removed 0 segments"));
@@ -102,7 +123,9 @@ fn only_what_is_sealed_goes_and_a_live_task_keeps_its_beginning() {
     assert!(closed(&sandbox, ".zst").is_empty());
     let shown = good(sandbox.run(&["show", "long"]));
     assert!(shown.contains("the long one"), "{shown}");
-    assert!(!tasks(&sandbox).contains(&"t0".to_owned()) || good(sandbox.run(&["show", "t0"])).contains("filler"));
+    assert!(
+        !tasks(&sandbox).contains(&"t0".to_owned()) || good(sandbox.run(&["show", "t0"])).contains("filler")
+    );
     assert_eq!(sandbox.run(&["verify"]).status, Some(0));
     assert!(good(sandbox.run(&["prune"])).contains("removed 0 segments"));
 }
@@ -134,9 +157,11 @@ fn repair_takes_damage_out_keeps_it_and_saves_whole_lines() {
     let text = sandbox.read(NOTES);
     let lines: Vec<&str> = text.lines().collect();
     // Two lines glued together, one flipped, one written by hand, and garbage.
-    let mut damaged = [lines[..5].join("\n"), "\n".into(), lines[5].into(), lines[6..10].join("\n"), "\n".into()].concat();
+    let mut damaged =
+        [lines[..5].join("\n"), "\n".into(), lines[5].into(), lines[6..10].join("\n"), "\n".into()].concat();
     damaged.push_str(&lines[10].replace("note 9", "note X"));
-    damaged.push_str("\n{\"type\":\"note.logged\",\"task\":\"hand\",\"text\":\"by hand\"}\n\u{0}\u{0}garbage\n");
+    damaged
+        .push_str("\n{\"type\":\"note.logged\",\"task\":\"hand\",\"text\":\"by hand\"}\n\u{0}\u{0}garbage\n");
     damaged.push_str(&lines[11..].join("\n"));
     damaged.push('\n');
     sandbox.write(NOTES, &damaged);
@@ -150,7 +175,10 @@ fn repair_takes_damage_out_keeps_it_and_saves_whole_lines() {
     assert_eq!(quarantined.lines().count(), 3, "{quarantined}");
 
     let repaired = good(sandbox.run(&["repair"]));
-    assert!(repaired.starts_with("took 3 damaged places out of 1 segment, saved 2 whole lines"), "{repaired}");
+    assert!(
+        repaired.starts_with("took 3 damaged places out of 1 segment, saved 2 whole lines"),
+        "{repaired}"
+    );
     let verified = json(&sandbox.run(&["verify", "-o", "json"]));
     // One line is really gone, and stays counted.
     assert_eq!((sum(&verified, "damaged"), sum(&verified, "holes"), sum(&verified, "unchecked")), (0, 1, 1));
@@ -166,10 +194,11 @@ fn repair_takes_damage_out_keeps_it_and_saves_whole_lines() {
 fn scrub_removes_a_secret_everywhere_and_leaves_no_copy() {
     let sandbox = stage(300);
     emit(&sandbox, "note.logged task=leak text='the key is blue-horse-7'\n");
-    emit(&sandbox, &(0..200).map(|n| format!("note.logged task=u{n} text='more {n}'\n")).collect::<String>());
+    emit_portions(&sandbox, (0..200).map(|n| format!("note.logged task=u{n} text='more {n}'\n")));
     good(sandbox.run(&["prune", "--seal-after", "0s"]));
     emit(&sandbox, "note.logged task=again text='blue-horse-7 once more'\n");
-    let mut file = fs::OpenOptions::new().append(true).open(sandbox.home().parent().unwrap().join(NOTES)).unwrap();
+    let mut file =
+        fs::OpenOptions::new().append(true).open(sandbox.home().parent().unwrap().join(NOTES)).unwrap();
     file.write_all(b"garbage with blue-horse-7 in it\n").unwrap();
     assert_eq!(sandbox.run(&["verify"]).status, Some(30));
     let dry = good(sandbox.run(&["scrub", "--dry-run", "blue-horse-[0-9]"]));

@@ -15,6 +15,7 @@ mod docs;
 mod emit_stdin;
 mod fork;
 mod fuzz_corpus;
+mod independent_reader;
 mod hostile;
 mod keeping;
 mod layers;

@@ -78,7 +78,9 @@ pub fn fold<F: Fold>(logs: &Path, threads: usize, new: impl Fn() -> F + Sync) ->
         all.counts.merge(later.counts);
         all.bytes += later.bytes;
         for (stream, places) in later.places {
-            places.into_iter().for_each(|place| stand(all.places.entry(stream).or_default(), place));
+            for place in places {
+                stand(all.places.entry(stream).or_default(), place);
+            }
         }
     }
     Ok(all)

@@ -105,7 +105,7 @@ fn remove(
     for file in manifest::removed(logs)? {
         match remove_file(logs, &file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                problems.push(format!("{file}: {error}"))
+                problems.push(format!("{file}: {error}"));
             }
             _ => {}
         }

@@ -31,6 +31,7 @@ pub fn due(project: &Project, now: Timestamp, after: Duration) -> anyhow::Result
 }
 
 /// Seals these segments, and appends again what slow writers put into them at the last moment.
+#[must_use]
 pub fn seal_all(project: &Project, right: &Maintenance, due: &[Segment], now: Timestamp) -> Outcome {
     let mut outcome = Outcome::default();
     for segment in due {

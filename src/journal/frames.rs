@@ -52,10 +52,10 @@ impl Frames {
         let mut frames = scan::frames(file, size)?;
         let (at, start) =
             frames.last().map_or((0, 0), |frame| (frame.at + frame.size, frame.start + frame.length));
-        // What is left is the table, or nothing that we wrote: it cannot be decompressed.
-        let table_bytes =
-            u64::try_from(frames.len()).unwrap_or(0) * ENTRY_BYTES + HEADER_BYTES + FOOTER_BYTES;
-        if frames.is_empty() || size - at > table_bytes {
+        // What is left is the damaged table, or nothing that we wrote: it cannot be decompressed.
+        let mut magic = [0; 4];
+        let is_table = file.read_at(&mut magic, at)? == 4 && magic == SKIPPABLE_MAGIC.to_le_bytes();
+        if frames.is_empty() || !is_table {
             frames.extend(unreadable(at, size, start));
         }
         Ok(Self(frames))
@@ -109,9 +109,8 @@ impl Frames {
     fn parse(table: &[u8]) -> io::Result<Self> {
         let (mut at, mut start) = (0, 0);
         let mut frames = Vec::with_capacity(table.len() / 8);
-        for entry in table.as_chunks::<8>().0 {
-            let [a, b, c, d, e, f, g, h] = *entry;
-            let (size, length) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        for entry in table.as_chunks::<4>().0.as_chunks::<2>().0 {
+            let [size, length] = entry.map(u32::from_le_bytes);
             if usize::try_from(length).map_or(true, |length| length > FRAME_BYTES_MAX)
                 || usize::try_from(size)
                     .map_or(true, |size| size > zstd::zstd_safe::compress_bound(FRAME_BYTES_MAX))

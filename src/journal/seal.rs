@@ -229,7 +229,7 @@ mod tests {
         let [segment] = &due(logs, "s", now(), Duration::ZERO).unwrap()[..] else { panic!() };
         let sealing = seal(logs, &right, segment, now()).unwrap().unwrap();
         assert!(!path.exists() && sealing.late_lines.is_empty());
-        assert_eq!(manifest::sealed(logs).unwrap(), [sealing.segment.clone()]);
+        assert_eq!(manifest::sealed(logs).unwrap(), std::slice::from_ref(&sealing.segment));
         assert_eq!(sealing.segment.blake3, blake3::hash(&plain).to_hex().to_string());
         assert_eq!((sealing.segment.bytes, sealing.segment.lines), (plain.len() as u64, 300_001));
         let [found] = &segments(logs, "s").unwrap()[..] else { panic!() };

@@ -2,6 +2,8 @@
 //!
 //! `AGENTLOG_FUZZ_SECONDS=60` goes on with changes for that long per target; without it each target gets some hundred.
 
+#![expect(clippy::indexing_slicing, reason = "a panic is how a test says no")]
+
 #[path = "../../fuzz/src/lib.rs"]
 #[expect(unreachable_pub, reason = "there it is the root of a library")]
 mod targets;

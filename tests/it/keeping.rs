@@ -1,9 +1,12 @@
 //! Segments that are closed, sealed, removed, repaired and scrubbed, by the real program.
 
+#![expect(clippy::indexing_slicing, reason = "a panic is how a test says no")]
+
 use crate::support::sandbox::{Output, Sandbox};
 use serde_json::Value;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
 const LOGS: &str = "project/.agents/logs";
@@ -25,10 +28,10 @@ fn emit_portions(sandbox: &Sandbox, lines: impl Iterator<Item = String>) {
 }
 
 fn emit(sandbox: &Sandbox, lines: &str) {
-    let path = sandbox.home().join("lines");
-    fs::write(&path, lines).unwrap();
+    sandbox.write("home/lines", lines);
+    let input = fs::File::open(sandbox.home().join("lines")).unwrap();
     let mut command = sandbox.command(&["emit", "--stdin"]);
-    let output = crate::support::sandbox::run(command.stdin(fs::File::open(path).unwrap()));
+    let output = crate::support::sandbox::run(command.stdin(input));
     assert_eq!((output.status, output.stderr.as_str()), (Some(0), ""));
 }
 
@@ -135,10 +138,11 @@ fn a_sealed_segment_that_is_gone_or_damaged_is_missed() {
     let sandbox = stage(300);
     good(sandbox.run(&["prune", "--seal-after", "0s"]));
     let sealed = closed(&sandbox, ".zst");
-    let mut bytes = fs::read(&sealed[0]).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&sealed[0], bytes).unwrap();
+    let file = fs::OpenOptions::new().read(true).write(true).open(&sealed[0]).unwrap();
+    let middle = file.metadata().unwrap().len() / 2;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, middle).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], middle).unwrap();
     let damaged = sandbox.run(&["verify"]);
     assert_eq!(damaged.status, Some(31));
     assert!(damaged.stdout.contains("cannot be decompressed"), "{}", damaged.stdout);

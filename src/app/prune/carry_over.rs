@@ -62,7 +62,9 @@ pub(super) fn carry_over(context: &Context, going: &[&Decision]) -> anyhow::Resu
     let now = context.now();
     let mut writer = Writer::new(project, Syncing::Live)?;
     created.retain(|event| event.task.as_deref().is_some_and(|task| !staying.contains(task)));
-    created.into_iter().for_each(|event| batch.push(event));
+    for event in created {
+        batch.push(event);
+    }
     let staying: BTreeMap<&str, FileCursorView<'_>> = rest.files().collect();
     for (file, cursor) in all.files() {
         // A file that is gone will not be read again.

@@ -376,6 +376,25 @@ fn writers_with_files_of_their_own_are_one_stream_for_readers() {
     assert_eq!(crate::journal::segment::streams(&stage.logs()).unwrap(), ["s"]);
 }
 
+/// The segment is closed (and sealed) between the look at the name and the write.
+#[derive(Debug)]
+struct ClosedMeanwhile(PathBuf, PathBuf, bool);
+impl Storage for ClosedMeanwhile {
+    fn write(&mut self, file: &File, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.exists() && !self.1.exists() {
+            std::fs::rename(&self.0, &self.1)?;
+            if self.2 {
+                File::create(crate::journal::segment::sealed_path(&self.1))?;
+            }
+        }
+        Kernel.write(file, bytes)
+    }
+
+    fn sync(&mut self, file: &File) -> io::Result<()> {
+        Kernel.sync(file)
+    }
+}
+
 #[test]
 fn a_writer_without_the_lock_whose_segment_was_closed_is_still_read() {
     let stage = Stage::new();
@@ -383,24 +402,6 @@ fn a_writer_without_the_lock_whose_segment_was_closed_is_still_read() {
     append(&mut slow, &[0]).unwrap();
     let closed_path = closed_dir(&stage.logs()).join("s.20261116.001.jsonl");
     std::fs::create_dir(closed_dir(&stage.logs())).unwrap();
-    // It is closed between the look at the name and the write.
-    #[derive(Debug)]
-    struct ClosedMeanwhile(PathBuf, PathBuf, bool);
-    impl Storage for ClosedMeanwhile {
-        fn write(&mut self, file: &File, bytes: &[u8]) -> io::Result<usize> {
-            if self.0.exists() && !self.1.exists() {
-                std::fs::rename(&self.0, &self.1)?;
-                if self.2 {
-                    File::create(crate::journal::segment::sealed_path(&self.1))?;
-                }
-            }
-            Kernel.write(file, bytes)
-        }
-
-        fn sync(&mut self, file: &File) -> io::Result<()> {
-            Kernel.sync(file)
-        }
-    }
     let _holder = FileLock::acquire(&stage.path(), Duration::ZERO).unwrap();
     slow.storage = Box::new(ClosedMeanwhile(stage.path(), closed_path.clone(), false));
     assert!(append(&mut slow, &[1]).unwrap().degraded);

@@ -115,6 +115,52 @@ fn transcript(cases: &[Case], cwd: &Path) -> String {
     text
 }
 
+/// An `emit` with a text in every place that one kind of event has for it.
+fn emitted(idx: usize, dirty: &str) -> Vec<String> {
+    let (of, task) = (|name: &str| format!("{name}={dirty}"), format!("--task={dirty}"));
+    match idx % 6 {
+        0 => ["emit", "note.logged"].map(str::to_owned).into_iter().chain([of("text"), task]).collect(),
+        1 => ["emit", "task.created"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(
+                ["title", "assigned_task", "parent", "model", "host", "project", "cwd", "worktree"].map(of),
+            )
+            .chain([task, format!("--agent={dirty}")])
+            .collect(),
+        2 => ["emit", "tool.failed"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(
+                [
+                    "tool",
+                    "call",
+                    "thread",
+                    "model",
+                    "error.kind",
+                    "error.message",
+                    "error.category",
+                    "source",
+                ]
+                .map(of),
+            )
+            .chain([task])
+            .collect(),
+        3 => ["emit", "progress.reported"].map(str::to_owned).into_iter().chain([of("step"), task]).collect(),
+        4 => ["emit", "file.changed", "change=modified"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([of("path"), task])
+            .collect(),
+        _ => vec![
+            "emit".to_owned(),
+            "completion.checked".to_owned(),
+            task,
+            format!("criteria={}", json!([{"name": dirty, "ok": false, "message": dirty, "extra": dirty}])),
+        ],
+    }
+}
+
 /// Everything that writes, with every case in every text it takes; gives the sandbox afterwards.
 fn worked(cases: &[Case], without: &str) -> Sandbox {
     let sandbox = Sandbox::new();
@@ -145,57 +191,7 @@ fn worked(cases: &[Case], without: &str) -> Sandbox {
     run(&["import", sandbox.home().join(cases[1].text()).to_str().unwrap()]);
     run(&["import", "/nowhere/at/all"]);
     for (idx, case) in cases.iter().enumerate() {
-        let dirty = case.text();
-        let (of, task) = (|name: &str| format!("{name}={dirty}"), format!("--task={dirty}"));
-        let args: Vec<String> = match idx % 6 {
-            0 => ["emit", "note.logged"].map(str::to_owned).into_iter().chain([of("text"), task]).collect(),
-            1 => ["emit", "task.created"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain(
-                    ["title", "assigned_task", "parent", "model", "host", "project", "cwd", "worktree"]
-                        .map(of),
-                )
-                .chain([task, format!("--agent={dirty}")])
-                .collect(),
-            2 => ["emit", "tool.failed"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain(
-                    [
-                        "tool",
-                        "call",
-                        "thread",
-                        "model",
-                        "error.kind",
-                        "error.message",
-                        "error.category",
-                        "source",
-                    ]
-                    .map(of),
-                )
-                .chain([task])
-                .collect(),
-            3 => ["emit", "progress.reported"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain([of("step"), task])
-                .collect(),
-            4 => ["emit", "file.changed", "change=modified"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain([of("path"), task])
-                .collect(),
-            _ => vec![
-                "emit".to_owned(),
-                "completion.checked".to_owned(),
-                task,
-                format!(
-                    "criteria={}",
-                    json!([{"name": dirty, "ok": false, "message": dirty, "extra": dirty}])
-                ),
-            ],
-        };
+        let args = emitted(idx, &case.text());
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let output = run(&args);
         assert!(output.status.success(), "{args:?}: {output:?}");
@@ -267,9 +263,8 @@ fn what_was_redacted_is_not_recorded_again() {
     let sandbox = worked(&cases, "");
     let lines = || {
         let folder = sandbox.project().join(".agents/logs");
-        let texts = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+        let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let texts = paths.filter(|path| path.is_file()).map(|path| std::fs::read_to_string(path).unwrap());
         let all: Vec<String> =
             texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
         all.into_iter().filter(|line| !line.contains("\"type\":\"monitor.")).count()

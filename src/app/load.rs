@@ -4,6 +4,7 @@
 //! makes it worthless, never wrong: then the log is folded from its start.
 
 use crate::app::Context;
+use crate::app::family::{self, Families};
 use crate::app::fold::{self, Fold, Folded};
 use crate::app::log::{Counts, Location, Place, Places, Reader};
 use crate::app::quarantine;
@@ -11,11 +12,11 @@ use crate::base::clock::Timestamp;
 use crate::base::lock::FileLock;
 use crate::base::{fs, text};
 use crate::event::codec::{Decoded, Decoder};
-use crate::event::envelope::{Event, Stream};
+use crate::event::envelope::Stream;
 use crate::journal::content::Content;
 use crate::journal::segment;
 use crate::projection::checkpoint::{Checkpoint, Encoded, SegmentPosition};
-use crate::projection::edge::{self, Edge};
+use crate::projection::edge::{Edge, Edges};
 use crate::projection::state::Projection;
 use crate::projection::status::TaskStatus;
 use anyhow::Context as _;
@@ -169,24 +170,19 @@ pub fn tasks(
 /// # Errors
 /// When the log cannot be read.
 pub fn edges(context: &Context, until: Timestamp) -> anyhow::Result<Vec<Edge>> {
-    let mut lines: Vec<(Timestamp, Vec<u8>)> = Vec::new();
-    let mut reader = Reader::new(&context.project.logs);
-    reader.advance(&mut |_, decoded, line| {
-        if let Decoded::Known(known) = decoded
-            && known.event.task.is_some()
-        {
-            lines.push((known.event.ts, line.to_vec()));
-        }
-    })?;
-    lines.sort_by_key(|(ts, _)| *ts);
-    let events: Vec<Event<'_>> = lines
-        .iter()
-        .filter_map(|(ts, line)| match Decoder::after("", *ts).decode(line, 0) {
-            Decoded::Known(line) => Some(line.event),
-            _ => None,
-        })
-        .collect();
-    Ok(edge::edges(&events, until, &context.config.health))
+    let (logs, state) = (&context.project.logs, &context.project.state);
+    let families = Families::gather(logs, state, family::SIZES, &mut |_| Ok(()))?;
+    let mut all = Vec::new();
+    for group in 0..families.count() {
+        let sleeps = families.sleeps.iter().map(|sleep| (sleep.from, sleep.until));
+        let mut edges = Edges::new(sleeps, until, &context.config.health);
+        families.visit(group, &mut |_| {}, &mut |event| edges.take(event))?;
+        all.extend(edges.finish());
+    }
+    if families.count() > 1 {
+        all.sort_by(|a, b| (a.ts, &a.task).cmp(&(b.ts, &b.task)));
+    }
+    Ok(all)
 }
 
 /// Says once, on standard error, that something in the log was passed over.

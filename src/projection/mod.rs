@@ -24,4 +24,4 @@ mod tools;
 mod usage;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

@@ -75,6 +75,11 @@ impl Projection {
         }
     }
 
+    /// Adds a time in which the host slept, as `host.suspended` does.
+    pub fn add_sleep(&mut self, from: Timestamp, until: Timestamp) {
+        self.suspensions.add(from, until);
+    }
+
     /// The greatest `ts` of all events applied; `None` before the first.
     #[must_use]
     pub const fn max_ts(&self) -> Option<Timestamp> {

@@ -28,7 +28,7 @@ mod tests;
 /// The sizes that decide how much memory is used.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
-    /// The lines that stay in memory; those of a log that is no larger all do.
+    /// A log that is no larger stays in memory.
     pub memory_bytes: usize,
     /// What the lines of a group should have, and the most of which events are held at once.
     pub group_bytes: u64,
@@ -38,7 +38,7 @@ pub struct Sizes {
     pub block_bytes: usize,
 }
 
-/// What the program uses: 32 MiB of lines in memory, and up to 16 MiB of blocks that are being filled.
+/// What the program uses: at most 32 MiB of lines in memory, or 16 MiB of blocks that are being filled.
 pub const SIZES: Sizes =
     Sizes { memory_bytes: 32 << 20, group_bytes: 24 << 20, groups_max: 256, block_bytes: 64 << 10 };
 
@@ -133,10 +133,12 @@ impl Families {
         let held = blocks.iter().map(|block| self.spill.get(block)).collect::<io::Result<Vec<_>>>()?;
         let mut decoders = self.lines.decoders();
         let records = held.iter().flat_map(|bytes| record::records(bytes));
-        let mut events: Vec<Event<'_>> = records.filter_map(|record| decoders.event(&record)).collect();
+        let events: Vec<Event<'_>> = records.filter_map(|record| decoders.event(&record)).collect();
         events.iter().for_each(in_log_order);
+        // An event is large: what is sorted are references.
+        let mut events: Vec<&Event<'_>> = events.iter().collect();
         events.sort_by_key(|event| event.ts);
-        events.iter().for_each(by_time);
+        events.into_iter().for_each(by_time);
         Ok(())
     }
 
@@ -232,7 +234,7 @@ impl Gatherer {
             sizes,
             folder: folder.to_owned(),
             lines: Lines::default(),
-            spill: Spill::new(folder, sizes.memory_bytes)?,
+            spill: Spill::new(folder, if fits { sizes.memory_bytes } else { 0 })?,
             groups: (0..count).map(|_| Group::default()).collect(),
         };
         Ok(Self { families, joined: Joined::none(kin.group_count()), kin })

@@ -28,6 +28,7 @@ pub mod scrub;
 pub mod sealing;
 pub mod show;
 pub mod spill;
+pub mod states;
 pub mod status;
 pub mod tail;
 pub mod verify;

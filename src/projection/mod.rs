@@ -13,6 +13,7 @@ mod forest;
 pub mod health;
 mod judge;
 mod monitoring;
+mod piece;
 pub mod policy;
 mod register;
 mod repeats;

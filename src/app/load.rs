@@ -4,19 +4,21 @@
 //! makes it worthless, never wrong: then the log is folded from its start.
 
 use crate::app::Context;
-use crate::app::fold::{self, Fold, Folded};
-use crate::app::log::{Counts, Location, Place, Places, Reader};
+use crate::app::family::kin::Kin;
+use crate::app::family::{self, Families};
+use crate::app::fold::{self, Folded};
+use crate::app::log::{Counts, Place, Places, Reader};
 use crate::app::quarantine;
+use crate::app::states::{BoundedStates, States};
 use crate::base::clock::Timestamp;
 use crate::base::lock::FileLock;
 use crate::base::{fs, text};
 use crate::event::codec::{Decoded, Decoder};
-use crate::event::envelope::{Event, Stream};
+use crate::event::envelope::Stream;
 use crate::journal::content::Content;
 use crate::journal::segment;
 use crate::projection::checkpoint::{Checkpoint, Encoded, SegmentPosition};
-use crate::projection::edge::{self, Edge};
-use crate::projection::state::Projection;
+use crate::projection::edge::{Edge, Edges};
 use crate::projection::status::TaskStatus;
 use anyhow::Context as _;
 use std::collections::HashMap;
@@ -26,6 +28,11 @@ use std::time::Duration;
 const HOT_FILE: &str = "checkpoint.hot";
 /// A checkpoint is written anew when this much was appended since the last one: below, folding is cheaper than writing.
 const CHECKPOINT_AFTER_BYTES: u64 = 1024 * 1024;
+/// A log of so many bytes is folded in bounded memory: so many tasks per thread, and groups of what so much of a log has.
+const BOUNDED_FROM_BYTES: u64 = 32 << 20;
+const TASKS_MAX: usize = 2500;
+const GROUP_BYTES: u64 = 16 << 20;
+const GROUPS_MAX: u64 = 512;
 
 /// The state as it is now, and the place in the log from which it goes on.
 pub struct Live<'a> {
@@ -48,7 +55,7 @@ impl<'a> Live<'a> {
                 let reader = Reader::from_places(logs, places(&checkpoint.positions));
                 Self { context, checkpoint, reader, stored_bytes: 0 }
             }
-            None => Self::fold_all(context)?,
+            None => Self::fold_bounded(context)?,
         };
         live.advance()?;
         mention_damage(context, &live.reader.counts);
@@ -104,7 +111,11 @@ impl<'a> Live<'a> {
             return;
         }
         self.checkpoint.positions = positions;
-        let encoded = self.checkpoint.clone().encode(now);
+        let encoded = if self.checkpoint.is_whole() {
+            self.checkpoint.clone().encode(now)
+        } else {
+            Encoded { hot: self.checkpoint.encode_hot(), cold: None }
+        };
         if store(&self.context.project.state, &encoded).is_ok() {
             self.stored_bytes = self.reader.read_bytes;
         }
@@ -114,6 +125,26 @@ impl<'a> Live<'a> {
         if self.reader.read_bytes - self.stored_bytes >= CHECKPOINT_AFTER_BYTES {
             self.save();
         }
+    }
+
+    /// Folds the whole log; of a large one with many tasks the cold ones are left in the cold part, which is stored.
+    fn fold_bounded(context: &'a Context) -> anyhow::Result<Self> {
+        let (logs, state) = (&context.project.logs, &context.project.state);
+        let bytes = log_bytes(logs).with_context(|| unreadable(logs))?;
+        if bytes < BOUNDED_FROM_BYTES {
+            return Self::fold_all(context);
+        }
+        let kin =
+            Kin::read(logs, bytes.div_ceil(GROUP_BYTES).min(GROUPS_MAX)).with_context(|| unreadable(logs))?;
+        let new = || BoundedStates::new(&kin, state, TASKS_MAX);
+        let Folded { fold, counts, places, bytes } =
+            fold::fold(logs, threads(), new).with_context(|| unreadable(logs))?;
+        // Where no temporary file can be written, memory must do.
+        let Ok(checkpoint) = fold.finish(state, context.now()) else { return Self::fold_all(context) };
+        let mut reader = Reader::from_places(logs, places);
+        reader.counts = counts;
+        reader.read_bytes = bytes;
+        Ok(Self { context, checkpoint, reader, stored_bytes: 0 })
     }
 
     fn fold_all(context: &'a Context) -> anyhow::Result<Self> {
@@ -169,24 +200,19 @@ pub fn tasks(
 /// # Errors
 /// When the log cannot be read.
 pub fn edges(context: &Context, until: Timestamp) -> anyhow::Result<Vec<Edge>> {
-    let mut lines: Vec<(Timestamp, Vec<u8>)> = Vec::new();
-    let mut reader = Reader::new(&context.project.logs);
-    reader.advance(&mut |_, decoded, line| {
-        if let Decoded::Known(known) = decoded
-            && known.event.task.is_some()
-        {
-            lines.push((known.event.ts, line.to_vec()));
-        }
-    })?;
-    lines.sort_by_key(|(ts, _)| *ts);
-    let events: Vec<Event<'_>> = lines
-        .iter()
-        .filter_map(|(ts, line)| match Decoder::after("", *ts).decode(line, 0) {
-            Decoded::Known(line) => Some(line.event),
-            _ => None,
-        })
-        .collect();
-    Ok(edge::edges(&events, until, &context.config.health))
+    let (logs, state) = (&context.project.logs, &context.project.state);
+    let families = Families::gather(logs, state, family::SIZES, &mut |_| Ok(()))?;
+    let mut all = Vec::new();
+    for group in 0..families.count() {
+        let sleeps = families.sleeps.iter().map(|sleep| (sleep.from, sleep.until));
+        let mut edges = Edges::new(sleeps, until, &context.config.health);
+        families.visit(group, &mut |_| {}, &mut |event| edges.take(event))?;
+        all.extend(edges.finish());
+    }
+    if families.count() > 1 {
+        all.sort_by(|a, b| (a.ts, &a.task).cmp(&(b.ts, &b.task)));
+    }
+    Ok(all)
 }
 
 /// Says once, on standard error, that something in the log was passed over.
@@ -262,27 +288,6 @@ impl Decoders {
     }
 }
 
-/// The projection as a fold over lines.
-#[derive(Default)]
-struct States {
-    projection: Projection,
-    until: Option<Timestamp>,
-}
-
-impl Fold for States {
-    fn take(&mut self, _: &Location<'_>, decoded: &Decoded<'_>) {
-        if let Decoded::Known(line) = decoded
-            && self.until.is_none_or(|until| line.event.ts <= until)
-        {
-            self.projection.apply(&line.event);
-        }
-    }
-
-    fn merge(&mut self, later: Self) {
-        self.projection.merge(later.projection);
-    }
-}
-
 /// The stored checkpoint, if it fits the segments as they are.
 fn stored_checkpoint(context: &Context) -> Option<Checkpoint> {
     let bytes = fs::read_regular(&context.project.state.join(HOT_FILE)).ok()?;
@@ -352,6 +357,14 @@ fn store(state: &Path, encoded: &Encoded) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn log_bytes(logs: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for stream in Stream::ALL {
+        bytes += segment::segments(logs, stream.name())?.iter().map(|segment| segment.bytes).sum::<u64>();
+    }
+    Ok(bytes)
 }
 
 fn unreadable(logs: &Path) -> String {

@@ -1,19 +1,25 @@
 //! `agentlog report`: the weekly review, into `reports/` or to standard output.
 
 use crate::app::exit::{Exit, Failure};
-use crate::app::log::Reader;
+use crate::app::family::{self, Families};
 use crate::app::{Context, load};
 use crate::base::clock::Timestamp;
 use crate::base::{fs, text};
 use crate::cli::command::{Report, ReportOutput};
 use crate::event::codec::Decoded;
+use crate::projection::edge::Edges;
+use crate::projection::state::Projection;
 use crate::query::frame::{self, ToolCallsBuilder, UsageBuilder};
 use crate::report::coverage::CoverageBuilder;
-use crate::report::weekly::{self, Input, WeeklyReview};
+use crate::report::weekly::{self, WeeklyReview};
 use crate::report::window::Week;
 use crate::view::report_json::{self, Made};
 use crate::view::report_markdown;
+use std::cell::RefCell;
 use std::io::Write as _;
+
+/// So many rows are held before they are counted.
+const ROWS_MAX: usize = 50_000;
 
 /// Writes or prints the review.
 ///
@@ -56,32 +62,75 @@ pub fn run(context: &Context, arguments: &Report) -> anyhow::Result<Exit> {
 
 fn review(context: &Context, week: Week, now: Timestamp) -> anyhow::Result<WeeklyReview> {
     let (zone, selection) = (context.zone, weekly::selection());
-    let mut calls = ToolCallsBuilder::new(&selection, zone);
-    let mut usage = UsageBuilder::new(&selection, zone);
-    let mut coverage = CoverageBuilder::new(week.window(zone));
     // A week that is over is reviewed as it stood at its end, so that its review does not change by itself later.
     let as_of = now.min(week.window(zone).until);
-    let mut reader = Reader::new(&context.project.logs);
-    reader.advance(&mut |_, decoded, _| {
+    let from = weekly::reaches_back_to(week, zone);
+    let mut builder = weekly::Builder::new(week, zone, now);
+    let mut usage = UsageBuilder::new(&selection, zone);
+    let mut coverage = CoverageBuilder::new(week.window(zone));
+    let (logs, state) = (&context.project.logs, &context.project.state);
+    let families = Families::gather(logs, state, family::SIZES, &mut |decoded| {
         coverage.apply(decoded);
         if let Decoded::Known(line) = decoded
-            && line.event.ts <= as_of
+            && (from..=as_of).contains(&line.event.ts)
         {
-            calls.apply(&line.event);
             usage.apply(&line.event);
+            if usage.row_count() >= ROWS_MAX {
+                builder.add_usage(&usage.take_rows()?)?;
+            }
         }
+        Ok(())
     })?;
-    let tasks = load::tasks_at(context, as_of)?;
-    let edges = load::edges(context, as_of)?;
-    let input = Input {
-        week,
-        zone,
-        now,
-        tool_calls: calls.finish()?,
-        tasks: frame::tasks(&tasks, &selection)?,
-        usage: usage.finish()?,
-        edges: &edges,
-        coverage: coverage.finish(),
-    };
-    Ok(weekly::review(&input)?)
+    builder.add_usage(&usage.finish()?)?;
+    load::mention_damage(context, &families.counts);
+    for group in 0..families.count() {
+        add_group(context, &families, group, (from, as_of), &mut builder)?;
+    }
+    Ok(builder.finish(coverage.finish()))
+}
+
+/// Adds what happened to the tasks of one group of families, between two instants.
+fn add_group(
+    context: &Context,
+    families: &Families,
+    group: usize,
+    (from, as_of): (Timestamp, Timestamp),
+    builder: &mut weekly::Builder,
+) -> anyhow::Result<()> {
+    let (selection, policy) = (weekly::selection(), &context.config.health);
+    let mut calls = ToolCallsBuilder::new(&selection, context.zone).since(from);
+    let mut projection = Projection::default();
+    for sleep in families.sleeps.iter().filter(|sleep| sleep.ts <= as_of) {
+        projection.add_sleep(sleep.from, sleep.until);
+    }
+    let sleeps = families.sleeps.iter().map(|sleep| (sleep.from, sleep.until));
+    let mut edges = Edges::new(sleeps, as_of, policy);
+    let is_cut = families.is_large(group) && families.creations_first;
+    let pieces = RefCell::new((builder, Ok(())));
+    families.visit(
+        group,
+        &mut |event| {
+            if event.ts > as_of {
+                return;
+            }
+            calls.apply(event);
+            projection.apply(event);
+            if is_cut && calls.row_count() >= ROWS_MAX {
+                let (builder, result) = &mut *pieces.borrow_mut();
+                let added = calls.take_rows().map_err(anyhow::Error::from);
+                let added = added.and_then(|rows| Ok(builder.add_calls(&rows)?));
+                *result = std::mem::replace(result, Ok(())).and(added);
+            }
+        },
+        &mut |event| {
+            edges.take(event);
+            pieces.borrow_mut().0.add_edges(&edges.settled());
+        },
+    )?;
+    let (builder, result) = pieces.into_inner();
+    result?;
+    builder.add_edges(&edges.finish());
+    builder.add_calls(&calls.finish()?)?;
+    builder.add_tasks(&frame::tasks(&projection.tasks(as_of, policy), &selection)?)?;
+    Ok(())
 }

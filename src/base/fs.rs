@@ -105,6 +105,16 @@ fn stage_as(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> io::Result<
     Ok(temporary)
 }
 
+/// A file without a name in `folder` (0600), for writing and reading: it is gone when it is closed, however the program
+/// ends.
+pub fn nameless(folder: &Path) -> io::Result<File> {
+    let path = temporary_name(&folder.join("spill"))?;
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+    let file = file.map_err(|error| describe(error, "cannot make a file in", folder))?;
+    std::fs::remove_file(&path).map_err(|error| describe(error, "cannot remove", &path))?;
+    Ok(file)
+}
+
 /// The second half of [`replace`]: the staged file takes the name `path`, and the name is on disk.
 pub fn put(staged: &Path, path: &Path) -> io::Result<()> {
     discard_on_error(std::fs::rename(staged, path), staged)

@@ -26,6 +26,10 @@ use hashbrown::HashMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+mod cold;
+
+pub use crate::projection::checkpoint::cold::{ColdPart, HEAD_BYTES, MadeCold};
+
 #[cfg(test)]
 mod tests;
 
@@ -194,9 +198,21 @@ impl Checkpoint {
                 cold_part = Some((cold_name(checksum), bytes));
             }
         }
+        Encoded { hot: self.encode_hot(), cold: cold_part }
+    }
+
+    /// Whether all tasks are in `projection`, and none is apart.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.joined
+    }
+
+    /// The hot bytes of a state of which the cold part stays as it is: [`Checkpoint::encode`] without consuming it.
+    #[must_use]
+    pub fn encode_hot(&self) -> Vec<u8> {
         let (positions, projection) = (&self.positions, &self.projection);
         let hot = HotRef { positions, cold_checksum: self.cold.checksum, projection };
-        Encoded { hot: pack("hot", &hot, &self.cold.hashes), cold: cold_part }
+        pack("hot", &hot, &self.cold.hashes)
     }
 
     /// Whether so many hot tasks have grown cold that the cold part should be joined before the state is stored.

@@ -47,19 +47,67 @@ pub fn edges<'e, 'a: 'e>(
     policy: &Policy,
 ) -> Vec<Edge> {
     let events = events.into_iter();
-    let mut timeline = Timeline::new(policy);
-    // That the host slept is known only when it wakes, so all sleeps are gathered first.
-    for event in events.clone() {
-        if let Body::HostSuspended { from_at, until_at } = event.body {
-            timeline.projection.suspensions.add(from_at, until_at);
+    let sleeps = events.clone().filter_map(|event| match event.body {
+        Body::HostSuspended { from_at, until_at } => Some((from_at, until_at)),
+        _ => None,
+    });
+    let mut edges = Edges::new(sleeps, until, policy);
+    events.for_each(|event| edges.take(event));
+    edges.finish()
+}
+
+/// The changes of health, computed event by event, for a history that is not held in memory.
+///
+/// Tasks that are no relatives of each other do not know of each other: the edges of families taken apart are those of all.
+/// (Tasks that are their own ancestors are cut off at an instant that depends on who else is judged then.)
+pub struct Edges<'p> {
+    timeline: Timeline<'p>,
+    until: Timestamp,
+}
+
+impl<'p> Edges<'p> {
+    /// No event yet. That the host slept is known only when it wakes, so all its sleeps, each from an instant until another,
+    /// are told first.
+    #[must_use]
+    pub fn new(
+        sleeps: impl IntoIterator<Item = (Timestamp, Timestamp)>,
+        until: Timestamp,
+        policy: &'p Policy,
+    ) -> Self {
+        let mut timeline = Timeline::new(policy);
+        sleeps.into_iter().for_each(|(from, until)| timeline.projection.add_sleep(from, until));
+        Self { timeline, until }
+    }
+
+    /// The next event; they must come in the order of (`ts`, position). One after the end is ignored.
+    pub fn take(&mut self, event: &Event<'_>) {
+        if event.ts <= self.until {
+            self.timeline.run_until(event.ts, false);
+            self.timeline.apply(event);
         }
     }
-    for event in events.filter(|event| event.ts <= until) {
-        timeline.run_until(event.ts, false);
-        timeline.apply(event);
+
+    /// The changes so far that no later event can undo; each is given once.
+    #[must_use]
+    pub fn settled(&mut self) -> Vec<Edge> {
+        let now = self.timeline.now;
+        let count = self.timeline.edges.partition_point(|edge| edge.ts < now);
+        self.timeline.edges.drain(..count).collect()
     }
-    timeline.run_until(until, true);
-    timeline.edges
+
+    /// The changes up to the end that were not given yet.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Edge> {
+        self.timeline.run_until(self.until, true);
+        self.timeline.edges
+    }
+}
+
+/// A timeline shows nothing that is worth reading.
+impl std::fmt::Debug for Edges<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Edges").field("until", &self.until).finish_non_exhaustive()
+    }
 }
 
 /// The state at one instant that moves on.

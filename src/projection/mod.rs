@@ -13,6 +13,7 @@ mod forest;
 pub mod health;
 mod judge;
 mod monitoring;
+mod piece;
 pub mod policy;
 mod register;
 mod repeats;
@@ -24,4 +25,4 @@ mod tools;
 mod usage;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

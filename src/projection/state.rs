@@ -75,6 +75,11 @@ impl Projection {
         }
     }
 
+    /// Adds a time in which the host slept, as `host.suspended` does.
+    pub fn add_sleep(&mut self, from: Timestamp, until: Timestamp) {
+        self.suspensions.add(from, until);
+    }
+
     /// The greatest `ts` of all events applied; `None` before the first.
     #[must_use]
     pub const fn max_ts(&self) -> Option<Timestamp> {
@@ -114,7 +119,8 @@ impl Task {
         self.started.max(self.tools.as_ref().map_or(0, |tools| tools.attempt)).max(1)
     }
 
-    fn merge(&mut self, later: Self) {
+    /// The same as if `later`, the fold of the part after this one, had been folded here.
+    pub(crate) fn merge(&mut self, later: Self) {
         self.first_at = self.first_at.min(later.first_at);
         self.last = self.last.max(later.last);
         self.seen_at = self.seen_at.max(later.seen_at);
@@ -130,7 +136,8 @@ impl Task {
         merge_part(&mut self.monitoring, later.monitoring, |mine, theirs| mine.merge(*theirs));
     }
 
-    fn share(&mut self, names: &mut Names) {
+    /// Shares the names that other tasks have as well.
+    pub(crate) fn share(&mut self, names: &mut Names) {
         self.agent.share(names);
         self.source.share(names);
         self.model.share(names);

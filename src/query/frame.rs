@@ -196,6 +196,21 @@ impl UsageBuilder {
         frame.end_row();
     }
 
+    /// How many rows there are.
+    #[must_use]
+    pub const fn row_count(&self) -> usize {
+        self.frame.row_count()
+    }
+
+    /// The frame of the rows so far, which are forgotten.
+    ///
+    /// # Errors
+    /// [`FrameError`]; an error of this program.
+    pub fn take_rows(&mut self) -> Result<DataFrame, FrameError> {
+        let emptied = self.frame.emptied();
+        std::mem::replace(&mut self.frame, emptied).finish()
+    }
+
     /// The frame of all rows.
     ///
     /// # Errors

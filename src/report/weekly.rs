@@ -17,7 +17,8 @@ use crate::report::coverage::Coverage;
 use crate::report::outcome::{self, Tally};
 use crate::report::rate::{Change, Rate, Verdict, compare};
 use crate::report::template;
-use crate::report::weekly::aggregate::{Slice, Tallies};
+use crate::report::weekly::aggregate::{Keys, Slice, Slices, Tallies, Three, UsageSlices, Windows};
+use crate::report::weekly::episode::Episodes;
 use crate::report::window::{Week, Window};
 use polars::prelude::{DataFrame, PolarsError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,27 +28,13 @@ const MESSAGES_MAX: usize = 20;
 /// How many weeks the second comparison pools.
 const BASELINE_WEEKS: u64 = 4;
 
-/// What a review is made from. The frames may hold more than the window; each call, task and record belongs to one week by
-/// its own instant. To compare, they must reach four weeks back.
-#[derive(Debug)]
-pub struct Input<'a> {
-    /// The week under review.
-    pub week: Week,
-    /// Where the reader's weeks begin.
-    pub zone: Zone,
-    /// The present; a week that is not over is reviewed up to it.
-    pub now: Timestamp,
-    /// The table `tool_calls`, with the columns of [`selection`].
-    pub tool_calls: DataFrame,
-    /// The table `tasks`, likewise.
-    pub tasks: DataFrame,
-    /// The table `usage`, likewise.
-    pub usage: DataFrame,
-    /// The changes of health, in any order; those before the window tell what was open when it began.
-    pub edges: &'a [Edge],
-    /// What the review rests on.
-    pub coverage: Coverage,
-}
+/// The columns that rates are counted by, in all weeks.
+const CALL_RATES: &[Keys] = &[&["agent", "outcome"], &["model", "outcome"], &["tool", "outcome"]];
+const TASK_RATES: &[Keys] = &[&["agent", "health"], &["model", "health"]];
+/// The columns that only the week and the one before are counted by.
+const CALL_FAILURES: &[Keys] =
+    &[&["error_kind", "outcome"], &["error_category", "outcome"], &["error_message", "tool", "outcome"]];
+const TASK_REASONS: &[Keys] = &[&["health", "reason"]];
 
 /// Why there is no review: an error of this program.
 #[derive(Debug, thiserror::Error)]
@@ -87,106 +74,117 @@ pub fn reaches_back_to(week: Week, zone: Zone) -> Timestamp {
     week.before(BASELINE_WEEKS).window(zone).from
 }
 
-/// Reviews a week.
-///
-/// # Errors
-/// [`ReportError`]; an error of this program.
-pub fn review(input: &Input<'_>) -> Result<WeeklyReview, ReportError> {
-    let window = input.week.window(input.zone);
-    let windows = Windows {
-        week: window,
-        before: input.week.before(1).window(input.zone),
-        baseline: Window { from: reaches_back_to(input.week, input.zone), until: window.from },
-    };
-    let calls = windows.slices(&input.tool_calls, &["ended_at", "started_at"])?;
-    let tasks = windows.slices(&input.tasks, &["ended_at", "last_activity_at", "created_at"])?;
-    let usage = windows.slices(&input.usage, &["ts"])?;
-    let by = |key: &str| -> Result<[Three; 2], ReportError> {
-        Ok([
-            calls.tallies(key, "outcome", outcome::of_call)?,
-            tasks.tallies(key, "health", outcome::of_task)?,
-        ])
-    };
-    let [agent_calls, agent_tasks] = by("agent")?;
-    let [model_calls, model_tasks] = by("model")?;
-    let tool_calls = calls.tallies("tool", "outcome", outcome::of_call)?;
-    let total = groups(&agent_calls.total(), Some(&agent_tasks.total()));
-    let by_agent = groups(&agent_calls, Some(&agent_tasks));
-    let episodes = episode::episodes(input.edges, window, input.now);
-    Ok(WeeklyReview {
-        week: input.week.to_string(),
-        first_day: input.week.first_day().to_string(),
-        last_day: input.week.last_day().to_string(),
-        time_zone: input.zone.to_string(),
-        from: window.from,
-        until: window.until,
-        is_over: window.until <= input.now,
-        compared_with: input.week.before(1).to_string(),
-        attention: attention(&by_agent, &episodes),
-        total: total.into_iter().next().unwrap_or_default(),
-        unverified_count: unverified(&tasks.week)?,
-        by_agent,
-        by_tool: groups(&tool_calls, None),
-        by_model: groups(&model_calls, Some(&model_tasks)),
-        failure_kinds: failures(&calls, "error_kind", &["failed", "neutral"])?,
-        failure_categories: failures(&calls, "error_category", &["failed"])?,
-        messages: messages(&calls)?,
-        episodes: episode::summary(&episodes),
-        usage: usage_summary(&usage)?,
-        coverage: input.coverage.clone(),
-    })
+/// Makes a review from pieces of the tables, however they are cut: what is kept of them are counts, so a long history
+/// costs no more memory than a short one. Each call, task and record belongs to one week by its own instant; rows outside
+/// the weeks that are looked at are passed over.
+#[derive(Debug)]
+pub struct Builder {
+    week: Week,
+    zone: Zone,
+    now: Timestamp,
+    window: Window,
+    calls: Slices,
+    tasks: Slices,
+    usage: UsageSlices,
+    episodes: Episodes,
 }
 
-/// The week, the week before, and the four weeks before, pooled.
-struct Windows {
-    week: Window,
-    before: Window,
-    baseline: Window,
-}
-
-/// The same table in the three windows.
-struct Slices {
-    week: Slice,
-    before: Slice,
-    baseline: Slice,
-}
-
-/// The same tallies in the three windows.
-#[derive(Default)]
-struct Three {
-    week: Tallies,
-    before: Tallies,
-    baseline: Tallies,
-}
-
-impl Windows {
-    fn slices(&self, frame: &DataFrame, instants: &[&str]) -> Result<Slices, ReportError> {
-        let slice = |window| Slice::new(frame, instants, window);
-        Ok(Slices { week: slice(self.week)?, before: slice(self.before)?, baseline: slice(self.baseline)? })
-    }
-}
-
-impl Slices {
-    fn tallies(&self, key: &str, word: &str, of: fn(&str) -> outcome::Outcome) -> Result<Three, ReportError> {
-        Ok(Three {
-            week: self.week.tallies(key, word, of)?,
-            before: self.before.tallies(key, word, of)?,
-            baseline: self.baseline.tallies(key, word, of)?,
-        })
-    }
-}
-
-impl Three {
-    /// Everything as one group.
-    fn total(&self) -> Self {
-        let sum = |tallies: &Tallies| {
-            let mut all = Tally::default();
-            for tally in tallies.values() {
-                all.merge(tally);
-            }
-            Tallies::from([(None, all)])
+impl Builder {
+    /// Reviews `week` for a reader in `zone`; a week that is not over is reviewed up to `now`.
+    #[must_use]
+    pub fn new(week: Week, zone: Zone, now: Timestamp) -> Self {
+        let window = week.window(zone);
+        let windows = Windows {
+            week: window,
+            before: week.before(1).window(zone),
+            baseline: Window { from: reaches_back_to(week, zone), until: window.from },
         };
-        Self { week: sum(&self.week), before: sum(&self.before), baseline: sum(&self.baseline) }
+        Self {
+            week,
+            zone,
+            now,
+            window,
+            calls: Slices::new(windows, &["ended_at", "started_at"], CALL_RATES, CALL_FAILURES),
+            tasks: Slices::new(
+                windows,
+                &["ended_at", "last_activity_at", "created_at"],
+                TASK_RATES,
+                TASK_REASONS,
+            ),
+            usage: UsageSlices::new(windows.week, windows.before),
+            episodes: Episodes::new(window, now),
+        }
+    }
+
+    /// Adds rows of the table `tool_calls`, with the columns of [`selection`].
+    ///
+    /// # Errors
+    /// [`ReportError`]; an error of this program.
+    pub fn add_calls(&mut self, rows: &DataFrame) -> Result<(), ReportError> {
+        self.calls.add(rows)
+    }
+
+    /// Adds rows of the table `tasks`, likewise.
+    ///
+    /// # Errors
+    /// [`ReportError`]; an error of this program.
+    pub fn add_tasks(&mut self, rows: &DataFrame) -> Result<(), ReportError> {
+        self.tasks.add(rows)
+    }
+
+    /// Adds rows of the table `usage`, likewise.
+    ///
+    /// # Errors
+    /// [`ReportError`]; an error of this program.
+    pub fn add_usage(&mut self, rows: &DataFrame) -> Result<(), ReportError> {
+        self.usage.add(rows)
+    }
+
+    /// Adds changes of health, in any order; those of one task may come in several pieces, each later than the one before.
+    /// Those before the week tell what was open when it began.
+    pub fn add_edges(&mut self, edges: &[Edge]) {
+        self.episodes.add(edges);
+    }
+
+    /// The review, which rests on `coverage`.
+    #[must_use]
+    pub fn finish(self, coverage: Coverage) -> WeeklyReview {
+        let (calls, tasks) = (&self.calls, &self.tasks);
+        let by = |keys: usize| {
+            let key = |rates: &[Keys]| rates.get(keys).copied().unwrap_or_default();
+            [
+                calls.tallies(key(CALL_RATES), outcome::of_call),
+                tasks.tallies(key(TASK_RATES), outcome::of_task),
+            ]
+        };
+        let [agent_calls, agent_tasks] = by(0);
+        let [model_calls, model_tasks] = by(1);
+        let tool_calls = calls.tallies(&["tool", "outcome"], outcome::of_call);
+        let total = groups(&agent_calls.total(), Some(&agent_tasks.total()));
+        let by_agent = groups(&agent_calls, Some(&agent_tasks));
+        let episodes = self.episodes.finish();
+        WeeklyReview {
+            week: self.week.to_string(),
+            first_day: self.week.first_day().to_string(),
+            last_day: self.week.last_day().to_string(),
+            time_zone: self.zone.to_string(),
+            from: self.window.from,
+            until: self.window.until,
+            is_over: self.window.until <= self.now,
+            compared_with: self.week.before(1).to_string(),
+            attention: attention(&by_agent, &episodes),
+            total: total.into_iter().next().unwrap_or_default(),
+            unverified_count: unverified(&tasks.week),
+            by_agent,
+            by_tool: groups(&tool_calls, None),
+            by_model: groups(&model_calls, Some(&model_tasks)),
+            failure_kinds: failures(calls, &["error_kind", "outcome"], &["failed", "neutral"]),
+            failure_categories: failures(calls, &["error_category", "outcome"], &["failed"]),
+            messages: messages(calls),
+            episodes: episode::summary(&episodes),
+            usage: usage_summary(&self.usage),
+            coverage,
+        }
     }
 }
 
@@ -224,28 +222,27 @@ fn rate(tallies: &Tallies, name: &Option<String>) -> Rate {
 }
 
 /// Completed tasks whose criteria were checked and not met.
-fn unverified(tasks: &Slice) -> Result<u64, ReportError> {
-    let counts = tasks.counts(&["health", "reason"])?;
-    Ok(counts
-        .iter()
-        .filter(|(words, _)| matches!(words.as_slice(), [Some(health), Some(reason)] if health == "completed" && reason == "unverified"))
+fn unverified(tasks: &Slice) -> u64 {
+    tasks
+        .counts(&["health", "reason"])
+        .filter(|(words, _)| matches!(words, [Some(health), Some(reason)] if health == "completed" && reason == "unverified"))
         .map(|(_, count)| count)
-        .sum())
+        .sum()
 }
 
 /// Failed calls by a column, most frequent first.
-fn failures(calls: &Slices, column: &str, outcomes: &[&str]) -> Result<Vec<FailureCount>, ReportError> {
-    let count = |slice: &Slice| -> Result<BTreeMap<(Option<String>, bool), u64>, ReportError> {
+fn failures(calls: &Slices, keys: Keys, outcomes: &[&str]) -> Vec<FailureCount> {
+    let count = |slice: &Slice| -> BTreeMap<(Option<String>, bool), u64> {
         let mut counts = BTreeMap::new();
-        for (words, count) in slice.counts(&[column, "outcome"])? {
-            let [name, Some(word)] = words.as_slice() else { continue };
+        for (words, count) in slice.counts(keys) {
+            let [name, Some(word)] = words else { continue };
             if outcomes.contains(&word.as_str()) {
                 *counts.entry((name.clone(), word == "failed")).or_default() += count;
             }
         }
-        Ok(counts)
+        counts
     };
-    let (now, before) = (count(&calls.week)?, count(&calls.before)?);
+    let (now, before) = (count(&calls.week), count(&calls.before));
     let mut rows: Vec<FailureCount> = now
         .into_iter()
         .map(|(key, count)| FailureCount {
@@ -256,7 +253,7 @@ fn failures(calls: &Slices, column: &str, outcomes: &[&str]) -> Result<Vec<Failu
         })
         .collect();
     rows.sort_by_key(|row| std::cmp::Reverse((row.is_counted, row.count)));
-    Ok(rows)
+    rows
 }
 
 /// What is known of one pattern while counting.
@@ -268,8 +265,8 @@ struct Pattern {
 }
 
 /// The messages of counted failures, grouped by what they have in common, most frequent first.
-fn messages(calls: &Slices) -> Result<Vec<MessageGroup>, ReportError> {
-    let (now, before) = (patterns(&calls.week)?, patterns(&calls.before)?);
+fn messages(calls: &Slices) -> Vec<MessageGroup> {
+    let (now, before) = (patterns(&calls.week), patterns(&calls.before));
     let mut rows: Vec<MessageGroup> = now
         .into_iter()
         .map(|(template, pattern)| {
@@ -286,13 +283,13 @@ fn messages(calls: &Slices) -> Result<Vec<MessageGroup>, ReportError> {
         .collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.count));
     rows.truncate(MESSAGES_MAX);
-    Ok(rows)
+    rows
 }
 
-fn patterns(calls: &Slice) -> Result<BTreeMap<String, Pattern>, ReportError> {
+fn patterns(calls: &Slice) -> BTreeMap<String, Pattern> {
     let mut patterns: BTreeMap<String, Pattern> = BTreeMap::new();
-    for (words, count) in calls.counts(&["error_message", "tool", "outcome"])? {
-        let [Some(message), tool, Some(word)] = words.as_slice() else { continue };
+    for (words, count) in calls.counts(&["error_message", "tool", "outcome"]) {
+        let [Some(message), tool, Some(word)] = words else { continue };
         if word != "failed" || message.trim().is_empty() {
             continue;
         }
@@ -306,11 +303,11 @@ fn patterns(calls: &Slice) -> Result<BTreeMap<String, Pattern>, ReportError> {
             *pattern.tools.entry(tool.clone()).or_default() += count;
         }
     }
-    Ok(patterns)
+    patterns
 }
 
-fn usage_summary(usage: &Slices) -> Result<UsageSummary, ReportError> {
-    let by_model = usage.week.usage()?;
+fn usage_summary(usage: &UsageSlices) -> UsageSummary {
+    let by_model = usage.week.by_model();
     let total = |rows: &[ModelUsage]| {
         let mut all = ModelUsage::default();
         for row in rows {
@@ -320,15 +317,11 @@ fn usage_summary(usage: &Slices) -> Result<UsageSummary, ReportError> {
     };
     let mut by_quality: Vec<QualityCount> = usage
         .week
-        .counts(&["quality"])?
-        .into_iter()
-        .map(|(words, count)| QualityCount {
-            quality: words.into_iter().next().flatten(),
-            record_count: count,
-        })
+        .counts(&["quality"])
+        .map(|(words, count)| QualityCount { quality: words.first().cloned().flatten(), record_count: count })
         .collect();
     by_quality.sort_by_key(|row| std::cmp::Reverse(row.record_count));
-    Ok(UsageSummary { total: total(&by_model), before: total(&usage.before.usage()?), by_model, by_quality })
+    UsageSummary { total: total(&by_model), before: total(&usage.before.by_model()), by_model, by_quality }
 }
 
 /// The agents that somebody should look at, and why.

@@ -163,4 +163,40 @@ proptest! {
             prop_assert_eq!(&told, &judged, "at {}", now);
         }
     }
+
+    #[test]
+    fn the_edges_of_families_taken_apart_are_those_of_all(
+        mut events in prop::collection::vec((any_event().prop_map(tamed), 0_usize..3), 0..60), every in 1_usize..9,
+    ) {
+        let policy = Policy { stuck_after_ms: 300_000, stale_after_ms: 2_400_000, identical_calls: 4, ..Policy::default() };
+        for (event, family) in &mut events {
+            let own = |name: &str| format!("{name}{family}");
+            event.task = event.task.as_deref().map(|task| own(task).into());
+            if let Body::TaskCreated { parent: Some(parent), .. } = &mut event.body {
+                *parent = own(parent).into();
+            }
+        }
+        events.sort_by_key(|(event, _)| event.ts);
+        let until = instant("12:00");
+        let mut all = edges(events.iter().map(|(event, _)| event), until, &policy);
+        let sleeps = events.iter().filter_map(|(event, _)| match event.body {
+            Body::HostSuspended { from_at, until_at } => Some((from_at, until_at)),
+            _ => None,
+        });
+        let mut apart = Vec::new();
+        for family in 0..3 {
+            let mut edges = Edges::new(sleeps.clone(), until, &policy);
+            for (idx, (event, _)) in events.iter().filter(|(_, of)| *of == family).enumerate() {
+                edges.take(event);
+                if idx % every == 0 {
+                    apart.extend(edges.settled());
+                }
+            }
+            apart.extend(edges.finish());
+        }
+        let order = |a: &Edge, b: &Edge| (a.ts, &a.task).cmp(&(b.ts, &b.task));
+        all.sort_by(order);
+        apart.sort_by(order);
+        prop_assert_eq!(apart, all);
+    }
 }

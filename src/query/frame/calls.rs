@@ -29,6 +29,8 @@ pub struct ToolCallsBuilder {
     rows: Vec<(Option<u32>, Option<u32>)>,
     names: Names,
     joins_tasks: bool,
+    /// Calls before this instant make no row.
+    from: Option<Timestamp>,
 }
 
 /// The start of a call, or as much of it as its end knows.
@@ -102,7 +104,34 @@ impl ToolCallsBuilder {
             rows: Vec::new(),
             names: Names::default(),
             joins_tasks,
+            from: None,
         }
+    }
+
+    /// Leaves out the calls that ended, or are open and started, before `from`.
+    #[must_use]
+    pub const fn since(mut self, from: Timestamp) -> Self {
+        self.from = Some(from);
+        self
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub const fn row_count(&self) -> usize {
+        self.frame.row_count()
+    }
+
+    /// The frame of the rows so far, which are forgotten: so that they need not all be held at once. What `task.created` says
+    /// about their tasks must have been taken before.
+    ///
+    /// # Errors
+    /// [`FrameError`]; an error of this program.
+    pub fn take_rows(&mut self) -> Result<DataFrame, FrameError> {
+        self.join_tasks();
+        self.rows.clear();
+        self.names = Names::default();
+        let emptied = self.frame.emptied();
+        std::mem::replace(&mut self.frame, emptied).finish()
     }
 
     /// Takes one event of any type: starts are kept, ends make rows, `task.created` is remembered, others pass. A call's
@@ -161,8 +190,7 @@ impl ToolCallsBuilder {
         for (_, start) in open {
             self.push(&start, None);
         }
-        self.join_tasks();
-        self.frame.finish()
+        self.take_rows()
     }
 
     fn close(&mut self, event: &Event<'_>, call: &str, end: &End<'_, '_>) {
@@ -189,6 +217,10 @@ impl ToolCallsBuilder {
     }
 
     fn push(&mut self, start: &Start, end: Option<&End<'_, '_>>) {
+        let at = end.map(|end| end.ts).or(start.started_at);
+        if at < self.from {
+            return;
+        }
         let frame = &mut self.frame;
         frame.set("task", || Value::text(start.task.as_deref()));
         frame.set("agent", || Value::text(start.agent.as_deref()));
@@ -202,7 +234,7 @@ impl ToolCallsBuilder {
         frame.set("from_file", || Value::text(start.from_file.as_deref()));
         frame.set("from_at", || start.from_at.map_or(Value::Null, Value::count));
         let zone = self.zone;
-        if let Some(ts) = end.map(|end| end.ts).or(start.started_at) {
+        if let Some(ts) = at {
             frame.set("week", || Value::Text(week_text(ts, zone).into()));
             frame.set("day", || Value::Text(day_text(ts, zone).into()));
         }

@@ -87,6 +87,22 @@ impl FrameBuilder {
         }
     }
 
+    /// How many rows were ended.
+    pub(super) const fn row_count(&self) -> usize {
+        self.rows
+    }
+
+    /// The same columns without rows.
+    pub(super) fn emptied(&self) -> Self {
+        let empty = |column: &ColumnBuilder| ColumnBuilder {
+            name: column.name.clone(),
+            column_type: column.column_type,
+            values: None,
+            len: 0,
+        };
+        Self { places: self.places.clone(), columns: self.columns.iter().map(empty).collect(), rows: 0 }
+    }
+
     /// Ends the row; columns not set hold NULL.
     pub(super) fn end_row(&mut self) {
         self.rows += 1;

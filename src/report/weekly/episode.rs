@@ -10,21 +10,73 @@ use std::collections::BTreeMap;
 /// How many episodes a summary names.
 const LONGEST_MAX: usize = 10;
 
-/// The episodes that overlap the window, in the order they began. Where one goes on after the window, or now, it is open.
-pub(super) fn episodes(edges: &[Edge], window: Window, now: Timestamp) -> Vec<Episode> {
-    let end = window.until.min(now);
-    let mut by_task: BTreeMap<&str, Vec<&Edge>> = BTreeMap::new();
-    for edge in edges {
-        by_task.entry(&edge.task).or_default().push(edge);
+/// Gathers the episodes that overlap a window. Where one goes on after the window, or now, it is open.
+#[derive(Debug)]
+pub(super) struct Episodes {
+    from: Timestamp,
+    end: Timestamp,
+    /// The task's last episode, while it goes on.
+    open: BTreeMap<String, Episode>,
+    done: Vec<Episode>,
+}
+
+impl Episodes {
+    pub(super) fn new(window: Window, now: Timestamp) -> Self {
+        Self { from: window.from, end: window.until.min(now), open: BTreeMap::new(), done: Vec::new() }
     }
-    let mut all = Vec::new();
-    for edges in by_task.values_mut() {
+
+    /// Takes changes in any order; those of a task must be later than those taken before.
+    pub(super) fn add(&mut self, edges: &[Edge]) {
+        let mut edges: Vec<&Edge> = edges.iter().collect();
         edges.sort_by_key(|edge| edge.ts);
-        of_task(edges, &mut all);
+        edges.into_iter().for_each(|edge| self.take(edge));
     }
-    all.retain_mut(|episode| cut(episode, window.from, end));
-    all.sort_by(|a, b| (a.from, &a.task).cmp(&(b.from, &b.task)));
-    all
+
+    /// All of them, in the order they began.
+    pub(super) fn finish(mut self) -> Vec<Episode> {
+        for episode in std::mem::take(&mut self.open).into_values() {
+            self.keep(episode);
+        }
+        self.done.sort_by(|a, b| (a.from, &a.task).cmp(&(b.from, &b.task)));
+        self.done
+    }
+
+    /// Another reason for the same health goes on with the episode.
+    fn take(&mut self, edge: &Edge) {
+        let health = match edge.to_health {
+            Health::Struggling => Some(EpisodeHealth::Struggling),
+            Health::Stuck => Some(EpisodeHealth::Stuck),
+            _ => None,
+        };
+        if self.open.get(&edge.task).map(|episode| episode.health) == health {
+            return;
+        }
+        if let Some(episode) = self.open.remove(&edge.task) {
+            self.keep(Episode { until: Some(edge.ts), ..episode });
+        }
+        if let Some(health) = health {
+            let episode = Episode {
+                task: edge.task.clone(),
+                agent: edge.agent.clone(),
+                health,
+                reason: edge.reason.map(|reason| reason.word().to_owned()),
+                from: edge.ts,
+                until: None,
+                duration_ms: 0,
+            };
+            self.open.insert(edge.task.clone(), episode);
+        }
+    }
+
+    /// Cuts an episode to what lies inside, if that is anything.
+    fn keep(&mut self, mut episode: Episode) {
+        episode.until = episode.until.filter(|until| *until <= self.end);
+        let (first, last) = (episode.from.max(self.from), episode.until.unwrap_or(self.end));
+        episode.duration_ms = u64::try_from(last.millis_since(first)).unwrap_or(0);
+        if first < last {
+            self.done.push(episode);
+        }
+    }
 }
 
 /// The episodes by agent, and the longest ones.
@@ -47,38 +99,4 @@ pub(super) fn summary(episodes: &[Episode]) -> EpisodeSummary {
     longest.sort_by_key(|episode| std::cmp::Reverse(episode.duration_ms));
     longest.truncate(LONGEST_MAX);
     EpisodeSummary { by_agent, longest }
-}
-
-/// All episodes of one task, whole; another reason for the same health goes on with the episode.
-fn of_task(edges: &[&Edge], all: &mut Vec<Episode>) {
-    let mut open: Option<Episode> = None;
-    for edge in edges {
-        let health = match edge.to_health {
-            Health::Struggling => Some(EpisodeHealth::Struggling),
-            Health::Stuck => Some(EpisodeHealth::Stuck),
-            _ => None,
-        };
-        if open.as_ref().map(|episode| episode.health) == health {
-            continue;
-        }
-        all.extend(open.take().map(|episode| Episode { until: Some(edge.ts), ..episode }));
-        open = health.map(|health| Episode {
-            task: edge.task.clone(),
-            agent: edge.agent.clone(),
-            health,
-            reason: edge.reason.map(|reason| reason.word().to_owned()),
-            from: edge.ts,
-            until: None,
-            duration_ms: 0,
-        });
-    }
-    all.extend(open);
-}
-
-/// Cuts an episode to what lies between two instants; false if that is nothing.
-fn cut(episode: &mut Episode, from: Timestamp, end: Timestamp) -> bool {
-    episode.until = episode.until.filter(|until| *until <= end);
-    let (first, last) = (episode.from.max(from), episode.until.unwrap_or(end));
-    episode.duration_ms = u64::try_from(last.millis_since(first)).unwrap_or(0);
-    first < last
 }

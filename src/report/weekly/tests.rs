@@ -125,17 +125,25 @@ fn task_frame(tasks: &[Task]) -> DataFrame {
 }
 
 fn reviewed(calls: &[Call], tasks: &[Task], uses: &[Use], edges: &[Edge]) -> WeeklyReview {
-    review(&Input {
-        week: week(),
-        zone: Zone::Utc,
-        now: at("2026-11-30T00:00:00Z"),
-        tool_calls: call_frame(calls),
-        tasks: task_frame(tasks),
-        usage: usage_frame(uses),
-        edges,
-        coverage: Coverage::default(),
-    })
-    .unwrap()
+    in_pieces(calls, tasks, uses, edges, usize::MAX)
+}
+
+/// The review of tables that come in pieces of so many rows.
+fn in_pieces(calls: &[Call], tasks: &[Task], uses: &[Use], edges: &[Edge], rows: usize) -> WeeklyReview {
+    let mut builder = Builder::new(week(), Zone::Utc, at("2026-11-30T00:00:00Z"));
+    for (idx, piece) in pieces(&call_frame(calls), rows).iter().enumerate() {
+        builder.add_calls(piece).unwrap();
+        assert!(idx == 0 || piece.height() > 0);
+    }
+    pieces(&task_frame(tasks), rows).iter().for_each(|piece| builder.add_tasks(piece).unwrap());
+    pieces(&usage_frame(uses), rows).iter().for_each(|piece| builder.add_usage(piece).unwrap());
+    builder.add_edges(edges);
+    builder.finish(Coverage::default())
+}
+
+fn pieces(frame: &DataFrame, rows: usize) -> Vec<DataFrame> {
+    let starts = (0..frame.height().max(1)).step_by(rows);
+    starts.map(|start| frame.slice(i64::try_from(start).unwrap(), rows)).collect()
 }
 
 fn call(agent: &'static str, tool: &'static str, outcome: &'static str, started: i64) -> Call {
@@ -418,5 +426,15 @@ proptest! {
             .map(|(name, (succeeded, counted, _))| (name, (succeeded, counted)))
             .collect();
         prop_assert_eq!(counted_before(&review.by_agent), expected);
+    }
+
+    #[test]
+    fn it_makes_no_difference_how_the_tables_are_cut(
+        calls in prop::collection::vec(a_call(), 0..60), tasks in prop::collection::vec(a_task(), 0..40), rows in 1_usize..20,
+    ) {
+        let uses: Vec<Use> = calls.iter().zip(1..).map(|(call, input)| Use {
+            model: call.model, input, cost: (input % 3 > 0).then_some(2), minute: call.started,
+        }).collect();
+        prop_assert_eq!(in_pieces(&calls, &tasks, &uses, &[], rows), reviewed(&calls, &tasks, &uses, &[]));
     }
 }

@@ -44,6 +44,8 @@ def event_of(line: bytes) -> tuple[dict[str, Any], bool] | None:
     """The object of a good line, and whether a checksum says so; None for a damaged line."""
     if len(line) > LINE_BYTES_MAX:
         return None
+    # An editor may have put a byte order mark in front, and made CRLF of the line end.
+    line = line.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\r")
     try:
         event = json.loads(line.decode("utf-8"), parse_constant=refuse_constant)
     except (ValueError, RecursionError):

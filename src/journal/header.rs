@@ -59,6 +59,8 @@ pub fn parse(line: &[u8]) -> Option<Header> {
         #[serde(borrow, default)]
         ts: Cow<'a, str>,
     }
+    // An editor may have put a byte order mark in front of the first line.
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
     memchr::memmem::find(line, HEADER_TYPE.as_bytes())?;
     frame::check(line).ok()?;
     let Fields { type_name, seg, ts } = serde_json::from_slice(line).ok()?;

@@ -1,10 +1,13 @@
 //! Appending events of a typical size. Floor: a bare `write(2)` on an `O_APPEND` descriptor, which heals nothing, locks
-//! nothing and counts nothing.
+//! nothing and counts nothing; beside it the same under `flock(2)`. Peer: SQLite in WAL mode with `synchronous = NORMAL`,
+//! which promises about what our interval does (through Python's module; its loop costs about a microsecond a row).
 
-use crate::support::measure::{self, compare, timed};
+use crate::support::measure::{self, compare, contender, timed};
+use crate::support::peer;
 use agentlog::base::clock::{Clock, SystemClock, Timestamp};
 use agentlog::base::frame;
-use agentlog::base::limits::SYNC_INTERVAL;
+use agentlog::base::limits::{LOCK_WAIT, SYNC_INTERVAL};
+use agentlog::base::lock::FileLock;
 use agentlog::journal::append::{AppendOptions, Appender, Durability};
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -36,11 +39,25 @@ pub(crate) fn run() {
                 appender.sync_if_due(Instant::now()).unwrap();
             }
         }),
+        timed("write(2) under flock(2)", || {
+            let mut file = OpenOptions::new().create(true).append(true).open(logs.join("locked")).unwrap();
+            let line = sealed_line(&object);
+            for _ in 0..EVENTS {
+                let lock = FileLock::exclusive(&file, LOCK_WAIT).unwrap();
+                (&file).write_all(&line).unwrap();
+                drop(lock);
+            }
+            file.flush().unwrap();
+        }),
+        contender("SQLite WAL, one by one", || {
+            peer::sqlite_inserts(&logs.join("one.db"), EVENTS, 1, object.len())
+        }),
+        contender("SQLite WAL, batches of 100", || {
+            peer::sqlite_inserts(&logs.join("hundred.db"), EVENTS, 100, object.len())
+        }),
         timed("floor: write(2) of a sealed line", || {
             let mut file = OpenOptions::new().create(true).append(true).open(logs.join("bare")).unwrap();
-            let mut line = object.clone();
-            frame::seal(&mut line, WRITER, 1);
-            line.push(b'\n');
+            let line = sealed_line(&object);
             for _ in 0..EVENTS {
                 file.write_all(&line).unwrap();
             }
@@ -52,6 +69,13 @@ pub(crate) fn run() {
         one_by_one(&mut appender(logs, "each", Durability::Each), &object, now, EVENTS / 100);
     })];
     compare(3, contenders, measure::events_per_second(EVENTS / 100));
+}
+
+fn sealed_line(object: &[u8]) -> Vec<u8> {
+    let mut line = object.to_vec();
+    frame::seal(&mut line, WRITER, 1);
+    line.push(b'\n');
+    line
 }
 
 fn appender(logs: &Path, stream: &str, durability: Durability) -> Appender {

@@ -30,9 +30,9 @@ const HOT_FILE: &str = "checkpoint.hot";
 const CHECKPOINT_AFTER_BYTES: u64 = 1024 * 1024;
 /// A log of so many bytes is folded in bounded memory: so many tasks per thread, and groups of what so much of a log has.
 const BOUNDED_FROM_BYTES: u64 = 32 << 20;
-const TASKS_MAX: usize = 2500;
-const GROUP_BYTES: u64 = 16 << 20;
-const GROUPS_MAX: u64 = 512;
+const TASKS_MAX: usize = 1500;
+const GROUP_BYTES: u64 = 32 << 20;
+const GROUPS_MAX: u64 = 128;
 
 /// The state as it is now, and the place in the log from which it goes on.
 pub struct Live<'a> {
@@ -116,7 +116,8 @@ impl<'a> Live<'a> {
         } else {
             Encoded { hot: self.checkpoint.encode_hot(), cold: None }
         };
-        if store(&self.context.project.state, &encoded).is_ok() {
+        let cold_name = encoded.cold.as_ref().map(|(name, _)| name.clone()).or(self.checkpoint.cold_name());
+        if store(&self.context.project.state, &encoded, cold_name.as_deref()).is_ok() {
             self.stored_bytes = self.reader.read_bytes;
         }
     }
@@ -338,8 +339,8 @@ fn places(positions: &[SegmentPosition]) -> Places {
     places
 }
 
-/// Writes the cold part first, then the hot one that names it; then removes what no hot part names any more.
-fn store(state: &Path, encoded: &Encoded) -> std::io::Result<()> {
+/// Writes the cold part first, then the hot one that names it `cold_name`; then removes what no hot part names any more.
+fn store(state: &Path, encoded: &Encoded, cold_name: Option<&str>) -> std::io::Result<()> {
     fs::create_private_dir(state)?;
     // Two programs that store at once would remove each other's cold part; the second one leaves it to the first.
     let Some(_guard) = FileLock::acquire(&state.join("checkpoint.lock"), Duration::ZERO)? else {
@@ -349,10 +350,9 @@ fn store(state: &Path, encoded: &Encoded) -> std::io::Result<()> {
         fs::replace(&state.join(name), bytes)?;
     }
     fs::replace(&state.join(HOT_FILE), &encoded.hot)?;
-    let named = Checkpoint::decode(&encoded.hot).ok().and_then(|checkpoint| checkpoint.cold_name());
     for entry in std::fs::read_dir(state)?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with("cold-") && Some(&name) != named.as_ref() {
+        if name.starts_with("cold-") && Some(&*name) != cold_name {
             std::fs::remove_file(entry.path())?;
         }
     }

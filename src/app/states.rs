@@ -17,7 +17,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 /// A block of what is put away.
-const BLOCK_BYTES: usize = 16 << 10;
+const BLOCK_BYTES: usize = 8 << 10;
 
 /// A fold of everything into one projection.
 #[derive(Debug, Default)]
@@ -65,10 +65,8 @@ impl<'k> BoundedStates<'k> {
     /// At most `tasks_max` tasks stay in memory; the others lie in a temporary file in `folder`, in the groups of `kin`.
     #[must_use]
     pub fn new(kin: &'k Kin, folder: &Path, tasks_max: usize) -> Self {
-        let (away, error) = match Away::new(folder, kin.group_count()) {
-            Ok(away) => (vec![away], None),
-            Err(error) => (Vec::new(), Some(error)),
-        };
+        let away = Away::new(folder, kin.group_count());
+        let (away, error) = away.map_or_else(|error| (Vec::new(), Some(error)), |away| (vec![away], None));
         let joined = Joined::none(kin.group_count());
         Self { kin, tasks_max, projection: Projection::default(), joined, away, error }
     }
@@ -93,16 +91,12 @@ impl<'k> BoundedStates<'k> {
         let mut made = None;
         let staged =
             fs::stage_with(&state.join("cold"), |file| self.write_cold(file, now).map(|cold| made = cold))?;
-        match made {
-            Some(made) => {
-                fs::put(&staged, &state.join(&made.name))?;
-                Ok(Checkpoint::with_cold(self.projection, made))
-            }
-            None => {
-                std::fs::remove_file(staged)?;
-                Ok(Checkpoint::of(self.projection, Vec::new()))
-            }
-        }
+        let Some(made) = made else {
+            std::fs::remove_file(staged)?;
+            return Ok(Checkpoint::of(self.projection, Vec::new()));
+        };
+        fs::put(&staged, &state.join(&made.name))?;
+        Ok(Checkpoint::with_cold(self.projection, made))
     }
 
     /// Merges group by group; writes what is cold, and keeps what is hot.

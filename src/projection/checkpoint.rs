@@ -305,15 +305,23 @@ fn cold_name(checksum: u32) -> String {
 
 /// `MAGIC`, CRC-32 of the rest, length of the JSON, JSON `[part, version, value]`, tail.
 fn pack<T: Serialize>(part: &str, value: &T, tail: &[u8]) -> Vec<u8> {
-    // Our own types have only text keys and finite numbers, so serialising them cannot fail; were it to, the empty text
-    // is refused by the reader.
-    let json = serde_json::to_vec(&(part, CODE_VERSION, value)).unwrap_or_default();
-    let mut body = u64::try_from(json.len()).unwrap_or(u64::MAX).to_le_bytes().to_vec();
-    body.extend_from_slice(&json);
-    body.extend_from_slice(tail);
+    const CRC_AT: usize = MAGIC.len();
+    const LENGTH_AT: usize = CRC_AT + 4;
+    // One buffer for all, because the state may be large.
     let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
-    bytes.extend_from_slice(&body);
+    bytes.resize(HEAD_BYTES, 0);
+    // Our own types have only text keys and finite numbers, so serialising them cannot fail; were it to, what is there is
+    // refused by the reader.
+    let _ = serde_json::to_writer(&mut bytes, &(part, CODE_VERSION, value));
+    let length = u64::try_from(bytes.len() - HEAD_BYTES).unwrap_or(u64::MAX);
+    bytes.extend_from_slice(tail);
+    if let Some(place) = bytes.get_mut(LENGTH_AT..HEAD_BYTES) {
+        place.copy_from_slice(&length.to_le_bytes());
+    }
+    let crc = crc32fast::hash(bytes.get(LENGTH_AT..).unwrap_or_default());
+    if let Some(place) = bytes.get_mut(CRC_AT..LENGTH_AT) {
+        place.copy_from_slice(&crc.to_le_bytes());
+    }
     bytes
 }
 

@@ -53,7 +53,9 @@ mod tests {
             let mut projection = Projection::default();
             let mut away: Vec<Vec<u8>> = Vec::new();
             for piece in events.chunks(every) {
-                piece.iter().for_each(|event| projection.apply(event));
+                for event in piece {
+                    projection.apply(event);
+                }
                 projection.drain_tasks(|_, bytes| away.push(bytes.to_vec()));
                 prop_assert_eq!(projection.task_count(), 0);
             }

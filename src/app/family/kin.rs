@@ -45,7 +45,9 @@ impl Kin {
             })?;
         }
         let ids: Vec<u64> = kin.roots.keys().copied().collect();
-        ids.into_iter().for_each(|id| kin.flatten(id));
+        for id in ids {
+            kin.flatten(id);
+        }
         Ok(kin)
     }
 

@@ -29,7 +29,9 @@ impl Episodes {
     pub(super) fn add(&mut self, edges: &[Edge]) {
         let mut edges: Vec<&Edge> = edges.iter().collect();
         edges.sort_by_key(|edge| edge.ts);
-        edges.into_iter().for_each(|edge| self.take(edge));
+        for edge in edges {
+            self.take(edge);
+        }
     }
 
     /// All of them, in the order they began.

@@ -135,8 +135,12 @@ fn in_pieces(calls: &[Call], tasks: &[Task], uses: &[Use], edges: &[Edge], rows:
         builder.add_calls(piece).unwrap();
         assert!(idx == 0 || piece.height() > 0);
     }
-    pieces(&task_frame(tasks), rows).iter().for_each(|piece| builder.add_tasks(piece).unwrap());
-    pieces(&usage_frame(uses), rows).iter().for_each(|piece| builder.add_usage(piece).unwrap());
+    for piece in pieces(&task_frame(tasks), rows) {
+        builder.add_tasks(&piece).unwrap();
+    }
+    for piece in pieces(&usage_frame(uses), rows) {
+        builder.add_usage(&piece).unwrap();
+    }
     builder.add_edges(edges);
     builder.finish(Coverage::default())
 }

@@ -57,7 +57,9 @@ pub fn read(bytes: &[u8]) {
     let path = segment::active_path(folder.path(), "s");
     replace(&path, bytes).expect("a writable temporary folder");
     let segments = segment::segments(folder.path(), "s").expect("a listable folder");
-    let report = verify::stream(&segments, &|line| codec::validate(line).map_err(|error| error.to_string()));
+    let report = verify::stream(folder.path(), &segments, &|line| {
+        codec::validate(line).map_err(|error| error.to_string())
+    });
     assert!(report.unreadable.is_empty() && report.segments.iter().all(verify::SegmentReport::is_conserved));
     let mut forwards = Vec::new();
     let mut lines = LineReader::new(bytes, 0, LINE_BYTES_MAX);

@@ -92,7 +92,10 @@ fn parts(logs: &Path, pieces: usize) -> io::Result<Vec<Part>> {
     for stream in Stream::ALL {
         for (idx, segment) in segment::segments(logs, stream.name())?.into_iter().enumerate() {
             let is_kept = idx == 0 || segment.state != SegmentState::Sealed;
-            let whole = SegmentReader::open(&segment.path, 0)?;
+            if segment.bytes == 0 {
+                continue;
+            }
+            let whole = SegmentReader::of(logs, &segment, 0)?;
             for range in whole.split(segment.bytes, pieces as u64)? {
                 let bytes = range.end - range.start;
                 let (seg, reader) = (segment.seg.clone(), whole.part(range));

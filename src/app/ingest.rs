@@ -18,13 +18,14 @@ use crate::event::envelope::{Event, Stream};
 use crate::event::error::ErrorDetail;
 use crate::event::ids::EventId;
 use crate::event::redact;
+use crate::journal::segment::{self, SegmentState};
 use crate::projection::cursor::Cursors;
 use crate::source::{Advance, Emit, Env, KnownFile, Next, Problem, Scope, Source};
 use anyhow::Context as _;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long a round waits for another process that ingests.
@@ -166,6 +167,8 @@ impl<'a> Ingest<'a> {
     fn record_advances(&mut self) -> anyhow::Result<()> {
         let _guard = lock(self.project)?;
         self.refresh()?;
+        // What others wrote and have not synced is vouched for as well.
+        sync_log(&self.project.logs)?;
         let now = self.clock.now();
         for source in &self.sources {
             for (file, (offset_bytes, tail_hash)) in farthest(source.advances()) {
@@ -295,7 +298,7 @@ struct Sink<'a> {
     cursors: &'a mut Cursors,
     families: &'a mut Families,
     batch: &'a mut Batch,
-    logs: &'a std::path::Path,
+    logs: &'a Path,
     event_count: u64,
 }
 
@@ -449,6 +452,22 @@ impl Families {
             self.recorded(event);
         }
     }
+}
+
+/// Makes everything in the log durable, whoever wrote it.
+fn sync_log(logs: &Path) -> anyhow::Result<()> {
+    for stream in Stream::ALL {
+        for segment in segment::segments(logs, stream.name())? {
+            if segment.state != SegmentState::Sealed && segment.bytes > 0 {
+                segment
+                    .open(logs)?
+                    .file()
+                    .sync_data()
+                    .with_context(|| format!("{}", segment.path.display()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Keeps others from ingesting at the same time.

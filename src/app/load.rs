@@ -13,6 +13,7 @@ use crate::app::states::{BoundedStates, States};
 use crate::base::clock::Timestamp;
 use crate::base::lock::FileLock;
 use crate::base::{fs, text};
+use crate::event::body::Body;
 use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::Stream;
 use crate::journal::content::Content;
@@ -72,14 +73,19 @@ impl<'a> Live<'a> {
             *self = Self::fold_all(self.context)?;
         }
         let projection = &mut self.checkpoint.projection;
+        let mut was_rewritten = false;
         self.reader
             .advance(&mut |_, decoded, _| {
                 if let Decoded::Known(line) = decoded {
+                    was_rewritten |=
+                        matches!(line.event.body, Body::LogScrubbed { .. } | Body::LogRepaired { .. });
                     projection.apply(&line.event);
                 }
             })
             .with_context(|| unreadable(&self.context.project.logs))?;
-        if self.checkpoint.needs_cold() && !self.join_cold() {
+        // What was taken out of the log must not live on here, and be stored again.
+        let is_stale = was_rewritten || self.reader.has_lost_its_place();
+        if is_stale || (self.checkpoint.needs_cold() && !self.join_cold()) {
             *self = Self::fold_all(self.context)?;
         }
         Ok(())
@@ -232,6 +238,9 @@ pub fn forget(context: &Context) {
     let _ = std::fs::remove_file(context.project.state.join(HOT_FILE));
 }
 
+/// So often the stored state is compared while others write.
+const COMPARISONS_MAX: usize = 20;
+
 /// How the stored state stands to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckpointState {
@@ -243,6 +252,8 @@ pub enum CheckpointState {
     Fits,
     /// It would be used, and says something else than the log.
     Differs,
+    /// The log grew faster than it could be compared.
+    NotCompared,
 }
 
 /// Compares the stored state, continued to the end of the log, with the fold of the whole log.
@@ -257,11 +268,18 @@ pub fn compare_checkpoint(context: &Context) -> anyhow::Result<CheckpointState> 
     let reader = Reader::from_places(&context.project.logs, places(&checkpoint.positions));
     let mut live = Live { context, checkpoint, reader, stored_bytes: 0 };
     live.advance()?;
-    let live = live.with_all()?;
-    let mut replayed = Live::fold_all(context)?;
-    replayed.advance()?;
-    let same = live.checkpoint.projection == replayed.checkpoint.projection;
-    Ok(if same { CheckpointState::Fits } else { CheckpointState::Differs })
+    let mut live = live.with_all()?;
+    let mut replayed = Live::fold_all(context)?.with_all()?;
+    // Others may be writing: both must stand at the same place.
+    for _ in 0..COMPARISONS_MAX {
+        live.advance()?;
+        replayed.advance()?;
+        if live.reader.places() == replayed.reader.places() {
+            let same = live.checkpoint.projection == replayed.checkpoint.projection;
+            return Ok(if same { CheckpointState::Fits } else { CheckpointState::Differs });
+        }
+    }
+    Ok(CheckpointState::NotCompared)
 }
 
 /// How many threads read the log.

@@ -130,6 +130,7 @@ pub struct Reader {
     pub counts: Counts,
     /// How many bytes were read.
     pub read_bytes: u64,
+    has_lost_its_place: bool,
 }
 
 impl Reader {
@@ -144,7 +145,13 @@ impl Reader {
     pub fn from_places(logs: &Path, places: Places) -> Self {
         let undecoded = |places: Vec<Place>| places.into_iter().map(|place| (place, None)).collect();
         let places = places.into_iter().map(|(stream, places)| (stream, undecoded(places))).collect();
-        Self { logs: logs.to_path_buf(), places, counts: Counts::default(), read_bytes: 0 }
+        Self {
+            logs: logs.to_path_buf(),
+            places,
+            counts: Counts::default(),
+            read_bytes: 0,
+            has_lost_its_place: false,
+        }
     }
 
     /// Where the reader stands.
@@ -171,6 +178,12 @@ impl Reader {
         Ok(false)
     }
 
+    /// Whether [`Reader::advance`] found a segment gone in which it stood.
+    #[must_use]
+    pub const fn has_lost_its_place(&self) -> bool {
+        self.has_lost_its_place
+    }
+
     /// Reads what has come since the last call, stream by stream, and gives every good or damaged line to `take`. Segments
     /// that were closed are read on, for writers that were slow, until they are sealed.
     ///
@@ -189,9 +202,11 @@ impl Reader {
                 }
             }
             if let Some(places) = self.places.get_mut(&stream) {
+                let lost = &mut self.has_lost_its_place;
                 places.retain(|(place, _)| {
                     let idx = segments.iter().position(|segment| segment.seg == place.seg);
                     let segment = idx.and_then(|idx| segments.get(idx));
+                    *lost |= segment.is_none() && place.offset > 0;
                     idx == Some(0) || segment.is_some_and(|segment| segment.state != SegmentState::Sealed)
                 });
             }
@@ -218,7 +233,7 @@ impl Reader {
         else {
             return Ok(());
         };
-        let mut reader = SegmentReader::open(&segment.path, place.offset)?;
+        let mut reader = SegmentReader::of(&self.logs, segment, place.offset)?;
         let decoder = match decoder {
             Some(decoder) => decoder,
             None => decoder.insert(decoder_at(&reader, &segment.seg)?),

@@ -2,6 +2,7 @@
 //! and the only one that prints.
 
 pub mod backlog;
+pub mod batch;
 pub mod clocks;
 pub mod config;
 pub mod demo;

@@ -88,8 +88,13 @@ fn remove(
 ) -> anyhow::Result<Vec<String>> {
     let logs = &context.project.logs;
     let going: Vec<&Decision> = plan.iter().filter(|decision| decision.reason.is_some()).collect();
+    let leftover = manifest::removed(logs)?;
     if !going.is_empty() {
         carry_over::carry_over(context, &going)?;
+    }
+    if !going.is_empty() || leftover.iter().any(|file| closed_dir(logs).join(file).exists()) {
+        // Before the first one goes: killed in between, nothing may remember what is gone.
+        load::forget(context);
     }
     let mut removed = Vec::new();
     for Decision { segment, .. } in going {
@@ -111,9 +116,6 @@ fn remove(
         }
     }
     sync_directory(&closed_dir(logs))?;
-    if !removed.is_empty() {
-        load::forget(context);
-    }
     Ok(removed)
 }
 

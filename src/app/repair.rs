@@ -10,7 +10,7 @@ use crate::app::exit::{Exit, Failure};
 use crate::app::log::DamagedPlace;
 use crate::app::prune::maintenance;
 use crate::app::writer::{Syncing, Writer};
-use crate::app::{Context, load, quarantine};
+use crate::app::{Context, load, quarantine, sealing};
 use crate::base::text::{plural, sanitize};
 use crate::cli::command::{Repair, TextOutput};
 use crate::event::body::Body;
@@ -20,6 +20,7 @@ use crate::journal::manifest::Maintenance;
 use crate::journal::rewrite::{self, Line, Place};
 use crate::journal::segment::{self, Segment};
 use crate::journal::verify::{self, SegmentReport};
+use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::json;
 use std::borrow::Cow;
@@ -74,7 +75,9 @@ pub fn run(context: &Context, arguments: &Repair) -> anyhow::Result<Exit> {
 
 fn repair_stream(context: &Context, right: &Maintenance, stream: &str) -> anyhow::Result<Vec<Repaired>> {
     let segments = segment::segments(&context.project.logs, stream)?;
-    let report = verify::stream(&segments, &|line| codec::validate(line).map_err(|error| error.to_string()));
+    let report = verify::stream(&context.project.logs, &segments, &|line| {
+        codec::validate(line).map_err(|error| error.to_string())
+    });
     if let Some((_, reason)) = report.unreadable.first() {
         anyhow::bail!("{reason}");
     }
@@ -112,11 +115,13 @@ fn repair_segment(
     };
     let rewritten =
         rewrite::rewrite(logs, right, segment, Some(&logs.join("damaged")), context.now(), &mut decide)?;
-    anyhow::ensure!(
-        rewritten.is_some(),
-        "{} is being written all the time, or was rotated just now; try again",
-        segment.path.display()
-    );
+    let rewritten = rewritten.with_context(|| {
+        format!(
+            "{} is being written all the time, or was rotated just now; try again",
+            segment.path.display()
+        )
+    })?;
+    sealing::append_late(&context.project, &segment.stream, &rewritten.late_lines, context.now())?;
     Ok((repaired.damaged > 0).then_some(repaired))
 }
 

@@ -8,12 +8,17 @@ use crate::app::exit::{Exit, Failure};
 use crate::app::positions::cache;
 use crate::app::prune::maintenance;
 use crate::app::writer::{Syncing, Writer, known_secrets};
-use crate::app::{Context, load, quarantine};
-use crate::base::fs::{read_regular, replace};
-use crate::base::text::{plural, sanitize};
+use crate::app::{Context, load, quarantine, sealing};
+use crate::base::frame;
+use crate::base::fs::{ReadAt as _, replace};
+use crate::base::limits::LINE_BYTES_MAX;
+use crate::base::lines::Piece;
+use crate::base::text::{self, plural, sanitize};
 use crate::cli::command::{Scrub, TextOutput};
 use crate::event::body::Body;
 use crate::event::redact;
+use crate::journal::content::{Content, Window};
+use crate::journal::leftover;
 use crate::journal::manifest::Maintenance;
 use crate::journal::read::SegmentReader;
 use crate::journal::rewrite::{self, Line};
@@ -24,8 +29,8 @@ use serde::Serialize;
 use serde_json::json;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
 
 /// A segment with findings.
 #[derive(Debug, Serialize)]
@@ -48,10 +53,12 @@ pub fn run(context: &Context, arguments: &Scrub) -> anyhow::Result<Exit> {
         return Ok(Exit::NothingMatched);
     }
     let right = maintenance(context)?;
+    // Those of an interrupted repair or scrub are copies of whole segments.
+    leftover::remove(&project.logs, context.now())?;
     let mut scrubbed = Vec::new();
     for stream in segment::streams(&project.logs)? {
         for segment in segment::segments(&project.logs, &stream)? {
-            let lines = findings(&segment, &redact)?;
+            let lines = findings(context, &segment, &redact)?;
             if lines > 0 {
                 if !arguments.dry_run {
                     scrub_segment(context, &right, &segment, &redact)?;
@@ -101,22 +108,36 @@ fn redacted(text: &str, patterns: &[Regex]) -> Option<String> {
     }
 }
 
-/// How many lines of a segment would change. Damaged ones too: as text they can hold a secret.
-fn findings(segment: &Segment, redact: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<u64> {
-    let mut reader = SegmentReader::open(&segment.path, 0)?;
+/// How many lines of a segment would change. Damaged ones and an unterminated end too: as text they can hold a secret.
+fn findings(
+    context: &Context,
+    segment: &Segment,
+    redact: &dyn Fn(&str) -> Option<String>,
+) -> anyhow::Result<u64> {
+    let mut reader = SegmentReader::of(&context.project.logs, segment, 0)?;
+    let content = reader.content().clone();
     let mut count = 0;
     while let Some(piece) = reader.next()? {
-        if let crate::base::lines::Piece::Line { bytes, .. } = piece
-            && scrubbed_line(bytes, redact).is_some()
-        {
-            count += 1;
+        match piece {
+            Piece::Line { bytes, .. } => count += u64::from(scrubbed_line(bytes, redact).is_some()),
+            Piece::Torn { offset, length } if length <= LINE_BYTES_MAX as u64 => {
+                let mut bytes = vec![0; usize::try_from(length)?];
+                content.read_exact_at(&mut bytes, offset)?;
+                count += u64::from(scrubbed_line(&bytes, redact).is_some());
+            }
+            Piece::TooLong { offset, .. } | Piece::Torn { offset, .. } => context.warn(&format!(
+                "{}, byte {offset}: too long to be searched; `agentlog repair` takes it out",
+                text::path(&segment.path)
+            )),
         }
     }
     Ok(count)
 }
 
+/// A line without what is found in it. Only what is proven to be a line of ours gets a checksum again: damage stays damage.
 fn scrubbed_line(line: &[u8], redact: &dyn Fn(&str) -> Option<String>) -> Option<Vec<u8>> {
-    if serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok() {
+    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok();
+    if is_json && frame::check(line).is_ok() {
         return redact::redact_line(line, redact);
     }
     redact(&String::from_utf8_lossy(line)).map(String::into_bytes)
@@ -132,13 +153,15 @@ fn scrub_segment(
         let scrubbed = place.line.and_then(|line| scrubbed_line(line, redact));
         scrubbed.map_or(Line::Kept, |line| Line::Replaced(vec![line]))
     };
-    let seg = rewrite::rewrite(&context.project.logs, right, segment, None, context.now(), &mut decide)?;
-    seg.map(drop).with_context(|| {
+    let rewritten =
+        rewrite::rewrite(&context.project.logs, right, segment, None, context.now(), &mut decide)?;
+    let rewritten = rewritten.with_context(|| {
         format!(
             "{} is being written all the time, or was rotated just now; try again",
             segment.path.display()
         )
-    })
+    })?;
+    sealing::append_late(&context.project, &segment.stream, &rewritten.late_lines, context.now())
 }
 
 /// Cleans what was made from the log: nothing of it may say what the log does not say any more.
@@ -153,12 +176,27 @@ fn clean_caches(context: &Context, redact: &dyn Fn(&str) -> Option<String>) -> a
     quarantine::scrub(context, redact)?;
     for entry in std::fs::read_dir(context.project.logs.join("damaged")).into_iter().flatten().flatten() {
         let path = entry.path();
-        let text = String::from_utf8_lossy(&read_regular(&path)?).into_owned();
-        let lines: Vec<_> =
-            text.split('\n').map(|line| redact(line).map_or(Cow::Borrowed(line), Cow::Owned)).collect();
-        if lines.iter().any(|line| matches!(line, Cow::Owned(_))) {
-            replace(&path, lines.join("\n").as_bytes())?;
+        if path.is_file() {
+            clean_copy(&path, redact)?;
         }
+    }
+    Ok(())
+}
+
+/// Cleans the copy of a damaged segment; one that is compressed goes as a whole.
+fn clean_copy(path: &Path, redact: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<()> {
+    let mut bytes = Vec::new();
+    Window::new(Content::open(path)?, 0..u64::MAX).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<_> =
+        text.split('\n').map(|line| redact(line).map_or(Cow::Borrowed(line), Cow::Owned)).collect();
+    if lines.iter().all(|line| matches!(line, Cow::Borrowed(_))) {
+        return Ok(());
+    }
+    if path.extension().is_some_and(|extension| extension == "zst") {
+        std::fs::remove_file(path)?;
+    } else {
+        replace(path, lines.join("\n").as_bytes())?;
     }
     Ok(())
 }

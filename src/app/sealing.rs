@@ -2,7 +2,7 @@
 
 use crate::app::project::Project;
 use crate::base::clock::Timestamp;
-use crate::base::random;
+use crate::base::{fs, random};
 use crate::journal::append::{AppendOptions, Appender, Durability};
 use crate::journal::manifest::{Maintenance, SealedSegment};
 use crate::journal::seal;
@@ -50,13 +50,24 @@ fn seal_one(
     now: Timestamp,
 ) -> anyhow::Result<Option<SealedSegment>> {
     let Some(sealing) = seal::seal(&project.logs, right, segment, now)? else { return Ok(None) };
-    if !sealing.late_lines.is_empty() {
-        let options = AppendOptions {
-            durability: Durability::Each,
-            rotation: project.rotation,
-            ..AppendOptions::new(random::writer_id()?)
-        };
-        Appender::open(&project.logs, &segment.stream, options)?.append_again(&sealing.late_lines, now)?;
-    }
+    append_late(project, &segment.stream, &sealing.late_lines, now)?;
     Ok(Some(sealing.segment))
+}
+
+/// Appends again what slow writers put into a file that readers do not see any more.
+///
+/// # Errors
+/// When it cannot be written or synced.
+pub fn append_late(project: &Project, stream: &str, lines: &[u8], now: Timestamp) -> anyhow::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let options = AppendOptions {
+        durability: Durability::Each,
+        rotation: project.rotation,
+        own_file: fs::is_on_network(&project.logs),
+        ..AppendOptions::new(random::writer_id()?)
+    };
+    Appender::open(&project.logs, stream, options)?.append_again(lines, now)?;
+    Ok(())
 }

@@ -12,7 +12,6 @@ use crate::cli::command::Tail;
 use crate::event::body::Body;
 use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::Stream;
-use crate::journal::content::Content;
 use crate::journal::follow::{Follower, Start};
 use crate::journal::reverse::ReverseLines;
 use crate::journal::segment::{self, Segment};
@@ -147,7 +146,7 @@ fn backward(context: &Context, wanted: &Wanted, count: usize, ends: &Ends) -> an
         let mut own = Vec::new();
         for segment in segment::segments(&context.project.logs, stream.name())?.iter().rev() {
             let end = ends.end(&segment.seg, segment.bytes);
-            backward_segment(segment, end, wanted, count, &mut own)?;
+            backward_segment(&context.project.logs, segment, end, wanted, count, &mut own)?;
             if own.len() >= count && segment.bytes >= WINDOW_BYTES {
                 break;
             }
@@ -159,13 +158,14 @@ fn backward(context: &Context, wanted: &Wanted, count: usize, ends: &Ends) -> an
 }
 
 fn backward_segment(
+    logs: &Path,
     segment: &Segment,
     end: u64,
     wanted: &Wanted,
     count: usize,
     shown: &mut Vec<Shown>,
 ) -> io::Result<()> {
-    let content = Content::open(&segment.path)?;
+    let content = segment.open(logs)?;
     // Lines without a time of their own wait for the nearest earlier line that has one.
     let mut waiting: Vec<(u64, Vec<u8>)> = Vec::new();
     for line in ReverseLines::new(content, end, limits::LINE_BYTES_MAX) {

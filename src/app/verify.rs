@@ -25,7 +25,7 @@ pub fn run(context: &Context, arguments: &Verify) -> anyhow::Result<Exit> {
     for stream in segment::streams(&context.project.logs)? {
         match segment::segments(&context.project.logs, &stream) {
             Ok(segments) => {
-                let report = verify::stream(&segments, &validate);
+                let report = verify::stream(&context.project.logs, &segments, &validate);
                 unreadable.extend(report.unreadable.into_iter().map(|(_, reason)| reason));
                 reports.extend(report.segments);
             }
@@ -105,6 +105,7 @@ const fn word(checkpoint: CheckpointState) -> &'static str {
         CheckpointState::Outdated => "outdated",
         CheckpointState::Fits => "fits",
         CheckpointState::Differs => "differs",
+        CheckpointState::NotCompared => "not_compared",
     }
 }
 

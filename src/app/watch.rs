@@ -328,7 +328,8 @@ impl<'a> Session<'a> {
     }
 
     fn finish(&mut self, reason: &'static str) -> anyhow::Result<()> {
-        self.ingest.save()?;
+        // Whatever fails, the end is recorded and what waits is tried once more.
+        let saved = self.ingest.save();
         let numbers = self.ingest.writer().last_numbers();
         let body = Body::MonitorStopped {
             pid: Some(u64::from(std::process::id())),
@@ -346,7 +347,7 @@ impl<'a> Session<'a> {
             let reason = flushed.failure.map_or_else(String::new, |failure| format!(": {failure}"));
             return Err(Failure::new(Exit::Io, format!("{lost}{reason}")).into());
         }
-        Ok(())
+        saved
     }
 }
 

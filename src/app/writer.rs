@@ -5,60 +5,20 @@
 //! [`Backlog`] and is tried again; when there is space, a `log.gap` for what was dropped comes first, then what waited.
 
 use crate::app::backlog::{BackOff, Backlog, Waiting};
+use crate::app::batch::encoded;
+pub use crate::app::batch::{Batch, known_secrets};
 use crate::app::project::Project;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::limits::{SYNC_INTERVAL, UNSYNCED_BYTES_MAX};
 use crate::base::{fs, random};
 use crate::event::body::Body;
-use crate::event::codec;
 use crate::event::envelope::{Event, Stream, VERSION};
 use crate::event::ids::{EventId, GrowingIds};
-use crate::event::redact::{self, KnownSecrets};
 use crate::journal::append::{AppendError, AppendErrorKind, AppendOptions, Appender, Durability};
 use crate::journal::rotate::Rotation;
 use std::borrow::Cow;
-use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
-
-/// The secrets in the environment of this process.
-#[must_use]
-pub fn known_secrets() -> &'static KnownSecrets {
-    static KNOWN: LazyLock<KnownSecrets> = LazyLock::new(|| {
-        let text =
-            |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-        KnownSecrets::of_environment(std::env::vars_os().filter_map(text))
-    });
-    &KNOWN
-}
-
-/// Encoded events waiting to be appended, by stream.
-#[derive(Debug, Default)]
-pub struct Batch {
-    objects: [Vec<Vec<u8>>; Stream::ALL.len()],
-}
-
-impl Batch {
-    /// Redacts, encodes and keeps an event until the batch is written.
-    pub fn push(&mut self, event: Event<'_>) {
-        let (stream, object) = encoded(event);
-        self.push_encoded(stream, object);
-    }
-
-    /// Keeps an event that is redacted and encoded already.
-    pub fn push_encoded(&mut self, stream: Stream, object: Vec<u8>) {
-        if let Some(objects) = self.objects.get_mut(stream.index()) {
-            objects.push(object);
-        }
-    }
-
-    /// The objects waiting for a stream.
-    #[must_use]
-    pub fn objects(&self, stream: Stream) -> &[Vec<u8>] {
-        self.objects.get(stream.index()).map_or(&[], Vec::as_slice)
-    }
-}
 
 /// When what was appended is made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -466,14 +426,6 @@ impl Writer {
 }
 
 const LANES: &str = "there is a lane for every stream";
-
-/// The stream of an event, and the event redacted and encoded.
-fn encoded(mut event: Event<'_>) -> (Stream, Vec<u8>) {
-    redact::redact_event_knowing(&mut event, known_secrets());
-    let mut object = Vec::with_capacity(384);
-    codec::encode(&event, &mut object);
-    (event.body.stream(), object)
-}
 
 /// Why events could not be written, as `log.gap` says it.
 const fn reason(kind: AppendErrorKind) -> &'static str {

@@ -219,6 +219,12 @@ impl Appender {
             return Ok(Synced::default());
         }
         let mut synced = Synced::default();
+        if self.unsynced.lost && self.options.durability == Durability::None {
+            self.unsynced.lost = false;
+            let message =
+                io::Error::other("a segment that was left could not be synced, and nothing of it was kept");
+            return Err(self.sync_failed(&message));
+        }
         if !self.unsynced.lost {
             match self.sync_target() {
                 Ok(()) => return Ok(synced),
@@ -335,7 +341,8 @@ impl Appender {
         let bytes = batch.bytes(leading);
         let taken = self.write_once(target, bytes)?;
         drop(lock);
-        if delivery.degraded && target.is_out_of_reach(&self.logs, &self.stream, &self.path)? {
+        if delivery.degraded && target.is_out_of_reach(&self.logs, &self.stream, &self.path).unwrap_or(false)
+        {
             return Ok(None);
         }
         let whole = batch.whole(leading, taken);
@@ -426,8 +433,7 @@ impl Appender {
 
     /// Lets go of a file that is no longer the stream's. What it holds is synced first, so that nothing of it is pending.
     fn leave(&mut self, target: &Target) {
-        let is_pending = self.unsynced.since.is_some() && self.options.durability != Durability::None;
-        if is_pending && !self.unsynced.lost && self.storage.sync(&target.file).is_err() {
+        if self.unsynced.since.is_some() && !self.unsynced.lost && self.storage.sync(&target.file).is_err() {
             self.unsynced.lost = true;
         }
     }

@@ -13,8 +13,8 @@ use std::io;
 
 /// The most plain bytes of one frame.
 const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Segments are rotated at megabytes; a table that claims more than this many frames is none.
-const FRAMES_MAX: u32 = 1 << 20;
+/// Segments are rotated at megabytes; a file that claims more than this many frames (16 GiB) is none of ours.
+const FRAMES_MAX: u32 = 1 << 12;
 /// 5.5 : 1 on typical events; higher levels cost much more time for little less space.
 const LEVEL: i32 = 3;
 const SKIPPABLE_MAGIC: u32 = 0x184D_2A5E;

@@ -6,6 +6,7 @@ use crate::base::fs::describe;
 use crate::base::limits::LINE_BYTES_MAX;
 use crate::base::lines::{LineReader, Piece};
 use crate::journal::content::{Content, Window};
+use crate::journal::segment::Segment;
 use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,11 @@ impl SegmentReader {
     /// Reads the segment at `path` from byte `start`, which must be the start of a line, to its end, which may move.
     pub fn open(path: &Path, start: u64) -> io::Result<Self> {
         Ok(Self::over(path.to_owned(), Content::open(path)?, start..u64::MAX))
+    }
+
+    /// Reads a segment that was listed, from byte `start`, wherever it lies by now.
+    pub fn of(logs: &Path, segment: &Segment, start: u64) -> io::Result<Self> {
+        Ok(Self::over(segment.path.clone(), segment.open(logs)?, start..u64::MAX))
     }
 
     /// A second reader of the same open file, for the bytes of `range`, as [`SegmentReader::split`] gives them.

@@ -14,13 +14,13 @@ use crate::journal::content::{Content, Window};
 use crate::journal::header;
 use crate::journal::manifest::{self, Maintenance, Record};
 use crate::journal::seal;
-use crate::journal::segment::{Segment, SegmentState, active_paths};
+use crate::journal::segment::{Segment, SegmentState, active_paths, closed_path_of};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How long to wait for writers.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -48,8 +48,18 @@ pub struct Place<'a> {
     pub is_terminated: bool,
 }
 
-/// Rewrites a segment and gives the identity of the new one. `old_to`: a folder for the old file. `None`: writers held the
-/// lock for five seconds, or the segment was rotated away meanwhile; nothing was changed.
+/// What a rewriting did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewritten {
+    /// The identity of the new segment.
+    pub seg: String,
+    /// Whole lines that writers without the lock put into the old file meanwhile: to be appended again, with the writer
+    /// and the numbers they have.
+    pub late_lines: Vec<u8>,
+}
+
+/// Rewrites a segment. `old_to`: a folder for the old file. `None`: writers held the lock for five seconds, or the segment was
+/// rotated away meanwhile; nothing was changed.
 pub fn rewrite(
     logs: &Path,
     right: &Maintenance,
@@ -57,26 +67,55 @@ pub fn rewrite(
     old_to: Option<&Path>,
     now: Timestamp,
     decide: &mut dyn FnMut(Place<'_>) -> Line,
-) -> io::Result<Option<String>> {
+) -> io::Result<Option<Rewritten>> {
     let content = Content::open(&segment.path)?;
     let file = Arc::clone(content.file());
     let Some(_lock) = FileLock::exclusive(&*file, LOCK_WAIT)? else { return Ok(None) };
-    if segment.state == SegmentState::Active && !is_active(logs, segment, &file)? {
-        return Ok(None);
+    if segment.state == SegmentState::Active {
+        if !is_active(logs, segment, &file)? {
+            return Ok(None);
+        }
+        undo_half_rotation(logs, segment, &file)?;
     }
     if let Some(folder) = old_to {
         keep(segment, &file, folder)?;
     }
-    let seg = random::identity()?;
-    let plain = stage_with(&segment.path, |out| write_lines(&content, &seg, out, decide))?;
+    let (seg, end, grown_at) = (random::identity()?, content.size()?, grown_at(logs, segment, &file)?);
+    let plain = stage_with(&segment.path, |out| {
+        write_lines(&content, end, &seg, out, decide)?;
+        // How old it is decides when it is sealed and removed.
+        out.set_modified(grown_at)
+    })?;
     if segment.state != SegmentState::Sealed {
         put(&plain, &segment.path)?;
-        return Ok(Some(seg));
+        // Whoever writes to the old file from now on finds that it has no name any more, and appends again.
+        return Ok(Some(Rewritten { seg, late_lines: seal::whole_lines_from(&file, end)? }));
     }
     let sealed = seal::seal_again(&plain, segment, &seg, now);
     std::fs::remove_file(&plain).map_err(|error| describe(error, "cannot remove", &plain))?;
     manifest::record(logs, right, &[Record::Sealed(sealed?)])?;
-    Ok(Some(seg))
+    Ok(Some(Rewritten { seg, late_lines: Vec::new() }))
+}
+
+/// Takes the second name away that an interrupted rotation gave to the active file: the old bytes must not stay under it.
+fn undo_half_rotation(logs: &Path, segment: &Segment, file: &File) -> io::Result<()> {
+    match closed_path_of(logs, &segment.stream, FileIdentity::of_file(file)?)? {
+        Some(closed) => {
+            std::fs::remove_file(&closed).map_err(|error| describe(error, "cannot remove", &closed))
+        }
+        None => Ok(()),
+    }
+}
+
+/// When the segment grew last: of a sealed one, the manifest knows.
+fn grown_at(logs: &Path, segment: &Segment, file: &File) -> io::Result<SystemTime> {
+    let name = segment.path.file_name().unwrap_or_default().to_string_lossy();
+    let recorded = manifest::sealed(logs)?.into_iter().find(|sealed| sealed.file == name);
+    let micros = recorded.and_then(|sealed| u64::try_from(sealed.grown_at.micros()).ok());
+    match micros.filter(|_| segment.state == SegmentState::Sealed) {
+        Some(micros) => Ok(SystemTime::UNIX_EPOCH + Duration::from_micros(micros)),
+        None => file.metadata()?.modified(),
+    }
 }
 
 fn is_active(logs: &Path, segment: &Segment, file: &File) -> io::Result<bool> {
@@ -98,12 +137,12 @@ fn keep(segment: &Segment, file: &File, folder: &Path) -> io::Result<PathBuf> {
 
 fn write_lines(
     content: &Content,
+    end: u64,
     seg: &str,
     out: &mut File,
     decide: &mut dyn FnMut(Place<'_>) -> Line,
 ) -> io::Result<()> {
     let mut out = io::BufWriter::new(out);
-    let end = content.size()?;
     let mut lines = LineReader::new(Window::new(content.clone(), 0..end), 0, LINE_BYTES_MAX);
     while let Some(piece) = lines.next()? {
         let mut torn = Vec::new();
@@ -125,7 +164,7 @@ fn write_lines(
         };
         match (decide(place), place.line) {
             (Line::Kept, Some(line)) if place.is_terminated => write_line(&with_seg(line, seg), &mut out)?,
-            (Line::Kept, _) => copy(content, place, &mut out)?,
+            (Line::Kept, _) => copy(content, end, place, &mut out)?,
             (Line::Replaced(lines), _) => {
                 lines.iter().try_for_each(|line| write_line(&with_seg(line, seg), &mut out))?;
             }
@@ -140,8 +179,8 @@ fn write_line(line: &[u8], out: &mut impl io::Write) -> io::Result<()> {
 }
 
 /// Copies what is too long to be held, and an unterminated end, as it is.
-fn copy(content: &Content, place: Place<'_>, out: &mut impl io::Write) -> io::Result<()> {
-    let mut window = Window::new(content.clone(), place.offset..content.size()?);
+fn copy(content: &Content, end: u64, place: Place<'_>, out: &mut impl io::Write) -> io::Result<()> {
+    let mut window = Window::new(content.clone(), place.offset..end);
     io::copy(&mut window.by_ref().take(place.length), out)?;
     let mut newline = [0; 1];
     let count = window.read(&mut newline)?;
@@ -210,7 +249,7 @@ mod tests {
             let before = std::fs::read(&old.path).unwrap();
             let folder = logs.join("damaged");
             let mut seen = Vec::new();
-            let seg = rewrite(&logs, &right, &old, Some(&folder), NOW, &mut |place| {
+            let rewritten = rewrite(&logs, &right, &old, Some(&folder), NOW, &mut |place| {
                 seen.push(place.line.unwrap().to_vec());
                 if place.line == Some(b"no line at all") { Line::Replaced(Vec::new()) } else { Line::Kept }
             })
@@ -218,10 +257,13 @@ mod tests {
             .unwrap();
             assert_eq!(seen.len(), 4);
             let new = segments(&logs, "s").unwrap().remove(0);
-            assert_eq!((new.seg.as_str(), new.state), (seg.as_str(), state));
+            assert_eq!(
+                (new.seg.as_str(), new.state, rewritten.late_lines.len()),
+                (rewritten.seg.as_str(), state, 0)
+            );
             assert_ne!(new.seg, old.seg);
             let report =
-                verify::stream(&[new], &|line| frame::check(line).map_err(|error| error.to_string()));
+                verify::stream(&logs, &[new], &|line| frame::check(line).map_err(|error| error.to_string()));
             let report = &report.segments[0];
             assert_eq!((report.ok, report.damaged, report.unchecked, report.holes), (3, 0, 0, 0));
             let kept: Vec<PathBuf> =
@@ -230,7 +272,7 @@ mod tests {
             assert!(std::fs::read(&kept[0]).unwrap() == before);
             assert_eq!(
                 manifest::sealed(&logs).unwrap().last().map(|sealed| sealed.seg.clone()),
-                (state == SegmentState::Sealed).then_some(seg)
+                (state == SegmentState::Sealed).then_some(rewritten.seg)
             );
         }
     }

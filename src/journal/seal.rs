@@ -17,6 +17,7 @@ use crate::journal::manifest::{self, Maintenance, Record, SealedSegment};
 use crate::journal::segment::{ClosedFile, Segment, SegmentState, closed, closed_dir, sealed_path};
 use std::fs::File;
 use std::io::{self, Read as _, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +42,12 @@ pub fn due(logs: &Path, stream: &str, now: Timestamp, after: Duration) -> io::Re
         if state != SegmentState::Closed {
             continue;
         }
-        let content = Content::open(&path)?;
+        // One that cannot be read costs itself only; `verify` names it.
+        let Ok(content) = Content::open(&path) else { continue };
+        // With a second name it is the active one still: a rotation was interrupted.
+        if content.file().metadata()?.nlink() > 1 {
+            continue;
+        }
         let (seg, is_headed) = identify(&content)?;
         let age_ms = now.millis_since(grown_at(content.file())?);
         if is_headed && u128::try_from(age_ms).is_ok_and(|age_ms| age_ms >= after.as_millis()) {
@@ -61,6 +67,9 @@ pub fn seal(
     let plain = Content::open(&segment.path)?;
     let file = Arc::clone(plain.file());
     let Some(_lock) = FileLock::exclusive(&*file, LOCK_WAIT).ok().flatten() else { return Ok(None) };
+    if file.metadata()?.nlink() > 1 {
+        return Ok(None);
+    }
     let sealed = sealed_path(&segment.path);
     for _ in 0..ATTEMPTS_MAX {
         let bytes = plain.size()?;
@@ -189,7 +198,8 @@ fn grown_at(file: &File) -> io::Result<Timestamp> {
     Ok(Timestamp::from_chrono(&chrono::DateTime::<chrono::Utc>::from(file.metadata()?.modified()?)))
 }
 
-fn whole_lines_from(file: &File, offset: u64) -> io::Result<Vec<u8>> {
+/// The whole lines of a file from a place on.
+pub(crate) fn whole_lines_from(file: &File, offset: u64) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len().saturating_sub(offset);
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
     file.read_exact_at(&mut bytes, offset)?;

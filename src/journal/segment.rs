@@ -205,6 +205,25 @@ pub(crate) fn closed_path_of(
 }
 
 impl Segment {
+    /// Opens the segment wherever it lies by now: it may have been closed or sealed since it was listed, and another file
+    /// may have its name.
+    pub fn open(&self, logs: &Path) -> io::Result<Content> {
+        let mut path = self.path.clone();
+        for _ in 0..ATTEMPTS_MAX {
+            if let Some(content) = open_if_there(&path)?
+                && identify(&content).map_err(|error| describe(error, "cannot read", &path))?.0 == self.seg
+            {
+                return Ok(content);
+            }
+            let found = segments(logs, &self.stream)?.into_iter().find(|found| found.seg == self.seg);
+            path = found.map(|found| found.path).ok_or_else(|| {
+                let gone = format!("segment {} of {} is gone", self.seg, self.stream);
+                io::Error::new(io::ErrorKind::NotFound, gone)
+            })?;
+        }
+        Err(io::Error::other(format!("segment {} of {} moves all the time", self.seg, self.stream)))
+    }
+
     fn of(stream: &str, path: PathBuf, content: &Content, state: SegmentState) -> io::Result<Self> {
         let look = || Ok((identify(content)?.0, content.size()?));
         let (seg, bytes) = look().map_err(|error| describe(error, "cannot read", &path))?;

@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// How long a second name of the file is tolerated: a rotation gives it one for a moment.
 const SECOND_NAME_WAIT: Duration = Duration::from_millis(100);
 
+/// When the system has written out the name of a new file long since (ext4 commits every 5 seconds, xfs every 30).
+const NAME_IS_SAFE_AFTER: Duration = Duration::from_mins(5);
+
 /// What an appender asks of the kernel; tests put faults in between.
 pub(crate) trait Storage: fmt::Debug + Send {
     /// One `write(2)`: how many bytes were taken.
@@ -72,7 +75,8 @@ impl Target {
             let identity = FileIdentity::of(&metadata);
             refuse_foreign(&metadata, path)?;
             if metadata.nlink() <= 1 || closed_path_of(logs, stream, identity)?.is_some() {
-                return Ok(Self { file: Arc::new(file), identity, headed: None, name_unsynced: true });
+                let name_unsynced = is_young(&metadata);
+                return Ok(Self { file: Arc::new(file), identity, headed: None, name_unsynced });
             }
             if Instant::now() >= deadline {
                 return Err(refusal(path, "has a second name (hard link); remove one of the two"));
@@ -138,6 +142,13 @@ impl Target {
 /// The day of an instant in the form of a line, `2026-11-16`.
 fn day(ts: &str) -> String {
     ts.get(..10).unwrap_or_default().to_owned()
+}
+
+/// Whether the name of a file may not be on disk yet. File systems write out names within seconds by themselves, and a short
+/// process should not have to sync the directory of a file that is days old.
+fn is_young(metadata: &Metadata) -> bool {
+    let age = metadata.created().ok().and_then(|created| created.elapsed().ok());
+    age.is_none_or(|age| age < NAME_IS_SAFE_AFTER)
 }
 
 fn refuse_foreign(metadata: &Metadata, path: &Path) -> io::Result<()> {

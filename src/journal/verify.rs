@@ -7,7 +7,7 @@ use crate::base::frame::{self, Integrity};
 use crate::base::fs::describe;
 use crate::base::limits::{DAMAGES_LISTED_MAX, LINE_BYTES_MAX};
 use crate::base::lines::{LineReader, Piece};
-use crate::journal::content::{Content, Window};
+use crate::journal::content::Window;
 use crate::journal::header::identify;
 use crate::journal::segment::Segment;
 use std::collections::{BTreeMap, HashMap};
@@ -105,12 +105,16 @@ impl SegmentReport {
 }
 
 /// Checks the segments of a stream, oldest first. `validate` says of a line, without its newline, whether it is good.
-pub fn stream(segments: &[Segment], validate: &dyn Fn(&[u8]) -> Result<Integrity, String>) -> StreamReport {
+pub fn stream(
+    logs: &Path,
+    segments: &[Segment],
+    validate: &dyn Fn(&[u8]) -> Result<Integrity, String>,
+) -> StreamReport {
     let mut all = StreamReport::default();
     let mut writers = Writers::default();
     for segment in segments {
         writers.segment = all.segments.len();
-        match check(&segment.path, &mut writers, validate) {
+        match check(logs, segment, &mut writers, validate) {
             Ok(report) => all.segments.push(SegmentReport { stream: segment.stream.clone(), ..report }),
             Err(error) => all.unreadable.push((segment.path.clone(), error.to_string())),
         }
@@ -125,11 +129,12 @@ pub fn stream(segments: &[Segment], validate: &dyn Fn(&[u8]) -> Result<Integrity
 }
 
 fn check(
-    path: &Path,
+    logs: &Path,
+    segment: &Segment,
     writers: &mut Writers,
     validate: &dyn Fn(&[u8]) -> Result<Integrity, String>,
 ) -> io::Result<SegmentReport> {
-    let content = Content::open(path)?;
+    let (content, path) = (segment.open(logs)?, segment.path.as_path());
     let repeats_before = writers.repeats;
     let mut read = || -> io::Result<SegmentReport> {
         let bytes = content.size()?;
@@ -264,15 +269,18 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn check_stream(paths: &[PathBuf]) -> StreamReport {
+        let seg = |path: &PathBuf| {
+            crate::journal::content::Content::open(path).and_then(|content| Ok(identify(&content)?.0))
+        };
         let segment = |path: &PathBuf| Segment {
             stream: "s".into(),
             path: path.clone(),
-            seg: String::new(),
+            seg: seg(path).unwrap_or_default(),
             bytes: 0,
             state: SegmentState::Closed,
         };
         let segments: Vec<Segment> = paths.iter().map(segment).collect();
-        stream(&segments, &|line| frame::check(line).map_err(|error| error.to_string()))
+        stream(Path::new("."), &segments, &|line| frame::check(line).map_err(|error| error.to_string()))
     }
 
     fn check(bytes: &[u8]) -> SegmentReport {

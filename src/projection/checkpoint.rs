@@ -19,7 +19,6 @@
 //!    pair whole.
 
 use crate::base::clock::Timestamp;
-use crate::projection::cursor::Cursors;
 use crate::projection::register::fingerprint;
 use crate::projection::state::Projection;
 use hashbrown::HashMap;
@@ -220,21 +219,6 @@ impl Checkpoint {
     pub fn should_move(&self, now: Timestamp) -> bool {
         !self.joined && self.projection.cold_tasks(now).len() >= MOVE_AT
     }
-}
-
-/// The bytes of cursors, with their place in the log.
-#[must_use]
-pub fn encode_cursors(cursors: &Cursors, positions: &[SegmentPosition]) -> Vec<u8> {
-    pack("cursors", &(positions, cursors), &[])
-}
-
-/// Reads the bytes of cursors.
-///
-/// # Errors
-/// A [`Refusal`]: then the log must be folded from its start.
-pub fn decode_cursors(bytes: &[u8]) -> Result<(Cursors, Vec<SegmentPosition>), Refusal> {
-    let ((positions, cursors), rest) = unpack::<(Vec<SegmentPosition>, Cursors)>(bytes, "cursors")?;
-    if rest.is_empty() { Ok((cursors, positions)) } else { Err(Refusal::Contents) }
 }
 
 impl Projection {

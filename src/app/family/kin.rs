@@ -32,7 +32,7 @@ impl Kin {
         }
         let stream = Stream::DelegationRequests;
         for segment in segment::segments(logs, stream.name())? {
-            let mut reader = SegmentReader::open(&segment.path, 0)?;
+            let mut reader = SegmentReader::of(logs, &segment, 0)?;
             let mut decoder = decoder_at(&reader, &segment.seg)?;
             let mut counts = Counts::default();
             decode_lines(&mut reader, &mut decoder, stream, &segment.seg, &mut counts, |_, decoded, _| {

@@ -11,7 +11,10 @@ use crate::event::body::Body;
 use crate::event::codec::Decoded;
 use crate::event::envelope::{Event, Provenance, Stream};
 use crate::event::owned::IntoStatic as _;
+use crate::journal::content::Content;
+use crate::journal::header::identify;
 use crate::journal::retention::Decision;
+use crate::journal::segment::closed_dir;
 use crate::projection::cursor::{Cursors, FileCursorView};
 use crate::projection::health::Health;
 use std::borrow::Cow;
@@ -25,12 +28,14 @@ use std::path::Path;
 pub(super) fn carry_over(context: &Context, going: &[&Decision]) -> anyhow::Result<()> {
     let project = &context.project;
     let _guard = ingest::lock(project)?;
-    let going: HashSet<&str> = going.iter().map(|decision| decision.segment.seg.as_str()).collect();
+    let going = identities(&project.logs, going)?;
     let live = live_tasks(context)?;
     let (mut all, mut rest) = (Cursors::default(), Cursors::default());
     let (mut opened, mut truncated) = (BTreeMap::new(), BTreeMap::new());
     let mut created: Vec<Event<'static>> = Vec::new();
     let mut staying: BTreeSet<String> = BTreeSet::new();
+    // Streams are removed each by itself: without its result, a task whose beginning stays would be at work again.
+    let mut ended: BTreeMap<String, Event<'static>> = BTreeMap::new();
     Reader::new(&project.logs).advance(&mut |location, decoded, _| {
         let Decoded::Known(line) = decoded else { return };
         let event = &line.event;
@@ -47,12 +52,25 @@ pub(super) fn carry_over(context: &Context, going: &[&Decision]) -> anyhow::Resu
                 truncated.insert(file.to_string(), event.clone().into_static());
             }
             Body::TaskCreated { .. } => {
-                if let Some(task) = event.task.as_deref().filter(|task| live.contains(*task)) {
-                    if is_going {
-                        created.push(event.clone().into_static());
-                    } else {
-                        staying.insert(task.to_owned());
-                    }
+                let Some(task) = event.task.as_deref() else { return };
+                if !is_going {
+                    staying.insert(task.to_owned());
+                } else if live.contains(task) {
+                    created.push(event.clone().into_static());
+                }
+            }
+            Body::TaskStarted { .. } if !is_going => {
+                staying.extend(event.task.as_deref().map(str::to_owned));
+            }
+            Body::TaskCompleted { .. }
+            | Body::TaskFailed { .. }
+            | Body::TaskTimedOut { .. }
+            | Body::TaskCancelled { .. } => {
+                let Some(task) = event.task.as_deref() else { return };
+                if is_going {
+                    ended.insert(task.to_owned(), event.clone().into_static());
+                } else {
+                    ended.remove(task);
                 }
             }
             _ => {}
@@ -62,15 +80,12 @@ pub(super) fn carry_over(context: &Context, going: &[&Decision]) -> anyhow::Resu
     let now = context.now();
     let mut writer = Writer::new(project, Syncing::Live)?;
     created.retain(|event| event.task.as_deref().is_some_and(|task| !staying.contains(task)));
-    for event in created {
+    ended.retain(|task, _| staying.contains(task));
+    for event in created.into_iter().chain(ended.into_values()) {
         batch.push(event);
     }
     let staying: BTreeMap<&str, FileCursorView<'_>> = rest.files().collect();
     for (file, cursor) in all.files() {
-        // A file that is gone will not be read again.
-        if cursor.path().is_none_or(|path| !Path::new(path).exists()) {
-            continue;
-        }
         let staying = staying.get(file).copied();
         if staying.and_then(FileCursorView::path).is_none()
             && let Some(opened) = opened.remove(file)
@@ -91,6 +106,16 @@ pub(super) fn carry_over(context: &Context, going: &[&Decision]) -> anyhow::Resu
     writer.append(&mut batch, now)?;
     writer.sync()?;
     Ok(())
+}
+
+/// The identities of the segments that go, as they stand in the files: a manifest can be of an older writing.
+fn identities(logs: &Path, going: &[&Decision]) -> anyhow::Result<HashSet<String>> {
+    let mut segs = HashSet::new();
+    for Decision { segment, .. } in going {
+        let content = Content::open(&closed_dir(logs).join(&segment.file))?;
+        segs.insert(identify(&content)?.0);
+    }
+    Ok(segs)
 }
 
 /// What says again how far a file was read, as far as the segments that stay do not say it.
@@ -119,9 +144,9 @@ fn lost<'f>(
         {
             lost.push((body(at, None, Some(stream)), Some(from(Some(at), None, i))));
         }
-        // Whatever key stands in a later segment is the last one.
-        if staying.and_then(|staying| staying.key(stream)).is_none()
-            && let Some((key, i)) = all.key(stream)
+        let key = all.key(stream);
+        if key != staying.and_then(|staying| staying.key(stream))
+            && let Some((key, i)) = key
         {
             lost.push((body(0, None, Some(stream)), Some(from(None, Some(key), i))));
         }
@@ -137,7 +162,7 @@ fn lost<'f>(
 
 /// The tasks that have not ended.
 fn live_tasks(context: &Context) -> anyhow::Result<HashSet<String>> {
-    let tasks = Live::load(context)?.tasks(context.now());
+    let tasks = Live::load(context)?.with_all()?.tasks(context.now());
     let has_ended =
         |health| matches!(health, Health::Completed | Health::Failed | Health::TimedOut | Health::Cancelled);
     Ok(tasks.into_iter().filter(|task| !has_ended(task.verdict.health)).map(|task| task.task).collect())

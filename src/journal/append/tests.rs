@@ -119,7 +119,7 @@ impl Stage {
 
     /// All segments, oldest first.
     fn reports(&self) -> Vec<SegmentReport> {
-        let report = verify::stream(&segments(&self.logs(), "s").unwrap(), &validate);
+        let report = verify::stream(&self.logs(), &segments(&self.logs(), "s").unwrap(), &validate);
         assert!(report.segments.iter().all(SegmentReport::is_conserved), "{report:?}");
         assert_eq!(report.unreadable, []);
         report.segments

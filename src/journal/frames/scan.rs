@@ -4,7 +4,7 @@
 //! are skipped by their headers, so no more is read than a few bytes for each.
 
 use crate::base::fs::ReadAt as _;
-use crate::journal::frames::{FRAME_BYTES_MAX, Frame};
+use crate::journal::frames::{FRAME_BYTES_MAX, FRAMES_MAX, Frame};
 use std::fs::File;
 use std::io;
 
@@ -15,7 +15,9 @@ const CHECKSUM_BYTES: u64 = 4;
 pub(super) fn frames(file: &File, size: u64) -> io::Result<Vec<Frame>> {
     let mut frames: Vec<Frame> = Vec::new();
     let (mut at, mut start) = (0, 0);
-    while let Some((end, length)) = frame(file, at)?.filter(|(end, _)| *end <= size) {
+    while frames.len() < usize::try_from(FRAMES_MAX).unwrap_or(0)
+        && let Some((end, length)) = frame(file, at)?.filter(|(end, _)| *end <= size)
+    {
         frames.push(Frame { at, size: end - at, start, length });
         at = end;
         start += length;

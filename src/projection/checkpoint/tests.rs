@@ -144,23 +144,6 @@ fn the_cold_part_of_another_time_is_refused() {
     assert_eq!(checkpoint, before);
 }
 
-#[test]
-fn cursors_come_back_with_their_positions() {
-    let mut cursors = Cursors::default();
-    for mut event in history() {
-        event.from = Some(crate::event::envelope::Provenance {
-            file: "f".into(),
-            at: Some(7),
-            key: Some("k".into()),
-            i: 1,
-        });
-        cursors.apply(event.body.stream(), &event);
-    }
-    let bytes = encode_cursors(&cursors, &positions());
-    assert_eq!(decode_cursors(&bytes), Ok((cursors, positions())));
-    assert_eq!(decode_cursors(&stored(&history(), "+20d09:00").hot), Err(Refusal::OtherVersion));
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 

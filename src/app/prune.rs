@@ -29,7 +29,6 @@ pub fn run(context: &Context, arguments: &Prune) -> anyhow::Result<Exit> {
         context.note(&format!("there is no log in {}", project.logs.display()));
         return Ok(Exit::NothingMatched);
     }
-    let right = maintenance(context)?;
     let now = context.now();
     let journal = &context.config.journal;
     let due = sealing::due(project, now, arguments.seal_after.unwrap_or_else(|| journal.seal_after()))?;
@@ -43,6 +42,7 @@ pub fn run(context: &Context, arguments: &Prune) -> anyhow::Result<Exit> {
         print(context, arguments, &Done { due: &due, plan: &plan, removed: &[], problems: &[] })?;
         return Ok(Exit::Done);
     }
+    let right = maintenance(context)?;
     let sealed = sealing::seal_all(project, &right, &due, now);
     let plan = retention::plan(&manifest::sealed(&project.logs)?, retention, now);
     let mut problems: Vec<String> = sealed.problems.iter().map(|error| format!("{error:#}")).collect();

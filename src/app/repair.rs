@@ -11,7 +11,7 @@ use crate::app::log::DamagedPlace;
 use crate::app::prune::maintenance;
 use crate::app::writer::{Syncing, Writer};
 use crate::app::{Context, load, quarantine, sealing};
-use crate::base::text::{plural, sanitize};
+use crate::base::text::{self, plural, sanitize};
 use crate::cli::command::{Repair, TextOutput};
 use crate::event::body::Body;
 use crate::event::codec;
@@ -83,7 +83,14 @@ fn repair_stream(context: &Context, right: &Maintenance, stream: &str) -> anyhow
     }
     let mut repaired = Vec::new();
     for (segment, report) in segments.iter().zip(&report.segments) {
-        if report.damaged > 0 || report.pending_bytes > 0 {
+        if report.unreadable_bytes > 0 {
+            // What stands there may be had again from a copy; taking it out would make a whole log of a part.
+            context.warn(&format!(
+                "{}: {} bytes cannot be decompressed; put a copy in its place. It stays as it is",
+                text::path(&segment.path),
+                report.unreadable_bytes
+            ));
+        } else if report.damaged > 0 || report.pending_bytes > 0 {
             // Under the old identity, and while the bytes are still there.
             quarantine::note(context, &places(segment, report));
             repaired.extend(repair_segment(context, right, segment)?);

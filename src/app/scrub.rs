@@ -52,16 +52,18 @@ pub fn run(context: &Context, arguments: &Scrub) -> anyhow::Result<Exit> {
         context.note(&format!("there is no log in {}", project.logs.display()));
         return Ok(Exit::NothingMatched);
     }
-    let right = maintenance(context)?;
-    // Those of an interrupted repair or scrub are copies of whole segments.
-    leftover::remove(&project.logs, context.now())?;
+    let right = if arguments.dry_run { None } else { Some(maintenance(context)?) };
+    if right.is_some() {
+        // Those of an interrupted repair or scrub are copies of whole segments.
+        leftover::remove(&project.logs, context.now())?;
+    }
     let mut scrubbed = Vec::new();
     for stream in segment::streams(&project.logs)? {
         for segment in segment::segments(&project.logs, &stream)? {
             let lines = findings(context, &segment, &redact)?;
             if lines > 0 {
-                if !arguments.dry_run {
-                    scrub_segment(context, &right, &segment, &redact)?;
+                if let Some(right) = &right {
+                    scrub_segment(context, right, &segment, &redact)?;
                 }
                 scrubbed.push(Scrubbed { file: segment.path, stream: stream.clone(), lines });
             }
@@ -80,6 +82,9 @@ fn patterns(arguments: &Scrub) -> anyhow::Result<Vec<Regex>> {
     let mut sources = arguments.patterns.clone();
     if arguments.stdin {
         let literals = std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?;
+        if literals.trim().is_empty() {
+            return Err(Failure::new(Exit::Usage, "standard input gave no text to remove").into());
+        }
         sources.extend(literals.lines().map(str::trim).filter(|line| !line.is_empty()).map(regex::escape));
     }
     sources

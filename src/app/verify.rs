@@ -19,6 +19,10 @@ use std::io::Write as _;
 /// # Errors
 /// When the folder of the log cannot be listed.
 pub fn run(context: &Context, arguments: &Verify) -> anyhow::Result<Exit> {
+    if segment::streams(&context.project.logs)?.is_empty() && arguments.output == TextOutput::Text {
+        context.note(&format!("there is no log in {}", text::path(&context.project.logs)));
+        return Ok(Exit::NothingMatched);
+    }
     let mut reports = Vec::new();
     let mut unreadable = Vec::new();
     let validate = |line: &[u8]| codec::validate(line).map_err(|error| error.to_string());
@@ -153,6 +157,12 @@ fn print_text(
                 text::sanitize(&damage.reason)
             )?;
         }
+    }
+    if checkpoint == CheckpointState::Outdated {
+        writeln!(
+            out,
+            "the stored state is not used: a segment that it was made from was rewritten, removed or lost, or another version made it"
+        )?;
     }
     if checkpoint == CheckpointState::Differs {
         writeln!(out, "the stored state is not what the log says; `agentlog repair` removes it")?;

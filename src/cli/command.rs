@@ -313,13 +313,13 @@ pub struct Prune {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Remove sealed segments that grew last longer ago than this, such as 90d.
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = age)]
     pub older_than: Option<Duration>,
     /// Remove the oldest sealed segments while together they are bigger than this, such as 10GiB.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_bytes: Option<u64>,
     /// Seal closed segments that have not grown for so long [default: as configured, 48h].
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = age)]
     pub seal_after: Option<Duration>,
     /// The form of the output.
     #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
@@ -425,6 +425,14 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(format!("unknown unit `{}`; expected ms, s, m, h or d", sanitize(unit))),
     };
     Ok(Duration::from_secs(seconds))
+}
+
+/// A duration whose unit must be said: a forgotten `d` would remove what is older than seconds.
+fn age(text: &str) -> Result<Duration, String> {
+    if text.ends_with(|c: char| c.is_ascii_digit()) {
+        return Err("expected a number and a unit, such as 90d or 48h".to_owned());
+    }
+    duration(text)
 }
 
 fn size(text: &str) -> Result<u64, String> {

@@ -10,10 +10,9 @@
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::envelope::{Event, Provenance, Stream};
-use crate::projection::register::{Stamp, entry, is_default};
+use crate::projection::register::{Stamp, entry};
 use crate::source::KnownFile;
 use hashbrown::HashMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[cfg(test)]
 mod tests;
@@ -25,23 +24,18 @@ pub struct Cursors {
 }
 
 /// What the log says of one source file.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct FileCursor {
     /// The greatest position in each stream, by [`Stream::index`].
     positions: [Option<(u64, u64)>; Stream::ALL.len()],
     /// Everything before this byte was read, and what it says is in the log; with the hash of the bytes just before.
     advanced: Option<(u64, Option<Box<str>>)>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<Box<Keys>>,
     /// The keys that another stream says these streams held before their old segments were removed. Lines that a stream
     /// still has are never older, so its own keys go first: no order between streams is needed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     carried: Option<Box<Keys>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     opened: Option<Box<Opened>>,
     /// Whether a `source.truncated` spoke of it.
-    #[serde(skip_serializing_if = "is_default")]
     truncated: bool,
 }
 
@@ -49,7 +43,7 @@ struct FileCursor {
 type Keys = [Option<(Box<str>, u64)>; Stream::ALL.len()];
 
 /// What the last `source.opened` said.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Opened {
     stamp: Stamp,
     source: Option<Box<str>>,
@@ -111,12 +105,13 @@ impl Cursors {
         }
     }
 
-    /// Whether an event of `file` at position (`at`, `i`) is not in `stream` yet.
+    /// Whether an event of `file` at position (`at`, `i`) is not in `stream` yet. Each stream speaks for itself: where one was
+    /// lost, reading again brings it back, whatever was advanced over.
     #[must_use]
     pub fn exceeds(&self, stream: Stream, file: &str, at: u64, i: u64) -> bool {
         self.files.get(file).is_none_or(|cursor| {
             let position = cursor.positions.get(stream.index()).copied().flatten();
-            position < Some((at, i)) && cursor.advanced.as_ref().is_none_or(|(advanced, _)| at >= *advanced)
+            position < Some((at, i))
         })
     }
 
@@ -321,21 +316,5 @@ fn merge_keys(mine: &mut Option<Box<Keys>>, later: Option<Box<Keys>>) {
         {
             *known = Some(key);
         }
-    }
-}
-
-/// As `[[file, cursor] …]` by id, so that equal cursors have equal bytes.
-impl Serialize for Cursors {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut files: Vec<_> = self.files.iter().collect();
-        files.sort_unstable_by_key(|(file, _)| *file);
-        out.collect_seq(files)
-    }
-}
-
-impl<'de> Deserialize<'de> for Cursors {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let files = Vec::<(Box<str>, FileCursor)>::deserialize(input)?;
-        Ok(Self { files: files.into_iter().collect() })
     }
 }

@@ -30,7 +30,12 @@ pub struct Block(Kept);
 #[derive(Clone, Debug)]
 enum Kept {
     InMemory(Vec<u8>),
-    InFile { offset: u64, length: usize, plain_length: usize },
+    /// Small, because there may be many.
+    InFile {
+        offset: u64,
+        length: u32,
+        plain_length: u32,
+    },
 }
 
 impl Spill {
@@ -61,8 +66,11 @@ impl Spill {
         };
         file.write_all_at(&packed, self.end)
             .map_err(|error| fs::describe(error, "cannot write a temporary file in", &self.folder))?;
-        let block = Kept::InFile { offset: self.end, length: packed.len(), plain_length: plain.len() };
-        self.end += u64::try_from(packed.len()).unwrap_or(u64::MAX);
+        let too_large = |_| io::Error::from(io::ErrorKind::FileTooLarge);
+        let length = u32::try_from(packed.len()).map_err(too_large)?;
+        let plain_length = u32::try_from(plain.len()).map_err(too_large)?;
+        let block = Kept::InFile { offset: self.end, length, plain_length };
+        self.end += u64::from(length);
         Ok(Block(block))
     }
 
@@ -75,9 +83,11 @@ impl Spill {
             Kept::InMemory(bytes) => Ok(Cow::Borrowed(bytes)),
             Kept::InFile { offset, length, plain_length } => {
                 let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
-                let mut packed = vec![0; *length];
+                let [length, plain_length] =
+                    [*length, *plain_length].map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+                let mut packed = vec![0; length];
                 file.read_exact_at(&mut packed, *offset)?;
-                zstd::bulk::decompress(&packed, *plain_length).map(Cow::Owned)
+                zstd::bulk::decompress(&packed, plain_length).map(Cow::Owned)
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::base::clock::Timestamp;
 use crate::base::fs;
 use crate::event::body::Body;
 use crate::event::codec::Decoded;
+use crate::event::envelope::Stream;
 use crate::projection::checkpoint::{Checkpoint, ColdPart, HEAD_BYTES, MadeCold};
 use crate::projection::state::Projection;
 use std::fs::File;
@@ -52,6 +53,8 @@ pub struct BoundedStates<'k> {
     /// What was put away: ours, and what came later in the log.
     away: Vec<Away>,
     error: Option<io::Error>,
+    /// The stream that is being read, once something was put away.
+    stream: Option<Stream>,
 }
 
 /// Tasks that were put away, in the order of the log.
@@ -68,7 +71,7 @@ impl<'k> BoundedStates<'k> {
         let away = Away::new(folder, kin.group_count());
         let (away, error) = away.map_or_else(|error| (Vec::new(), Some(error)), |away| (vec![away], None));
         let joined = Joined::none(kin.group_count());
-        Self { kin, tasks_max, projection: Projection::default(), joined, away, error }
+        Self { kin, tasks_max, projection: Projection::default(), joined, away, error, stream: None }
     }
 
     /// The state: as it is, if nothing had to be put away; else hot tasks in memory and cold ones in a file in `state`.
@@ -82,7 +85,7 @@ impl<'k> BoundedStates<'k> {
         if self.away.iter().all(Away::is_empty) {
             return Ok(Checkpoint::of(self.projection, Vec::new()));
         }
-        self.put_away();
+        self.put_away(true);
         if let Some(error) = self.error.take() {
             return Err(error);
         }
@@ -118,20 +121,31 @@ impl<'k> BoundedStates<'k> {
         Ok(Some(made))
     }
 
-    fn put_away(&mut self) {
+    /// Puts all tasks away, or the half that has been quiet for longer.
+    fn put_away(&mut self, all: bool) {
         let Some(away) = self.away.last_mut() else { return };
         let (kin, error) = (self.kin, &mut self.error);
-        self.projection.drain_tasks(|id, bytes| {
+        let put = |id: &str, bytes: &[u8]| {
             if let Err(failed) = away.put(kin.group(id), bytes) {
                 error.get_or_insert(failed);
             }
-        });
+        };
+        if all {
+            self.projection.drain_tasks(put);
+        } else {
+            self.projection.drain_quiet_tasks(put);
+        }
     }
 }
 
 impl Fold for BoundedStates<'_> {
-    fn take(&mut self, _: &Location<'_>, decoded: &Decoded<'_>) {
+    fn take(&mut self, location: &Location<'_>, decoded: &Decoded<'_>) {
         let Decoded::Known(line) = decoded else { return };
+        if self.stream.is_some_and(|stream| stream != location.stream) {
+            // Another stream begins at an earlier time, so what was heard of last is not what will be heard of next.
+            self.put_away(true);
+            self.stream = Some(location.stream);
+        }
         self.projection.apply(&line.event);
         if let Body::TaskCreated { parent: Some(parent), .. } = &line.event.body
             && let Some(task) = line.event.task.as_deref()
@@ -139,7 +153,8 @@ impl Fold for BoundedStates<'_> {
             self.joined.join(self.kin.group(task), self.kin.group(parent));
         }
         if self.projection.task_count() > self.tasks_max {
-            self.put_away();
+            self.put_away(false);
+            self.stream = Some(location.stream);
         }
     }
 
@@ -147,8 +162,8 @@ impl Fold for BoundedStates<'_> {
         self.joined.merge(&later.joined);
         self.error = self.error.take().or(later.error.take());
         if self.away.iter().chain(&later.away).any(|away| !away.is_empty()) {
-            self.put_away();
-            later.put_away();
+            self.put_away(true);
+            later.put_away(true);
             self.error = self.error.take().or(later.error);
             self.away.extend(later.away);
         }
@@ -210,7 +225,7 @@ impl Away {
 mod tests {
     use super::*;
     use crate::event::codec::{self, Decoder};
-    use crate::event::envelope::{Event, Stream};
+    use crate::event::envelope::Event;
     use crate::projection::fixture::any::any_event;
     use crate::projection::fixture::{folded, instant};
     use proptest::prelude::*;
@@ -222,8 +237,9 @@ mod tests {
     }
 
     fn take(states: &mut BoundedStates<'_>, lines: &[Vec<u8>]) {
-        for line in lines {
-            let location = Location { stream: Stream::ToolCalls, seg: "s", offset: 0 };
+        for (idx, line) in lines.iter().enumerate() {
+            let stream = if idx % 20 < 10 { Stream::ToolCalls } else { Stream::ModelUsage };
+            let location = Location { stream, seg: "s", offset: 0 };
             states.take(&location, &Decoder::new("s").decode(line, 0));
         }
     }

@@ -193,13 +193,18 @@ pub fn open_own_regular(path: &Path) -> io::Result<File> {
             _ => describe(error, "cannot open", path),
         })?;
     let metadata = file.metadata().map_err(|error| describe(error, "cannot look at", path))?;
+    refuse_foreign(&metadata, path).map(|()| file)
+}
+
+/// Refuses what is no regular file, or belongs to another user.
+pub(crate) fn refuse_foreign(metadata: &Metadata, path: &Path) -> io::Result<()> {
     let own = rustix::process::geteuid().as_raw();
     if !metadata.is_file() {
         Err(refusal(path, "is not a regular file; move it away"))
     } else if metadata.uid() != own {
         Err(refusal(path, &format!("belongs to user {}, not to {own}; run as its owner", metadata.uid())))
     } else {
-        Ok(file)
+        Ok(())
     }
 }
 

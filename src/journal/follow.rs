@@ -7,10 +7,10 @@
 use crate::base::fs::FileIdentity;
 use crate::base::limits::{FOLLOW_BYTES_MAX, LINE_BYTES_MAX, POLL_FLOOR};
 use crate::base::lines::{LineReader, Piece};
-use crate::journal::content::{Content, Window};
+use crate::journal::content::Window;
 use crate::journal::header::{self, identify};
 use crate::journal::reverse::line_start;
-use crate::journal::segment::{SegmentState, active_paths, segments, streams};
+use crate::journal::segment::{Segment, SegmentState, active_paths, segments, streams};
 pub use crate::journal::watch::Watcher;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -218,7 +218,7 @@ impl Stream {
                     }
                 }
             }
-            self.files.push(Tracked::open(&segment.path, offset)?);
+            self.files.push(Tracked::open(logs, &segment, offset)?);
         }
         Ok(())
     }
@@ -240,7 +240,7 @@ impl Stream {
     /// Opens the segments that have come since the last look; there may be several.
     fn open_new(&mut self, logs: &Path, name: &str) -> io::Result<()> {
         for segment in segments(logs, name)? {
-            let tracked = Tracked::open(&segment.path, 0)?;
+            let tracked = Tracked::open(logs, &segment, 0)?;
             let is_known = self.files.iter().any(|file| file.identity == tracked.identity)
                 || tracked.seg.as_deref().is_some_and(|seg| self.done.contains(seg));
             if !is_known {
@@ -275,8 +275,9 @@ impl Stream {
 
 impl Tracked {
     /// Opens a file at the start of the line that `offset` belongs to; `u64::MAX` is its end.
-    fn open(path: &Path, offset: u64) -> io::Result<Self> {
-        let content = Content::open(path)?;
+    fn open(logs: &Path, segment: &Segment, offset: u64) -> io::Result<Self> {
+        // By its identity: since it was listed it may have been closed, and its name be that of the next one.
+        let content = segment.open(logs)?;
         let size = content.size()?;
         let start = match offset {
             u64::MAX => line_start(&content, size)?,

@@ -278,6 +278,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_to_the_old_file_meanwhile_is_handed_out() {
+        let directory = stage(SegmentState::Active);
+        let logs = directory.path().join("logs");
+        let right = Maintenance::begin(&logs).unwrap().unwrap();
+        let segment = segments(&logs, "s").unwrap().remove(0);
+        let mut slow = std::fs::OpenOptions::new().append(true).open(&segment.path).unwrap();
+        let mut is_late = true;
+        let rewritten = rewrite(&logs, &right, &segment, None, NOW, &mut |_| {
+            if std::mem::take(&mut is_late) {
+                slow.write_all(b"\n{\"late\":1}\n{\"to").unwrap();
+            }
+            Line::Kept
+        })
+        .unwrap()
+        .unwrap();
+        assert_eq!(rewritten.late_lines, b"\n{\"late\":1}\n");
+        assert!(!std::fs::read_to_string(&segment.path).unwrap().contains("late"));
+    }
+
+    #[test]
+    fn the_second_name_of_an_interrupted_rotation_does_not_keep_the_old_bytes() {
+        let directory = stage(SegmentState::Active);
+        let logs = directory.path().join("logs");
+        let right = Maintenance::begin(&logs).unwrap().unwrap();
+        std::fs::hard_link(active_path(&logs, "s"), closed_dir(&logs).join("s.20261116.001.jsonl")).unwrap();
+        let segment = segments(&logs, "s").unwrap().remove(0);
+        rewrite(&logs, &right, &segment, None, NOW, &mut |_| Line::Kept).unwrap().unwrap();
+        assert_eq!(segments(&logs, "s").unwrap().len(), 1);
+    }
+
+    #[test]
     fn a_segment_that_was_rotated_away_meanwhile_is_left_alone() {
         let directory = stage(SegmentState::Active);
         let logs = directory.path().join("logs");

@@ -267,6 +267,17 @@ mod tests {
     }
 
     #[test]
+    fn what_still_has_its_active_name_is_not_sealed() {
+        let (directory, path) = stage(HEADER.as_bytes());
+        let logs = directory.path();
+        let segment = due(logs, "s", now(), Duration::ZERO).unwrap().remove(0);
+        std::fs::hard_link(&path, crate::journal::segment::active_path(logs, "s")).unwrap();
+        assert!(due(logs, "s", now(), Duration::ZERO).unwrap().is_empty());
+        let right = Maintenance::begin(logs).unwrap().unwrap();
+        assert!(seal(logs, &right, &segment, now()).unwrap().is_none() && path.exists());
+    }
+
+    #[test]
     fn sealing_that_was_interrupted_after_the_rename_begins_again() {
         let (directory, path) = stage(HEADER.as_bytes());
         let logs = directory.path();

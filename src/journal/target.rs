@@ -1,7 +1,7 @@
 //! The open file that a stream is appended to, and the two operations of the kernel that can lose data.
 
 use crate::base::defence::Defence;
-use crate::base::fs::{FileIdentity, ReadAt as _, create_private_dir, describe, flags};
+use crate::base::fs::{FileIdentity, ReadAt as _, create_private_dir, describe, flags, refuse_foreign};
 use crate::journal::content::Content;
 use crate::journal::header::find_header;
 use crate::journal::reverse::line_start;
@@ -149,17 +149,6 @@ fn day(ts: &str) -> String {
 fn is_young(metadata: &Metadata) -> bool {
     let age = metadata.created().ok().and_then(|created| created.elapsed().ok());
     age.is_none_or(|age| age < NAME_IS_SAFE_AFTER)
-}
-
-fn refuse_foreign(metadata: &Metadata, path: &Path) -> io::Result<()> {
-    let own = rustix::process::geteuid().as_raw();
-    if !metadata.is_file() {
-        Err(refusal(path, "is not a regular file; move it away"))
-    } else if metadata.uid() != own {
-        Err(refusal(path, &format!("belongs to user {}, not to {own}; run as its owner", metadata.uid())))
-    } else {
-        Ok(())
-    }
 }
 
 fn explain_link(error: io::Error, path: &Path) -> io::Error {

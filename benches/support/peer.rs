@@ -15,7 +15,12 @@ pub(crate) fn duckdb(sql: &str) -> Option<Command> {
     let python = std::env::var_os("AGENTLOG_BENCH_PYTHON").unwrap_or_else(|| "python3".into());
     if runs(Command::new(&python).args(["-c", "import duckdb"])) {
         let mut command = Command::new(python);
-        command.args(["-c", "import sys, duckdb; duckdb.sql(sys.argv[1]).write_csv('/dev/stdout')", sql]);
+        command.args([
+            "-c",
+            "import sys, duckdb; duckdb.sql('SET enable_progress_bar = false'); \
+             duckdb.sql(sys.argv[1]).write_csv('/dev/stdout')",
+            sql,
+        ]);
         return Some(command);
     }
     None

@@ -134,8 +134,16 @@ impl<'a> Session<'a> {
     }
 
     fn watch(&mut self, interval: Duration, stop: &AtomicBool) -> anyhow::Result<()> {
-        self.round()?;
-        self.print_all()?;
+        // From here on nothing ends the watcher but the user: a disk may be full for a while.
+        match self.round().and_then(|()| self.print_all()) {
+            Err(error) if exit::of_error(&error).is_none() => return Ok(()),
+            Err(error) => {
+                self.failed = true;
+                self.observe(Some(&error));
+                self.back_off.failed(Instant::now());
+            }
+            Ok(()) => {}
+        }
         if self.announced.is_empty() {
             self.context.note(&format!(
                 "watching {}; nothing to show yet. Ctrl-C ends",

@@ -63,7 +63,7 @@ pub fn run(context: &Context, arguments: &Watch) -> anyhow::Result<Exit> {
         session.finish("once")?;
         return Ok(Exit::Done);
     }
-    session.watch(arguments.interval, &stop)?;
+    session.watch(arguments.interval, &stop);
     session.finish("stopped")?;
     context.note(&format!("{} recorded", text::plural(session.recorded_count, "event")));
     Ok(Exit::Interrupted)
@@ -133,10 +133,10 @@ impl<'a> Session<'a> {
         })
     }
 
-    fn watch(&mut self, interval: Duration, stop: &AtomicBool) -> anyhow::Result<()> {
+    fn watch(&mut self, interval: Duration, stop: &AtomicBool) {
         // From here on nothing ends the watcher but the user: a disk may be full for a while.
         match self.round().and_then(|()| self.print_all()) {
-            Err(error) if exit::of_error(&error).is_none() => return Ok(()),
+            Err(error) if exit::of_error(&error).is_none() => return,
             Err(error) => {
                 self.failed = true;
                 self.observe(Some(&error));
@@ -160,7 +160,7 @@ impl<'a> Session<'a> {
             let is_due = printed_at.elapsed() >= interval;
             match self.turn(is_due) {
                 Ok(()) => self.back_off.succeeded(),
-                Err(error) if exit::of_error(&error).is_none() => return Ok(()),
+                Err(error) if exit::of_error(&error).is_none() => return,
                 Err(error) => {
                     self.observe(Some(&error));
                     self.back_off.failed(Instant::now());
@@ -179,7 +179,6 @@ impl<'a> Session<'a> {
                 watcher = Watcher::recursive(&watched);
             }
         }
-        Ok(())
     }
 
     /// Seals what is due. It can wait: whatever goes wrong is said, and tried again later.

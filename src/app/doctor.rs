@@ -49,11 +49,9 @@ pub fn run(context: &Context, arguments: &Doctor) -> anyhow::Result<Exit> {
     match arguments.output {
         TextOutput::Json => {
             let document = serde_json::json!({
-                "schema_version": 1, "generated_at": context.now(), "tool_version": env!("CARGO_PKG_VERSION"),
                 "findings": findings,
             });
-            let json = serde_json::to_string_pretty(&document)?;
-            writeln!(context.out(), "{}", text::escape_json(&json))?;
+            context.print_document(document)?;
         }
         TextOutput::Text => print_text(context, &findings)?,
     }

@@ -16,7 +16,6 @@ use crate::base::{fs, text};
 use crate::event::body::Body;
 use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::Stream;
-use crate::journal::content::Content;
 use crate::journal::segment;
 use crate::projection::checkpoint::{Checkpoint, Encoded, SegmentPosition};
 use crate::projection::edge::{Edge, Edges};
@@ -148,21 +147,27 @@ impl<'a> Live<'a> {
             fold::fold(logs, threads(), new).with_context(|| unreadable(logs))?;
         // Where no temporary file can be written, memory must do.
         let Ok(checkpoint) = fold.finish(state, context.now()) else { return Self::fold_all(context) };
-        let mut reader = Reader::from_places(logs, places);
-        reader.counts = counts;
-        reader.read_bytes = bytes;
-        Ok(Self { context, checkpoint, reader, stored_bytes: 0 })
+        Ok(Self::at_the_end(context, checkpoint, (counts, places, bytes)))
     }
 
     fn fold_all(context: &'a Context) -> anyhow::Result<Self> {
         let logs = &context.project.logs;
         let Folded { fold, counts, places, bytes } =
             fold::fold(logs, threads(), States::default).with_context(|| unreadable(logs))?;
-        let mut reader = Reader::from_places(logs, places);
+        let checkpoint = Checkpoint::of(fold.projection, Vec::new());
+        Ok(Self::at_the_end(context, checkpoint, (counts, places, bytes)))
+    }
+
+    /// A state that was folded from the whole log: what was met on the way, where each stream was left, how much was read.
+    fn at_the_end(
+        context: &'a Context,
+        checkpoint: Checkpoint,
+        (counts, places, bytes): (Counts, Places, u64),
+    ) -> Self {
+        let mut reader = Reader::from_places(&context.project.logs, places);
         reader.counts = counts;
         reader.read_bytes = bytes;
-        let checkpoint = Checkpoint::of(fold.projection, Vec::new());
-        Ok(Self { context, checkpoint, reader, stored_bytes: 0 })
+        Self { context, checkpoint, reader, stored_bytes: 0 }
     }
 
     /// Joins the cold part; tells whether that was possible.
@@ -316,7 +321,7 @@ fn stored_checkpoint(context: &Context) -> Option<Checkpoint> {
         let segments = segment::segments(&context.project.logs, stream.name()).ok()?;
         for position in own() {
             let segment = segments.iter().find(|segment| segment.seg == position.seg)?;
-            let content = Content::open(&segment.path).ok()?;
+            let content = segment.open(&context.project.logs).ok()?;
             if fs::tail_hash(&content, position.offset_bytes).ok()? != position.tail_hash {
                 return None;
             }
@@ -333,7 +338,7 @@ fn positions(logs: &Path, places: &Places) -> Option<Vec<SegmentPosition>> {
         let segments = segment::segments(logs, stream.name()).ok()?;
         for place in places {
             let segment = segments.iter().find(|segment| segment.seg == place.seg)?;
-            let content = Content::open(&segment.path).ok()?;
+            let content = segment.open(logs).ok()?;
             content.file().sync_data().ok()?;
             positions.push(SegmentPosition {
                 stream: stream.name().to_owned(),

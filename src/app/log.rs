@@ -293,5 +293,5 @@ pub fn decoder_at(reader: &SegmentReader, seg: &str) -> io::Result<Decoder> {
         }
     }
     let modified = content.file().metadata()?.modified()?;
-    Ok(Decoder::after(seg, Timestamp::from_chrono(&chrono::DateTime::<chrono::Utc>::from(modified))))
+    Ok(Decoder::after(seg, Timestamp::from_system(modified)))
 }

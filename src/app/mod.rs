@@ -19,6 +19,7 @@ pub mod init;
 pub mod interrupt;
 pub mod load;
 pub mod log;
+pub mod maintenance;
 pub mod positions;
 pub mod project;
 pub mod prune;
@@ -114,12 +115,17 @@ impl Context {
         BufWriter::with_capacity(64 * 1024, io::stdout().lock())
     }
 
-    /// A JSON document on standard output.
+    /// A JSON document on standard output: these members, and those that every document has.
     ///
     /// # Errors
     /// When standard output cannot be written.
-    pub fn print_json(&self, document: &serde_json::Value) -> anyhow::Result<()> {
-        let json = serde_json::to_string_pretty(document)?;
+    pub fn print_document(&self, mut document: serde_json::Value) -> anyhow::Result<()> {
+        if let Some(members) = document.as_object_mut() {
+            members.insert("schema_version".into(), 1.into());
+            members.insert("generated_at".into(), self.now().to_string().into());
+            members.insert("tool_version".into(), env!("CARGO_PKG_VERSION").into());
+        }
+        let json = serde_json::to_string_pretty(&document)?;
         writeln!(self.out(), "{}", text::escape_json(&json))?;
         Ok(())
     }

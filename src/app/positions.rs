@@ -75,10 +75,9 @@ fn show(context: &Context, output: TextOutput, path: Option<&Path>) -> anyhow::R
     match output {
         TextOutput::Json => {
             let document = serde_json::json!({
-                "schema_version": 1, "generated_at": context.now(), "tool_version": env!("CARGO_PKG_VERSION"),
                 "positions": rows,
             });
-            writeln!(context.out(), "{}", serde_json::to_string_pretty(&document)?)?;
+            context.print_document(document)?;
         }
         TextOutput::Text if rows.is_empty() => {}
         TextOutput::Text => write!(context.out(), "{}", draw(context, &rows))?,
@@ -128,10 +127,9 @@ fn remove(context: &Context, output: TextOutput, path: Option<&Path>) -> anyhow:
     match output {
         TextOutput::Json => {
             let document = serde_json::json!({
-                "schema_version": 1, "generated_at": context.now(), "tool_version": env!("CARGO_PKG_VERSION"),
                 "removed": removed,
             });
-            writeln!(context.out(), "{}", serde_json::to_string_pretty(&document)?)?;
+            context.print_document(document)?;
         }
         TextOutput::Text => {
             let mut out = context.out();

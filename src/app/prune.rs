@@ -6,8 +6,8 @@
 
 mod carry_over;
 
-use crate::app::exit::{Exit, Failure};
-use crate::app::{Context, load, sealing};
+use crate::app::exit::Exit;
+use crate::app::{Context, load, maintenance, sealing};
 use crate::base::clock::Timestamp;
 use crate::base::fs::sync_directory;
 use crate::base::text::{human_bytes, plural, sanitize};
@@ -25,8 +25,7 @@ use std::io::{self, Write as _};
 /// When the log cannot be listed, another process maintains it, or something could not be sealed or removed.
 pub fn run(context: &Context, arguments: &Prune) -> anyhow::Result<Exit> {
     let project = &context.project;
-    if !project.logs.is_dir() {
-        context.note(&format!("there is no log in {}", project.logs.display()));
+    if !maintenance::has_log(context) {
         return Ok(Exit::NothingMatched);
     }
     let now = context.now();
@@ -42,32 +41,13 @@ pub fn run(context: &Context, arguments: &Prune) -> anyhow::Result<Exit> {
         print(context, arguments, &Done { due: &due, plan: &plan, removed: &[], problems: &[] })?;
         return Ok(Exit::Done);
     }
-    let right = maintenance(context)?;
+    let right = maintenance::begin(context)?;
     let sealed = sealing::seal_all(project, &right, &due, now);
     let plan = retention::plan(&manifest::sealed(&project.logs)?, retention, now);
     let mut problems: Vec<String> = sealed.problems.iter().map(|error| format!("{error:#}")).collect();
     let removed = remove(context, &right, &plan, now, &mut problems)?;
     print(context, arguments, &Done { due: &due, plan: &plan, removed: &removed, problems: &problems })?;
-    match problems.len() as u64 {
-        0 => Ok(Exit::Done),
-        count => {
-            Err(Failure::new(Exit::Io, format!("{}: {}", plural(count, "problem"), problems.join("; ")))
-                .into())
-        }
-    }
-}
-
-/// The right to maintain the log, or an error that says who else does.
-///
-/// # Errors
-/// When another process has it.
-pub fn maintenance(context: &Context) -> anyhow::Result<Maintenance> {
-    let logs = &context.project.logs;
-    Maintenance::begin(logs)?.ok_or_else(|| {
-        Failure::new(Exit::Io, format!("another process seals, prunes or repairs {} now", logs.display()))
-            .hint("try again when it is done")
-            .into()
-    })
+    maintenance::finish(&problems)
 }
 
 /// What was done, or would be.
@@ -193,8 +173,7 @@ fn print_json(context: &Context, arguments: &Prune, done: &Done<'_>) -> anyhow::
         })
         .collect();
     let document = json!({
-        "schema_version": 1, "generated_at": context.now(), "tool_version": env!("CARGO_PKG_VERSION"),
         "dry_run": arguments.dry_run, "sealed": due, "segments": plan, "removed": done.removed, "problems": done.problems,
     });
-    context.print_json(&document)
+    context.print_document(document)
 }

@@ -9,8 +9,8 @@ use crate::app::writer::known_secrets;
 use crate::base::fs::{ReadAt as _, create_private_dir, read_regular_text, replace};
 use crate::base::text;
 use crate::event::redact;
-use crate::journal::content::Content;
 use crate::journal::segment;
+use crate::journal::verify::{Damage, SegmentReport};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,19 @@ struct Record {
     length: u64,
     reason: String,
     sample: String,
+}
+
+/// The damaged places that a check of a segment lists.
+#[must_use]
+pub fn places(report: &SegmentReport) -> Vec<DamagedPlace> {
+    let place = |damage: &Damage| DamagedPlace {
+        stream: report.stream.clone(),
+        seg: report.seg.clone(),
+        offset: damage.offset,
+        length: damage.length.saturating_sub(1),
+        reason: damage.reason.clone(),
+    };
+    report.damages.iter().map(place).collect()
 }
 
 /// Adds what is not noted yet. Nothing is told: it is a cache of what `verify` finds.
@@ -68,7 +81,7 @@ fn record(context: &Context, place: &DamagedPlace) -> Option<Record> {
     let segments = segment::segments(&context.project.logs, &place.stream).ok()?;
     let segment = segments.iter().find(|segment| segment.seg == place.seg)?;
     let mut bytes = vec![0; usize::try_from(place.length.min(SAMPLE_BYTES_MAX)).ok()?];
-    Content::open(&segment.path).ok()?.read_exact_at(&mut bytes, place.offset).ok()?;
+    segment.open(&context.project.logs).ok()?.read_exact_at(&mut bytes, place.offset).ok()?;
     let sample = String::from_utf8_lossy(&bytes).into_owned();
     Some(Record {
         stream: place.stream.clone(),

@@ -6,11 +6,9 @@
 
 mod salvage;
 
-use crate::app::exit::{Exit, Failure};
+use crate::app::exit::Exit;
 use crate::app::log::DamagedPlace;
-use crate::app::prune::maintenance;
-use crate::app::writer::{Syncing, Writer};
-use crate::app::{Context, load, quarantine, sealing};
+use crate::app::{Context, load, maintenance, quarantine, sealing};
 use crate::base::text::{self, plural, sanitize};
 use crate::cli::command::{Repair, TextOutput};
 use crate::event::body::Body;
@@ -23,8 +21,6 @@ use crate::journal::verify::{self, SegmentReport};
 use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::json;
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -45,11 +41,10 @@ struct Repaired {
 /// When the log cannot be listed, another process maintains it, or a segment could not be repaired.
 pub fn run(context: &Context, arguments: &Repair) -> anyhow::Result<Exit> {
     let project = &context.project;
-    if !project.logs.is_dir() {
-        context.note(&format!("there is no log in {}", project.logs.display()));
+    if !maintenance::has_log(context) {
         return Ok(Exit::NothingMatched);
     }
-    let right = maintenance(context)?;
+    let right = maintenance::begin(context)?;
     let removed_count = leftover::remove(&project.logs, context.now())?;
     let (mut repaired, mut problems) = (Vec::new(), Vec::new());
     for stream in segment::streams(&project.logs)? {
@@ -58,19 +53,15 @@ pub fn run(context: &Context, arguments: &Repair) -> anyhow::Result<Exit> {
             Err(error) => problems.push(format!("{stream}: {error:#}")),
         }
     }
-    if !repaired.is_empty() {
-        record(context, &repaired)?;
-    }
+    let counts = repaired.iter().map(|segment| (segment.stream.as_str(), segment.damaged));
+    maintenance::record(context, counts, |stream, damaged_count| Body::LogRepaired {
+        stream: stream.into(),
+        damaged_count,
+    })?;
     // A cache: at worst the next start folds the whole log.
     load::forget(context);
     print(context, arguments, &repaired, removed_count)?;
-    match problems.len() as u64 {
-        0 => Ok(Exit::Done),
-        count => {
-            Err(Failure::new(Exit::Io, format!("{}: {}", plural(count, "problem"), problems.join("; ")))
-                .into())
-        }
-    }
+    maintenance::finish(&problems)
 }
 
 fn repair_stream(context: &Context, right: &Maintenance, stream: &str) -> anyhow::Result<Vec<Repaired>> {
@@ -92,7 +83,7 @@ fn repair_stream(context: &Context, right: &Maintenance, stream: &str) -> anyhow
             ));
         } else if report.damaged > 0 || report.pending_bytes > 0 {
             // Under the old identity, and while the bytes are still there.
-            quarantine::note(context, &places(segment, report));
+            quarantine::note(context, &places(report));
             repaired.extend(repair_segment(context, right, segment)?);
         }
     }
@@ -133,36 +124,18 @@ fn repair_segment(
 }
 
 /// The damaged places that the check listed, and the unterminated end.
-fn places(segment: &Segment, report: &SegmentReport) -> Vec<DamagedPlace> {
-    let place = |offset, length, reason: &str| DamagedPlace {
-        stream: segment.stream.clone(),
-        seg: segment.seg.clone(),
-        offset,
-        length,
-        reason: reason.to_owned(),
-    };
-    let listed = report.damages.iter();
-    let mut places: Vec<DamagedPlace> =
-        listed.map(|damage| place(damage.offset, damage.length.saturating_sub(1), &damage.reason)).collect();
+fn places(report: &SegmentReport) -> Vec<DamagedPlace> {
+    let mut places = quarantine::places(report);
     if report.pending_bytes > 0 {
-        places.push(place(report.bytes - report.pending_bytes, report.pending_bytes, "not terminated"));
+        places.push(DamagedPlace {
+            stream: report.stream.clone(),
+            seg: report.seg.clone(),
+            offset: report.bytes - report.pending_bytes,
+            length: report.pending_bytes,
+            reason: "not terminated".to_owned(),
+        });
     }
     places
-}
-
-/// Writes what was done into the log.
-fn record(context: &Context, repaired: &[Repaired]) -> anyhow::Result<()> {
-    let mut by_stream: BTreeMap<&str, u64> = BTreeMap::new();
-    for segment in repaired {
-        *by_stream.entry(&segment.stream).or_default() += segment.damaged;
-    }
-    let mut writer = Writer::new(&context.project, Syncing::Live)?;
-    for (stream, damaged_count) in by_stream {
-        let body = Body::LogRepaired { stream: Cow::Borrowed(stream), damaged_count };
-        writer.emit(context.clock.as_ref(), body, None)?;
-    }
-    writer.sync()?;
-    Ok(())
 }
 
 fn print(
@@ -174,8 +147,7 @@ fn print(
     let damaged: u64 = repaired.iter().map(|segment| segment.damaged).sum();
     let saved: u64 = repaired.iter().map(|segment| segment.saved).sum();
     if arguments.output == TextOutput::Json {
-        return context.print_json(&json!({
-            "schema_version": 1, "generated_at": context.now(), "tool_version": env!("CARGO_PKG_VERSION"),
+        return context.print_document(json!({
             "segments": repaired, "temporary_files_removed": removed_count,
         }));
     }

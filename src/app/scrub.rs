@@ -6,9 +6,8 @@
 
 use crate::app::exit::{Exit, Failure};
 use crate::app::positions::cache;
-use crate::app::prune::maintenance;
-use crate::app::writer::{Syncing, Writer, known_secrets};
-use crate::app::{Context, load, quarantine, sealing};
+use crate::app::writer::known_secrets;
+use crate::app::{Context, load, maintenance, quarantine, sealing};
 use crate::base::frame;
 use crate::base::fs::{ReadAt as _, replace};
 use crate::base::limits::LINE_BYTES_MAX;
@@ -28,7 +27,6 @@ use regex::Regex;
 use serde::Serialize;
 use serde_json::json;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -48,11 +46,10 @@ pub fn run(context: &Context, arguments: &Scrub) -> anyhow::Result<Exit> {
     let project = &context.project;
     let patterns = patterns(arguments)?;
     let redact = |text: &str| redacted(text, &patterns);
-    if !project.logs.is_dir() {
-        context.note(&format!("there is no log in {}", project.logs.display()));
+    if !maintenance::has_log(context) {
         return Ok(Exit::NothingMatched);
     }
-    let right = if arguments.dry_run { None } else { Some(maintenance(context)?) };
+    let right = if arguments.dry_run { None } else { Some(maintenance::begin(context)?) };
     if right.is_some() {
         // Those of an interrupted repair or scrub are copies of whole segments.
         leftover::remove(&project.logs, context.now())?;
@@ -71,7 +68,11 @@ pub fn run(context: &Context, arguments: &Scrub) -> anyhow::Result<Exit> {
     }
     if !arguments.dry_run {
         clean_caches(context, &redact)?;
-        record(context, &scrubbed)?;
+        let counts = scrubbed.iter().map(|segment| (segment.stream.as_str(), segment.lines));
+        maintenance::record(context, counts, |stream, scrubbed_count| Body::LogScrubbed {
+            stream: stream.into(),
+            scrubbed_count,
+        })?;
     }
     print(context, arguments, &scrubbed)?;
     Ok(Exit::Done)
@@ -206,28 +207,9 @@ fn clean_copy(path: &Path, redact: &dyn Fn(&str) -> Option<String>) -> anyhow::R
     Ok(())
 }
 
-/// Writes what was done into the log.
-fn record(context: &Context, scrubbed: &[Scrubbed]) -> anyhow::Result<()> {
-    let mut by_stream: BTreeMap<&str, u64> = BTreeMap::new();
-    for segment in scrubbed {
-        *by_stream.entry(&segment.stream).or_default() += segment.lines;
-    }
-    if by_stream.is_empty() {
-        return Ok(());
-    }
-    let mut writer = Writer::new(&context.project, Syncing::Live)?;
-    for (stream, scrubbed_count) in by_stream {
-        let body = Body::LogScrubbed { stream: Cow::Borrowed(stream), scrubbed_count };
-        writer.emit(context.clock.as_ref(), body, None)?;
-    }
-    writer.sync()?;
-    Ok(())
-}
-
 fn print(context: &Context, arguments: &Scrub, scrubbed: &[Scrubbed]) -> anyhow::Result<()> {
     if arguments.output == TextOutput::Json {
-        return context.print_json(&json!({
-            "schema_version": 1, "generated_at": context.now(), "tool_version": env!("CARGO_PKG_VERSION"),
+        return context.print_document(json!({
             "dry_run": arguments.dry_run, "segments": scrubbed,
         }));
     }

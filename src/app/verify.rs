@@ -3,7 +3,6 @@
 use crate::app::Context;
 use crate::app::exit::Exit;
 use crate::app::load::{self, CheckpointState};
-use crate::app::log::DamagedPlace;
 use crate::app::quarantine;
 use crate::base::{fs, text};
 use crate::cli::command::{TextOutput, Verify};
@@ -47,7 +46,7 @@ pub fn run(context: &Context, arguments: &Verify) -> anyhow::Result<Exit> {
     for problem in unreadable.iter().chain(&changed) {
         context.warn(problem);
     }
-    note_damages(context, &reports);
+    quarantine::note(context, &reports.iter().flat_map(quarantine::places).collect::<Vec<_>>());
     let is_readable = unreadable.is_empty() && reports.iter().all(|report| report.unreadable_bytes == 0);
     // Nobody will finish a line in a segment that is closed.
     let is_torn = |report: &SegmentReport| {
@@ -85,22 +84,6 @@ fn archive(context: &Context) -> anyhow::Result<(Vec<String>, Vec<String>)> {
         }
     }
     Ok((missing, changed))
-}
-
-fn note_damages(context: &Context, reports: &[SegmentReport]) {
-    let places: Vec<DamagedPlace> = reports
-        .iter()
-        .flat_map(|report| {
-            report.damages.iter().map(|damage| DamagedPlace {
-                stream: report.stream.clone(),
-                seg: report.seg.clone(),
-                offset: damage.offset,
-                length: damage.length.saturating_sub(1),
-                reason: damage.reason.clone(),
-            })
-        })
-        .collect();
-    quarantine::note(context, &places);
 }
 
 const fn word(checkpoint: CheckpointState) -> &'static str {
@@ -206,8 +189,7 @@ fn print_json(
         })
         .collect();
     let document = json!({
-        "schema_version": 1, "generated_at": context.now(), "tool_version": env!("CARGO_PKG_VERSION"),
         "segments": segments, "unreadable": unreadable, "checkpoint": word(checkpoint),
     });
-    context.print_json(&document)
+    context.print_document(document)
 }

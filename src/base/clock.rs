@@ -102,6 +102,12 @@ impl Timestamp {
     pub fn from_chrono<Tz: chrono::TimeZone>(instant: &DateTime<Tz>) -> Self {
         Self(instant.timestamp_micros())
     }
+
+    /// The instant of the system's clock, such as a file's time of modification, cut to whole microseconds.
+    #[must_use]
+    pub fn from_system(instant: std::time::SystemTime) -> Self {
+        Self::from_chrono(&DateTime::<chrono::Utc>::from(instant))
+    }
 }
 
 /// RFC 3339 in UTC with milliseconds, or microseconds where the instant has them.

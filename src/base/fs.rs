@@ -182,18 +182,23 @@ pub fn open_own_regular(path: &Path) -> io::Result<File> {
         .read(true)
         .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY))
         .open(path)
-        .map_err(|error| match error.raw_os_error() {
-            Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
-                refusal(path, "is a symbolic link; put the file itself there")
-            }
-            // A socket cannot be opened at all.
-            Some(code) if code == rustix::io::Errno::NXIO.raw_os_error() => {
-                refusal(path, "is not a regular file; move it away")
-            }
-            _ => describe(error, "cannot open", path),
-        })?;
+        .map_err(|error| explain_open(error, path))?;
     let metadata = file.metadata().map_err(|error| describe(error, "cannot look at", path))?;
     refuse_foreign(&metadata, path).map(|()| file)
+}
+
+/// Why a file of our own could not be opened without following links.
+pub(crate) fn explain_open(error: io::Error, path: &Path) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
+            refusal(path, "is a symbolic link; put the file itself there")
+        }
+        // A socket, or a pipe that nobody reads, cannot be opened at all.
+        Some(code) if code == rustix::io::Errno::NXIO.raw_os_error() => {
+            refusal(path, "is not a regular file; move it away")
+        }
+        _ => describe(error, "cannot open", path),
+    }
 }
 
 /// Refuses what is no regular file, or belongs to another user.
@@ -297,7 +302,8 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn refusal(path: &Path, why: &str) -> io::Error {
+/// An error that says why a path is not taken.
+pub(crate) fn refusal(path: &Path, why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("{} {why}", path.display()))
 }
 

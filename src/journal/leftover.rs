@@ -33,7 +33,7 @@ pub fn remove(logs: &Path, now: Timestamp) -> io::Result<u64> {
 }
 
 fn is_old(metadata: &std::fs::Metadata, now: Timestamp) -> io::Result<bool> {
-    let modified = Timestamp::from_chrono(&chrono::DateTime::<chrono::Utc>::from(metadata.modified()?));
+    let modified = Timestamp::from_system(metadata.modified()?);
     Ok(metadata.is_file() && now.millis_since(modified) > IN_USE_MS)
 }
 

@@ -195,7 +195,7 @@ fn prove(staged: &Path, summary: &Summary) -> io::Result<(u64, String)> {
 
 /// When a file was written to last.
 fn grown_at(file: &File) -> io::Result<Timestamp> {
-    Ok(Timestamp::from_chrono(&chrono::DateTime::<chrono::Utc>::from(file.metadata()?.modified()?)))
+    Ok(Timestamp::from_system(file.metadata()?.modified()?))
 }
 
 /// The whole lines of a file from a place on.

@@ -1,7 +1,9 @@
 //! The open file that a stream is appended to, and the two operations of the kernel that can lose data.
 
 use crate::base::defence::Defence;
-use crate::base::fs::{FileIdentity, ReadAt as _, create_private_dir, describe, flags, refuse_foreign};
+use crate::base::fs::{
+    FileIdentity, ReadAt as _, create_private_dir, describe, explain_open, flags, refusal, refuse_foreign,
+};
 use crate::journal::content::Content;
 use crate::journal::header::find_header;
 use crate::journal::reverse::line_start;
@@ -68,7 +70,7 @@ impl Target {
             .mode(0o600)
             .custom_flags(flags(options))
             .open(path)
-            .map_err(|error| explain_link(error, path))?;
+            .map_err(|error| explain_open(error, path))?;
         let deadline = Instant::now() + SECOND_NAME_WAIT;
         loop {
             let metadata = file.metadata().map_err(|error| describe(error, "cannot look at", path))?;
@@ -149,16 +151,4 @@ fn day(ts: &str) -> String {
 fn is_young(metadata: &Metadata) -> bool {
     let age = metadata.created().ok().and_then(|created| created.elapsed().ok());
     age.is_none_or(|age| age < NAME_IS_SAFE_AFTER)
-}
-
-fn explain_link(error: io::Error, path: &Path) -> io::Error {
-    if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
-        refusal(path, "is a symbolic link; put the file itself there")
-    } else {
-        describe(error, "cannot open", path)
-    }
-}
-
-fn refusal(path: &Path, why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("{} {why}", path.display()))
 }

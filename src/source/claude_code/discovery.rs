@@ -120,10 +120,7 @@ fn search(
 
 /// Whether a file was last modified before the instant from which on files are taken.
 pub(super) fn is_old(metadata: &Metadata, since: Option<Timestamp>) -> bool {
-    let modified = metadata
-        .modified()
-        .ok()
-        .map(|time| Timestamp::from_chrono(&chrono::DateTime::<chrono::Utc>::from(time)));
+    let modified = metadata.modified().ok().map(Timestamp::from_system);
     since.zip(modified).is_some_and(|(since, modified)| modified < since)
 }
 

@@ -67,7 +67,8 @@ fn play(context: &Context, directory: &Path) -> anyhow::Result<()> {
         style: crate::view::palette::Style { zone: Zone::Utc, ..context.style },
         quiet: true,
     };
-    let claude: (PathBuf, Box<dyn Source>) = (directory.join("claude/projects"), Box::new(ClaudeCode::new()));
+    let claude: (PathBuf, Box<dyn Source>) =
+        (directory.join("claude/projects"), Box::new(ClaudeCode::default()));
     let worktrees: (PathBuf, Box<dyn Source>) = (root, Box::new(Worktree::new()));
     for (path, source) in [claude, worktrees] {
         let env = Env { scope: Scope::Paths(vec![path]), hash_key: [7; 32], ..Env::default() };

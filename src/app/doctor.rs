@@ -187,7 +187,9 @@ fn sources(context: &Context) -> anyhow::Result<Vec<Finding>> {
     let horizon = Some(ingest::first_start_horizon(context.now()));
     let here = environment::env(&context.project, Scope::Project(context.project.roots()), horizon)?;
     let everywhere = environment::env(&context.project, Scope::Global, None)?;
-    for (mut own, mut all) in environment::sources().into_iter().zip(environment::sources()) {
+    for (mut own, mut all) in
+        environment::sources(&context.config).into_iter().zip(environment::sources(&context.config))
+    {
         let (here, all_found) = (own.discover(&here), all.discover(&everywhere));
         let name = own.name();
         let places = |roots: &[PathBuf]| {

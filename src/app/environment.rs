@@ -1,5 +1,6 @@
 //! What sources may know of this machine, and the key of keyed hashes.
 
+use crate::app::config::Config;
 use crate::app::project::Project;
 use crate::base::clock::Timestamp;
 use crate::base::{fs, random};
@@ -7,14 +8,15 @@ use crate::source::claude_code::ClaudeCode;
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
 use anyhow::Context as _;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const KEY_FILE: &str = "hash_key";
 
 /// All sources. A new kind of thing to watch is one more line here.
 #[must_use]
-pub fn sources() -> Vec<Box<dyn Source>> {
-    vec![Box::new(ClaudeCode::new()), Box::new(Worktree::new())]
+pub fn sources(_config: &Config) -> Vec<Box<dyn Source>> {
+    vec![Box::new(ClaudeCode::default()), Box::new(Worktree::new())]
 }
 
 /// The environment of the sources for this scope.
@@ -24,7 +26,8 @@ pub fn sources() -> Vec<Box<dyn Source>> {
 pub fn env(project: &Project, scope: Scope, modified_since: Option<Timestamp>) -> anyhow::Result<Env> {
     Ok(Env {
         home: variable("HOME").unwrap_or_default(),
-        claude_config_dir: variable("CLAUDE_CONFIG_DIR"),
+        variables: variables(),
+        base: project.root.clone().map_or_else(|| std::env::current_dir().unwrap_or_default(), PathBuf::from),
         host: host(),
         scope,
         modified_since,
@@ -36,6 +39,14 @@ pub fn env(project: &Project, scope: Scope, modified_since: Option<Timestamp>) -
 #[must_use]
 pub fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// All variables that are set, not empty and of a name that is text.
+fn variables() -> BTreeMap<String, PathBuf> {
+    std::env::vars_os()
+        .filter(|(_, value)| !value.is_empty())
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, PathBuf::from(value))))
+        .collect()
 }
 
 /// A path-valued variable that is set and not empty.

@@ -24,23 +24,33 @@ pub fn run(context: &Context, arguments: &Import) -> anyhow::Result<Exit> {
             Err(error) => missing.push(Problem { path: path.clone(), message: error.to_string() }),
         }
     }
-    let outcome = if paths.is_empty() { Outcome::default() } else { import(context, paths)? };
-    for problem in missing.iter().chain(&outcome.problems) {
+    let outcome = if paths.is_empty() { Outcome::default() } else { import(context, paths.clone())? };
+    let unknown: Vec<Problem> = paths
+        .into_iter()
+        .filter(|path| path.is_file() && !outcome.inputs.contains(path))
+        .filter(|path| !outcome.problems.iter().any(|problem| problem.path == *path))
+        .map(|path| {
+            let is_empty = std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() == 0);
+            let message = if is_empty { "is empty" } else { "is in no format that is known here" };
+            Problem { path, message: message.to_owned() }
+        })
+        .collect();
+    for problem in missing.iter().chain(&unknown).chain(&outcome.problems) {
         context.warn(&problem.to_string());
     }
-    if outcome.input_count == 0 {
+    if outcome.inputs.is_empty() {
         let paths = arguments.paths.iter().map(|path| text::path(path)).collect::<Vec<_>>().join(", ");
         return Err(Failure::new(
-            if missing.is_empty() { Exit::NothingMatched } else { Exit::Io },
+            if missing.is_empty() && unknown.is_empty() { Exit::NothingMatched } else { Exit::Io },
             format!("{paths}: nothing to import"),
         )
         .hint("name transcripts (*.jsonl), status.json files or folders of them; `agentlog doctor` lists what there is")
         .into());
     }
     let events = text::plural(outcome.event_count, "new event");
-    let inputs = text::plural(u64::try_from(outcome.input_count)?, "file");
+    let inputs = text::plural(u64::try_from(outcome.inputs.len())?, "file");
     writeln!(context.out(), "{events} from {inputs} in {}", text::path(&context.project.logs))?;
-    let unreadable = !missing.is_empty() || !outcome.problems.is_empty();
+    let unreadable = !(missing.is_empty() && unknown.is_empty() && outcome.problems.is_empty());
     Ok(if unreadable { Exit::Io } else { Exit::Done })
 }
 
@@ -50,7 +60,7 @@ fn import(context: &Context, paths: Vec<PathBuf>) -> anyhow::Result<Outcome> {
         context.clock.as_ref(),
         &context.project,
         env,
-        environment::sources(),
+        environment::sources(&context.config),
         Syncing::AtTheEnd,
     )?;
     ingest.catch_up()

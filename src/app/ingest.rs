@@ -58,7 +58,7 @@ pub struct Outcome {
     /// Events appended.
     pub event_count: u64,
     /// Inputs in the scope.
-    pub input_count: usize,
+    pub inputs: BTreeSet<PathBuf>,
     /// What could not be read, each problem the first time it is met.
     pub problems: Vec<Problem>,
     /// Folders whose changes are worth a look.
@@ -196,7 +196,7 @@ impl<'a> Ingest<'a> {
     fn catch_up_source(&mut self, idx: usize, outcome: &mut Outcome) -> anyhow::Result<()> {
         let Some(source) = self.sources.get_mut(idx) else { return Ok(()) };
         let found = source.discover(&self.env);
-        outcome.input_count += found.inputs.len();
+        outcome.inputs.extend(found.inputs);
         outcome.roots.extend(found.roots);
         let mut problems = found.problems;
         loop {
@@ -305,7 +305,7 @@ struct Sink<'a> {
 impl Emit for Sink<'_> {
     fn emit(&mut self, mut event: Event<'_>) {
         let stream = event.body.stream();
-        // The log holds the key as it may be recorded, so that is the one to compare.
+        // The log holds the key as it may be recorded, so that is the one that sources are told.
         if let Some(key) = event.from.as_mut().and_then(|from| from.key.as_mut())
             && let Cow::Owned(redacted) = redact::redact_knowing(key, known_secrets())
         {
@@ -314,7 +314,7 @@ impl Emit for Sink<'_> {
         if let Some(from) = &event.from {
             let is_new = match (from.at, from.key.as_deref()) {
                 (Some(at), _) => self.cursors.exceeds(stream, &from.file, at, from.i),
-                (None, Some(key)) => self.cursors.exceeds_key(stream, &from.file, key, from.i),
+                (None, Some(_)) => self.cursors.lacks(stream, &from.file, event.id, event.ts),
                 (None, None) => true,
             };
             if !is_new || !self.is_new_in_its_family(&from.file, event.id) {

@@ -130,7 +130,8 @@ fn looked_for(context: &Context) -> Vec<LookedFor> {
         place: context.project.logs.display().to_string(),
         ..LookedFor::default()
     };
-    let sources = environment::sources().into_iter().zip(environment::sources()).map(|(mut own, mut all)| {
+    let sources = environment::sources(&context.config).into_iter();
+    let sources = sources.zip(environment::sources(&context.config)).map(|(mut own, mut all)| {
         let (own_found, all_found) = (own.discover(&here), all.discover(&everywhere));
         let roots = if all_found.roots.is_empty() { own_found.roots } else { all_found.roots };
         LookedFor {

@@ -200,7 +200,7 @@ impl<'a> Session<'a> {
             // Beginning again reads the whole log, which is worth its while only when something can be written to it.
             fs::create_private_dir(&self.context.project.logs)?;
             fs::probe_writable(&self.context.project.logs)?;
-            self.ingest.restart(environment::sources())?;
+            self.ingest.restart(environment::sources(&self.context.config))?;
         }
         self.failed = true;
         for body in self.clocks.look(self.context.clock.as_ref()) {
@@ -250,7 +250,7 @@ impl<'a> Session<'a> {
             self.complain(&problem.to_string());
         }
         self.recorded_count += outcome.event_count;
-        self.input_count = outcome.input_count;
+        self.input_count = outcome.inputs.len();
         self.roots = outcome.roots;
         self.live.advance()?;
         Ok(())
@@ -359,7 +359,13 @@ impl<'a> Session<'a> {
 }
 
 fn engine<'a>(context: &'a Context, env: &Env) -> anyhow::Result<Ingest<'a>> {
-    Ingest::new(context.clock.as_ref(), &context.project, env.clone(), environment::sources(), Syncing::Live)
+    Ingest::new(
+        context.clock.as_ref(),
+        &context.project,
+        env.clone(),
+        environment::sources(&context.config),
+        Syncing::Live,
+    )
 }
 
 /// Whether a task is printed without having changed: what has ended or fallen silent long ago is not news.

@@ -267,6 +267,12 @@ pub fn head_hash(file: &File, length: u64) -> io::Result<String> {
     hash_at(file, 0, length.min(HEAD_HASH_BYTES))
 }
 
+/// The hash that [`tail_hash`] and [`head_hash`] give of these bytes.
+#[must_use]
+pub fn hash_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
 /// The flags as the standard library wants them.
 pub(crate) fn flags(flags: OFlags) -> i32 {
     flags.bits().cast_signed()
@@ -275,7 +281,7 @@ pub(crate) fn flags(flags: OFlags) -> i32 {
 fn hash_at(file: &impl ReadAt, offset: u64, length: u64) -> io::Result<String> {
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
     file.read_exact_at(&mut bytes, offset)?;
-    Ok(blake3::hash(&bytes).to_hex().to_string())
+    Ok(hash_of(&bytes))
 }
 
 /// Removes a temporary file after a failure; the failure is the error to report, and what is left behind is hidden.

@@ -10,9 +10,10 @@
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::envelope::{Event, Provenance, Stream};
+use crate::event::ids::EventId;
 use crate::projection::register::{Stamp, entry};
 use crate::source::KnownFile;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,12 @@ struct FileCursor {
     /// Everything before this byte was read, and what it says is in the log; with the hash of the bytes just before.
     advanced: Option<(u64, Option<Box<str>>)>,
     keys: Option<Box<Keys>>,
+    /// The ids of its events that have a key instead of an offset; half of each suffices to tell them apart.
+    ids: Option<Box<HashSet<u64>>>,
+    /// Of such events, those of the stream that are not younger are in the log, or were before their segments were removed.
+    carried_until: Instants,
+    /// The youngest of such events in each stream.
+    youngest: Instants,
     /// The keys that another stream says these streams held before their old segments were removed. Lines that a stream
     /// still has are never older, so its own keys go first: no order between streams is needed.
     carried: Option<Box<Keys>>,
@@ -69,6 +76,9 @@ impl Cursors {
                 let cursor = self.file(&from.file);
                 cursor.advance(named, from);
                 set_key(&mut cursor.carried, named, from);
+                if from.key.is_some() {
+                    raise(&mut cursor.carried_until, named, event.ts);
+                }
             }
             return;
         }
@@ -76,6 +86,10 @@ impl Cursors {
             let cursor = self.file(&from.file);
             cursor.advance(stream, from);
             set_key(&mut cursor.keys, stream, from);
+            if from.key.is_some() {
+                cursor.ids.get_or_insert_default().insert(half(event.id));
+                raise(&mut cursor.youngest, stream, event.ts);
+            }
         }
         match &event.body {
             Body::SourceOpened { file, .. } => {
@@ -115,12 +129,14 @@ impl Cursors {
         })
     }
 
-    /// Whether event `i` of the observation `key` of `file` is not in `stream` yet: another observation was the last one
-    /// there, or fewer of its events are.
+    /// Whether an event of a file without offsets is not in `stream` yet. Its id tells, however often the document it stands
+    /// in is rewritten; or its instant, where its segment may have been removed.
     #[must_use]
-    pub fn exceeds_key(&self, stream: Stream, file: &str, key: &str, i: u64) -> bool {
-        let last = self.key(stream, file);
-        last.is_none_or(|(last, last_i)| **last != *key || *last_i < i)
+    pub fn lacks(&self, stream: Stream, file: &str, id: EventId, ts: Timestamp) -> bool {
+        self.files.get(file).is_none_or(|cursor| {
+            let carried = cursor.carried_until.as_ref().and_then(|carried| *carried.get(stream.index())?);
+            carried < Some(ts) && !cursor.ids.as_ref().is_some_and(|ids| ids.contains(&half(id)))
+        })
     }
 
     /// The key recorded last in a stream for a file that is not append-only.
@@ -172,6 +188,19 @@ impl<'c> FileCursorView<'c> {
     #[must_use]
     pub fn key(self, stream: Stream) -> Option<(&'c str, u64)> {
         self.cursor.key(stream).map(|(key, i)| (&**key, *i))
+    }
+
+    /// How many of its events have a key instead of an offset.
+    #[must_use]
+    pub fn keyed_count(self) -> usize {
+        self.cursor.ids.as_ref().map_or(0, |ids| ids.len())
+    }
+
+    /// The instant of the youngest event with a key in a stream.
+    #[must_use]
+    pub fn youngest(self, stream: Stream) -> Option<Timestamp> {
+        let of = |all: &Instants| *all.as_ref()?.get(stream.index())?;
+        of(&self.cursor.youngest).max(of(&self.cursor.carried_until))
     }
 
     /// Everything before this byte was read and is in the log, and the hash of the bytes just before it.
@@ -288,6 +317,11 @@ impl FileCursor {
         if self.advanced < later.advanced {
             self.advanced = later.advanced;
         }
+        if let Some(ids) = later.ids {
+            self.ids.get_or_insert_default().extend(*ids);
+        }
+        merge_instants(&mut self.carried_until, later.carried_until);
+        merge_instants(&mut self.youngest, later.youngest);
         merge_keys(&mut self.keys, later.keys);
         merge_keys(&mut self.carried, later.carried);
         if later.opened > self.opened {
@@ -307,6 +341,28 @@ fn set_key(keys: &mut Option<Box<Keys>>, stream: Stream, from: &Provenance<'_>) 
             known => *known = Some((Box::from(key), from.i)),
         }
     }
+}
+
+/// Instants by [`Stream::index`].
+type Instants = Option<Box<[Option<Timestamp>; Stream::ALL.len()]>>;
+
+fn raise(instants: &mut Instants, stream: Stream, ts: Timestamp) {
+    if let Some(instant) = instants.get_or_insert_default().get_mut(stream.index()) {
+        *instant = (*instant).max(Some(ts));
+    }
+}
+
+fn merge_instants(mine: &mut Instants, later: Instants) {
+    for (stream, ts) in Stream::ALL.into_iter().zip(later.into_iter().flat_map(|instants| *instants)) {
+        if let Some(ts) = ts {
+            raise(mine, stream, ts);
+        }
+    }
+}
+
+/// Half of an id.
+const fn half(id: EventId) -> u64 {
+    (id.as_u128() & u64::MAX as u128) as u64
 }
 
 fn merge_keys(mine: &mut Option<Box<Keys>>, later: Option<Box<Keys>>) {

@@ -5,6 +5,7 @@
 //! the log already is decided here. Nothing is ever written to what is followed, and no line is handed out before its
 //! newline was written.
 
+mod feed;
 mod lines;
 mod place;
 mod pool;
@@ -14,19 +15,18 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
+pub use crate::source::follower::feed::Feed;
 pub use crate::source::follower::pool::{Gone, Pool};
-pub use crate::source::follower::sink::{Fact, Identity, Sink};
+pub use crate::source::follower::sink::{Identity, Sink};
+pub(crate) use crate::source::follower::sink::{observed_at, reopen};
 
 use crate::base::clock::Timestamp;
 use crate::base::fs::{self, FileIdentity};
 use crate::base::limits::{HEAD_HASH_BYTES, SOURCE_LINE_BYTES_MAX};
 use crate::base::lines::{LineReader, Piece};
-use crate::event::body::Body;
 use crate::event::envelope::Stream;
-use crate::event::field::Text;
-use crate::event::ids::EventId;
 use crate::source::follower::lines::Lines;
-use crate::source::follower::sink::Opening;
+use crate::source::follower::sink::{Opening, Origin};
 use crate::source::{Advance, Emit, Position, Problem};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,8 @@ pub enum Recognition {
     Mended,
     /// Well-formed, but nothing the adapter knows.
     Unknown,
+    /// A record of a kind the adapter knows, without what such records must have: a sign that the format has changed.
+    Misshapen,
     /// Not even well-formed.
     Garbage,
 }
@@ -306,6 +308,9 @@ impl<A: Adapter> Follower<A> {
                         self.offset = at + length;
                         torn = None;
                     }
+                    if self.finished {
+                        self.end_of_file(file, now, out);
+                    }
                     return Ok(ReadTo::End { torn });
                 }
             };
@@ -319,7 +324,7 @@ impl<A: Adapter> Follower<A> {
 
     fn line(
         &mut self,
-        file: &File,
+        origin: &dyn Origin,
         (at, length): (u64, u64),
         bytes: &[u8],
         now: Timestamp,
@@ -335,7 +340,7 @@ impl<A: Adapter> Follower<A> {
             file: &self.file,
             generation: self.generation,
             opening: &mut self.opening,
-            bytes: file,
+            origin,
             at,
             end: at + length,
             now,
@@ -348,31 +353,31 @@ impl<A: Adapter> Follower<A> {
                 self.lines.known();
             }
             Recognition::Unknown => self.lines.unknown(length),
+            Recognition::Misshapen => self.lines.misshapen(length),
             Recognition::Garbage => self.lines.damaged(at, length),
         }
-        if self.lines.drifts(self.finished) {
-            self.lines.drifted = true;
-            let unrecognised_count = self.lines.unknown_count;
-            let ts = sink.opening.last_ts.unwrap_or(now);
-            let at = at.to_le_bytes();
-            sink.emit(Fact {
-                id: EventId::of(&[
-                    self.identity.source.as_bytes(),
-                    b"source.drifted",
-                    self.file.as_bytes(),
-                    &at,
-                ]),
-                ts,
-                task: None,
-                agent: None,
-                body: Body::SourceDrifted {
-                    file: Text::Borrowed(&self.file),
-                    path: Some(self.path.to_string_lossy()),
-                    unrecognised_count,
-                    text: Some(Text::Owned(format!("no line of {} is recognised any more", A::FORMAT))),
-                },
-            });
+        if let Some(drift) = self.lines.drift(false) {
+            sink.drifted(A::FORMAT, drift);
         }
+    }
+
+    /// A file that nobody writes any more and in which nothing was recognised has changed its format.
+    fn end_of_file(&mut self, origin: &dyn Origin, now: Timestamp, out: &mut dyn Emit) {
+        let Some(drift) = self.lines.drift(true) else { return };
+        let mut sink = Sink {
+            out,
+            identity: &self.identity,
+            path: &self.path,
+            file: &self.file,
+            generation: self.generation,
+            opening: &mut self.opening,
+            origin,
+            at: self.offset,
+            end: self.offset,
+            now,
+            next_i: [0; Stream::ALL.len()],
+        };
+        sink.drifted(A::FORMAT, drift);
     }
 
     /// Says once what could not be read, at the end of the file.

@@ -3,16 +3,32 @@
 //! A source is pulled at our pace, told the time and told where to put things. It never writes to what it watches, and it
 //! knows nothing of the journal: [`Emit`] takes events and drops those the log already holds. The events of a line are a
 //! pure function of the file's bytes up to that line, so reading again from the start emits the same events with the same
-//! ids. A third source is one new file and one line in [`all`].
+//! ids. A further source is one new file or folder, and one line in the list of
+//! `app::environment`.
+//!
+//! What sources share: [`finder`] (which files), [`follower`] (append-only bytes), [`documents`] (what is rewritten as a
+//! whole), [`transcripts`] (both as one source), [`scribe`] (ids), and the words of all agents' sessions (`session`).
 
 pub mod claude_code;
+pub mod documents;
+mod failure;
+pub mod finder;
+#[cfg(test)]
+mod fixture;
 pub mod follower;
+mod place;
+mod recent;
+pub mod scribe;
+mod session;
+mod text;
+pub mod transcripts;
 pub mod worktree;
 
 use crate::base::clock::Timestamp;
 use crate::event::envelope::{Event, Stream};
 use crate::event::redact;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a source may know of the machine. Filled by the caller: a source reads no environment variable.
@@ -20,8 +36,10 @@ use std::path::{Path, PathBuf};
 pub struct Env {
     /// The user's home directory.
     pub home: PathBuf,
-    /// `$CLAUDE_CONFIG_DIR`, where it is set.
-    pub claude_config_dir: Option<PathBuf>,
+    /// The environment variables that are set and not empty.
+    pub variables: BTreeMap<String, PathBuf>,
+    /// What relative paths of the configuration begin at: the project's root.
+    pub base: PathBuf,
     /// The name of this machine.
     pub host: String,
     /// Which work to take.
@@ -30,6 +48,14 @@ pub struct Env {
     pub modified_since: Option<Timestamp>,
     /// The key of keyed hashes, one per installation.
     pub hash_key: [u8; 32],
+}
+
+impl Env {
+    /// The folder that a variable names, else the one below the home directory.
+    #[must_use]
+    pub fn folder(&self, variable: &str, below_home: &str) -> PathBuf {
+        self.variables.get(variable).cloned().unwrap_or_else(|| self.home.join(below_home))
+    }
 }
 
 /// Which work a monitor takes.
@@ -58,8 +84,9 @@ impl Scope {
 
 /// Where events go.
 pub trait Emit {
-    /// Takes one event. An event that the log already holds (its position does not exceed the cursor of its stream for
-    /// this file, or its id belongs to a file that [`Emit::exclude`] named) is dropped silently.
+    /// Takes one event. An event that the log already holds is dropped silently: its offset does not exceed the cursor of
+    /// its stream for this file; or, where there are no offsets but keys, the log has its id from this file; or its id
+    /// belongs to a file that [`Emit::exclude`] named.
     fn emit(&mut self, event: Event<'_>);
 
     /// What the log knows of a source file, by its id; `None` before its first `source.opened`.

@@ -7,6 +7,7 @@ use crate::app::load::Live;
 use crate::app::log::Reader;
 use crate::app::writer::{Batch, Syncing, Writer};
 use crate::app::{Context, ingest};
+use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::codec::Decoded;
 use crate::event::envelope::{Event, Provenance, Stream};
@@ -97,10 +98,9 @@ pub(super) fn carry_over(context: &Context, going: &[&Decision]) -> anyhow::Resu
         {
             batch.push(truncated);
         }
-        for advanced in lost(file, cursor, staying) {
-            let (body, from) = advanced;
+        for (body, from, ts) in lost(file, cursor, staying) {
             let event = writer.event(now, body, None)?;
-            batch.push(Event { from, ..event });
+            batch.push(Event { from, ts: ts.unwrap_or(event.ts), ..event });
         }
     }
     writer.append(&mut batch, now)?;
@@ -123,7 +123,7 @@ fn lost<'f>(
     file: &'f str,
     all: FileCursorView<'f>,
     staying: Option<FileCursorView<'f>>,
-) -> Vec<(Body<'f>, Option<Provenance<'f>>)> {
+) -> Vec<(Body<'f>, Option<Provenance<'f>>, Option<Timestamp>)> {
     let mut lost = Vec::new();
     let body = |offset_bytes, tail_hash: Option<&'f str>, stream: Option<Stream>| Body::SourceAdvanced {
         file: Cow::Borrowed(file),
@@ -142,20 +142,21 @@ fn lost<'f>(
         if position > staying.and_then(|staying| staying.position(stream))
             && let Some((at, i)) = position
         {
-            lost.push((body(at, None, Some(stream)), Some(from(Some(at), None, i))));
+            lost.push((body(at, None, Some(stream)), Some(from(Some(at), None, i)), None));
         }
-        let key = all.key(stream);
-        if key != staying.and_then(|staying| staying.key(stream))
-            && let Some((key, i)) = key
-        {
-            lost.push((body(0, None, Some(stream)), Some(from(None, Some(key), i))));
+        // What has keys is known by its ids. Those of the lines that go are replaced by an instant: what is not younger was
+        // in the log.
+        let stays = staying.is_some_and(|staying| staying.keyed_count() == all.keyed_count());
+        if let Some((key, i)) = all.key(stream).filter(|_| !stays) {
+            let from = from(None, Some(key), i);
+            lost.push((body(0, None, Some(stream)), Some(from), all.youngest(stream)));
         }
     }
     let advanced = all.advanced();
     if advanced > staying.and_then(FileCursorView::advanced)
         && let Some((offset, tail_hash)) = advanced
     {
-        lost.push((body(offset, tail_hash, None), None));
+        lost.push((body(offset, tail_hash, None), None, None));
     }
     lost
 }

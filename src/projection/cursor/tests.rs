@@ -142,8 +142,23 @@ fn the_last_key_of_a_stream_is_that_of_its_last_line_whatever_the_times_say() {
         (Some("one"), Some("one"))
     );
     assert_eq!((cursors.last_key(MONITORING, "g"), cursors.last_key(TOOLS, "f")), (None, None));
-    let new = |key, i| cursors.exceeds_key(MONITORING, "f", key, i);
-    assert_eq!([new("one", 0), new("one", 1), new("two", 0)], [false, true, true]);
+}
+
+#[test]
+fn an_event_with_a_key_is_known_by_its_id_or_by_its_age_once_its_segment_is_gone() {
+    let (old, young) = (keyed("f", "one", output_grew("09:00")), keyed("f", "two", output_grew("09:05")));
+    let other = keyed("f", "three", output_grew("09:01"));
+    let lacks = |cursors: &Cursors, event: &Event<'_>| cursors.lacks(MONITORING, "f", event.id, event.ts);
+    let whole = cursors(&[old.clone(), young.clone()]);
+    assert_eq!([&old, &young, &other].map(|event| lacks(&whole, event)), [false, false, true]);
+    assert!(whole.lacks(MONITORING, "g", old.id, old.ts));
+    let carried = cursors(&[Event { ts: young.ts, ..carried("background_monitoring", young.clone()) }]);
+    let later = keyed("f", "four", output_grew("09:06"));
+    assert_eq!(
+        [&old, &young, &other, &later].map(|event| lacks(&carried, event)),
+        [false, false, false, true]
+    );
+    assert!(carried.lacks(TOOLS, "f", old.id, old.ts), "another stream was not carried");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use crate::event::body::Body;
 use crate::event::field::Text;
 use crate::event::scan::{Entry, RawKind};
 use crate::source::claude_code::said::between;
-use crate::source::claude_code::scribe::Scribe;
-use crate::source::claude_code::text::{beginning, captured, count, first_line, member, members, word};
+use crate::source::scribe::Scribe;
+use crate::source::text::{beginning, captured, count, first_line, member, members, word};
 use serde::{Deserialize, Serialize};
 
 /// Ended work is remembered, so that its end is told once; the oldest is forgotten first.
@@ -53,7 +53,7 @@ impl Background {
         (title, kind): (Option<String>, Option<String>),
         started: Timestamp,
         result: &[Entry<'_>],
-        out: &mut Scribe<'_, '_>,
+        out: &mut Scribe<'_>,
     ) {
         let text = |names: [&str; 2]| names.iter().find_map(|name| member(result, name)).map(beginning);
         let Some(id) = text(["agentId", "agent_id"]).filter(|id| !id.is_empty()) else { return };
@@ -82,7 +82,7 @@ impl Background {
         call: &str,
         title: Option<String>,
         result: &[Entry<'_>],
-        out: &mut Scribe<'_, '_>,
+        out: &mut Scribe<'_>,
     ) {
         let Some(id) =
             ["backgroundTaskId", "taskId"].iter().find_map(|name| member(result, name)).and_then(word)
@@ -102,7 +102,7 @@ impl Background {
     }
 
     /// The result of a tool that looks after background work, or stops it.
-    pub(super) fn inspected(&mut self, tool: &str, result: &[Entry<'_>], out: &mut Scribe<'_, '_>) {
+    pub(super) fn inspected(&mut self, tool: &str, result: &[Entry<'_>], out: &mut Scribe<'_>) {
         let nested = member(result, "task").map(members).unwrap_or_default();
         let find = |name| member(&nested, name).or_else(|| member(result, name));
         let id =
@@ -127,7 +127,7 @@ impl Background {
     }
 
     /// A `<task-notification>`: the same one may come as a queue entry, an attachment and a message.
-    pub(super) fn notified(&mut self, text: &str, out: &mut Scribe<'_, '_>) {
+    pub(super) fn notified(&mut self, text: &str, out: &mut Scribe<'_>) {
         let tag = |name: &str| between(text, &format!("<{name}>"), &format!("</{name}>")).map(str::trim);
         let (id, call) = (tag("task-id"), tag("tool-use-id"));
         let Some(outcome) = tag("status").and_then(outcome_of) else { return };
@@ -150,7 +150,7 @@ impl Background {
     }
 
     /// Work whose start was not seen: what it is must be told from how it is called.
-    fn found(&mut self, id: &str, summary: &str, out: &Scribe<'_, '_>) {
+    fn found(&mut self, id: &str, summary: &str, out: &Scribe<'_>) {
         let is_agent =
             summary.starts_with("Agent ") || !summary.starts_with("Background ") && id.starts_with('a');
         let (task, agent) = if is_agent {
@@ -166,7 +166,7 @@ impl Background {
         mut launch: Launch,
         title: Option<String>,
         started: Timestamp,
-        out: &mut Scribe<'_, '_>,
+        out: &mut Scribe<'_>,
     ) {
         // A finished agent can be sent to work again under its old id.
         if let Some(before) = self.0.iter().rev().find(|before| before.id == launch.id) {
@@ -198,7 +198,7 @@ impl Background {
         self.0.push(launch);
     }
 
-    fn end(&mut self, id: &str, outcome: Outcome, end: &End<'_>, out: &mut Scribe<'_, '_>) {
+    fn end(&mut self, id: &str, outcome: Outcome, end: &End<'_>, out: &mut Scribe<'_>) {
         let Some(launch) = self.0.iter_mut().rev().find(|launch| launch.id == id) else { return };
         if launch.ended.replace(outcome) == Some(outcome) {
             return;
@@ -225,7 +225,7 @@ fn outcome_of(status: &str) -> Option<Outcome> {
 }
 
 /// Old versions number the shells of each session (`bash_1`); new ones draw ids.
-fn shell_task(id: &str, out: &Scribe<'_, '_>) -> String {
+fn shell_task(id: &str, out: &Scribe<'_>) -> String {
     if id.starts_with("bash_") {
         let session: String = out.task().chars().take(8).collect();
         return format!("{session}-{id}");

@@ -1,154 +1,82 @@
 //! Where transcripts lie, which of them belong to the scope, and whose they are. Looks at names, sizes and times; opens a
 //! file only to read its first lines, and that once.
 
-use crate::base::clock::Timestamp;
-use crate::base::fs;
 use crate::event::scan::{Raw, RawKind};
 use crate::source::claude_code::SOURCE;
 use crate::source::claude_code::record::records;
-use crate::source::claude_code::text::{beginning, member, members, word};
 use crate::source::claude_code::transcript::Context;
+use crate::source::finder::{Format, Found, Head, Home, lies_in, marks};
 use crate::source::follower::Identity;
-use crate::source::{Env, Problem, Scope};
-use std::fs::Metadata;
-use std::io::{self, Read};
+use crate::source::text::{beginning, member, members, word};
+use crate::source::{Env, Scope};
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// How much of a file is looked at for its session and its working directory.
-const HEAD_BYTES: u64 = 64 * 1024;
 /// How much of a file is looked into at the most.
 const HEAD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// How deep transcripts lie below a project's folder (`<session>/subagents/workflows/<run>/agent-x.jsonl`).
 const DEPTH_MAX: usize = 5;
-/// How deep a folder given by hand is searched.
-const GIVEN_DEPTH_MAX: usize = 16;
+/// The longest note beside a sub-agent's transcript.
+const NOTE_BYTES_MAX: u64 = 64 * 1024;
+/// Names that stand in every transcript, of which a renamed one is not missed.
+const MARKS: [&str; 9] = [
+    "\"isSidechain\"",
+    "\"userType\"",
+    "\"gitBranch\"",
+    "\"requestId\"",
+    "\"toolUseResult\"",
+    "\"tool_use_id\"",
+    "\"file-history-snapshot\"",
+    "\"parentUuid\"",
+    "\"sessionId\"",
+];
+const MARKS_MIN: usize = 2;
+/// Qwen Code took over the shape of the lines, but not what stands in them.
+const FOREIGN_MARKS: [&str; 3] = ["\"systemPayload\"", "\"usageMetadata\"", "\"functionCall\""];
 
-/// A transcript that belongs to the scope, ready to be followed.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) identity: Identity,
-    pub(super) context: Context,
-}
+/// The transcripts of Claude Code.
+#[derive(Debug, Default)]
+pub struct Files;
 
-/// What a look into a file's first lines gave.
-#[derive(Debug)]
-pub(super) enum Look {
-    /// It is to be followed.
-    Follow(Box<Found>),
-    /// Its lines do not say enough yet; look again when it has grown.
-    Unripe,
-    /// It belongs to another project.
-    Foreign,
-}
+impl Format for Files {
+    const SOURCE: &'static str = SOURCE;
+    type Context = Context;
 
-/// The folder of all projects.
-pub(super) fn projects(env: &Env) -> PathBuf {
-    env.claude_config_dir.clone().unwrap_or_else(|| env.home.join(".claude")).join("projects")
-}
-
-/// All `*.jsonl` files below a folder, in the order of their names. A folder that is not there has none; links to
-/// folders are not followed, so the search ends.
-pub(super) fn transcripts(root: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    match search(root, DEPTH_MAX, &mut found, problems) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            problems.push(Problem { path: root.to_owned(), message: format!("cannot be listed: {error}") });
-        }
-        _ => {}
+    fn homes(env: &Env) -> Vec<Home> {
+        let folder = env.folder("CLAUDE_CONFIG_DIR", ".claude").join("projects");
+        vec![Home { folder, depth: DEPTH_MAX }]
     }
-    found.sort();
-    found
-}
 
-/// The transcripts of files and folders given by hand, with what is wrong with them.
-pub(super) fn given(paths: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for path in paths {
-        let problem = |message: String| Problem { path: path.clone(), message };
-        let metadata = match std::fs::metadata(path) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                problems.push(problem("there is no such file or folder".to_owned()));
-                continue;
-            }
-            Err(error) => {
-                problems.push(problem(format!("cannot be read: {error}")));
-                continue;
-            }
-        };
-        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-        if !metadata.is_dir() {
-            // Another source's file: nothing to complain about here.
-            if path.file_name().is_none_or(|name| name != "status.json") {
-                found.push(path);
-            }
-            continue;
-        }
-        if let Err(error) = search(&path, GIVEN_DEPTH_MAX, &mut found, problems) {
-            problems.push(problem(format!("cannot be listed: {error}")));
-        }
+    fn is_candidate(path: &Path) -> bool {
+        path.extension().is_some_and(|extension| extension == "jsonl")
     }
-    found.sort();
-    found.dedup();
-    found
-}
 
-fn search(
-    root: &Path,
-    depth: usize,
-    found: &mut Vec<PathBuf>,
-    problems: &mut Vec<Problem>,
-) -> io::Result<()> {
-    for entry in std::fs::read_dir(root)? {
-        let entry = entry?;
-        let path = entry.path();
-        let kind = entry.file_type()?;
-        // Our own log is JSONL too.
-        if kind.is_dir() && depth > 0 && path.file_name().is_none_or(|name| name != ".agents") {
-            match search(&path, depth - 1, found, problems) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    problems.push(Problem { path, message: format!("cannot be listed: {error}") });
-                }
-                _ => {}
-            }
-        } else if !kind.is_dir() && path.extension().is_some_and(|extension| extension == "jsonl") {
-            found.push(path);
+    fn is_at_home(path: &Path) -> bool {
+        lies_in(path, &[".claude", "projects"])
+    }
+
+    fn recognises(head: &[u8]) -> bool {
+        marks(head, &MARKS) >= MARKS_MIN && marks(head, &FOREIGN_MARKS) == 0
+            || marks(head, &["\"leafUuid\"", "\"type\":\"summary\""]) == 2
+    }
+
+    fn look(path: &Path, head: &Head, env: &Env) -> io::Result<Option<Found<Context>>> {
+        let (head, cwd) = head_with_cwd(path, head)?;
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let agent_id = stem.strip_prefix("agent-").map(str::to_owned);
+        let own_name = Some(stem.to_owned()).filter(|stem| uuid::Uuid::try_parse(stem).is_ok());
+        let session =
+            own_name.or_else(|| value(&head.bytes, b"\"sessionId\":\"")).or_else(|| folder_session(path));
+        let is_finished = matches!(env.scope, Scope::Paths(_));
+        if session.is_none() && head.is_whole && !is_finished {
+            return Ok(None);
         }
+        let (identity, context) = found(path, env, session.as_deref(), agent_id);
+        Ok(Some(Found { identity, context, cwd: cwd.map(PathBuf::from) }))
     }
-    Ok(())
 }
 
-/// Whether a file was last modified before the instant from which on files are taken.
-pub(super) fn is_old(metadata: &Metadata, since: Option<Timestamp>) -> bool {
-    let modified = metadata.modified().ok().map(Timestamp::from_system);
-    since.zip(modified).is_some_and(|(since, modified)| modified < since)
-}
-
-/// Looks into the first lines of a file: whose it is and where the work was done.
-///
-/// # Errors
-/// The file cannot be opened or read.
-pub(super) fn look(path: &Path, env: &Env) -> io::Result<Look> {
-    let (head, is_whole, cwd) = head_with_cwd(path)?;
-    if let Scope::Project(_) = env.scope {
-        match &cwd {
-            None if is_whole => return Ok(Look::Unripe),
-            _ if !env.scope.takes(cwd.as_deref().map(Path::new)) => return Ok(Look::Foreign),
-            _ => {}
-        }
-    }
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let agent_id = stem.strip_prefix("agent-").map(str::to_owned);
-    let own_name = Some(stem.to_owned()).filter(|stem| uuid::Uuid::try_parse(stem).is_ok());
-    let session = own_name.or_else(|| value(&head, b"\"sessionId\":\"")).or_else(|| folder_session(path));
-    let is_finished = matches!(env.scope, Scope::Paths(_));
-    if session.is_none() && is_whole && !is_finished {
-        return Ok(Look::Unripe);
-    }
-    Ok(Look::Follow(Box::new(found(path, env, session.as_deref(), agent_id))))
-}
-
-fn found(path: &Path, env: &Env, session: Option<&str>, agent_id: Option<String>) -> Found {
+fn found(path: &Path, env: &Env, session: Option<&str>, agent_id: Option<String>) -> (Identity, Context) {
     let mut parts = match session {
         Some(session) => vec![session.to_owned()],
         None => vec![env.host.clone(), path.to_string_lossy().into_owned()],
@@ -166,7 +94,7 @@ fn found(path: &Path, env: &Env, session: Option<&str>, agent_id: Option<String>
         host: env.host.clone(),
         hash_key: env.hash_key,
     };
-    Found { identity: Identity { source: SOURCE, parts, session: Some(named) }, context }
+    (Identity { source: SOURCE, parts, session: Some(named) }, context)
 }
 
 /// What the small file beside a sub-agent's transcript says.
@@ -177,8 +105,10 @@ struct Note {
 }
 
 fn note(path: &Path) -> Note {
-    let Ok(bytes) = head(&path.with_extension("meta.json"), HEAD_BYTES) else { return Note::default() };
-    let Ok(text) = String::from_utf8(bytes) else { return Note::default() };
+    let Ok(head) = Head::read(&path.with_extension("meta.json"), NOTE_BYTES_MAX) else {
+        return Note::default();
+    };
+    let Ok(text) = String::from_utf8(head.bytes) else { return Note::default() };
     let entries = members(Raw { text: &text, kind: RawKind::Object });
     let find = |name| member(&entries, name).and_then(word).map(str::to_owned);
     Note {
@@ -193,18 +123,18 @@ fn folder_session(path: &Path) -> Option<String> {
     names.take(DEPTH_MAX).find(|name| uuid::Uuid::try_parse(name).is_ok()).map(str::to_owned)
 }
 
-/// The beginning of a file, as much of it as it takes to find the directory of the work, whether that is all of the file,
-/// and the directory. (A first prompt with an image in it makes a first line of megabytes.)
-fn head_with_cwd(path: &Path) -> io::Result<(Vec<u8>, bool, Option<String>)> {
-    let mut bytes = HEAD_BYTES;
+/// The beginning of a file, as much of it as it takes to find the directory of the work, and the directory. (A first prompt
+/// with an image in it makes a first line of megabytes.)
+fn head_with_cwd(path: &Path, head: &Head) -> io::Result<(Head, Option<String>)> {
+    let mut head = head.clone();
+    let mut bytes = u64::try_from(head.bytes.len()).unwrap_or(HEAD_BYTES_MAX);
     loop {
-        let head = head(path, bytes)?;
-        let is_whole = u64::try_from(head.len()).unwrap_or(0) < bytes;
-        let cwd = cwd_of_lines(&head);
-        if cwd.is_some() || is_whole || bytes >= HEAD_BYTES_MAX {
-            return Ok((head, is_whole, cwd));
+        let cwd = cwd_of_lines(&head.bytes);
+        if cwd.is_some() || head.is_whole || bytes >= HEAD_BYTES_MAX {
+            return Ok((head, cwd));
         }
         bytes *= 16;
+        head = Head::read(path, bytes)?;
     }
 }
 
@@ -218,12 +148,6 @@ fn cwd_of_lines(head: &[u8]) -> Option<String> {
         });
         cwd
     })
-}
-
-fn head(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    fs::open_read_regular(path)?.take(bytes).read_to_end(&mut head)?;
-    Ok(head)
 }
 
 /// The first string that follows `key`. Inside JSON strings quotes are escaped, so the key is one.

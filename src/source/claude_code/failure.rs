@@ -3,10 +3,10 @@
 //! Classes and their frequency in real transcripts: about 28 % of error results are no failure of the agent (rejected
 //! by the user, cancelled with a sibling). The kinds are those of [`crate::event::error`].
 
-use crate::event::error::{ErrorDetail, categorise};
-use crate::event::field::Text;
+use crate::event::error::ErrorDetail;
 use crate::event::scan::Raw;
-use crate::source::claude_code::text::{beginning, count, first_line, member, members, word};
+use crate::source::failure::{detail, of_model, of_tool};
+use crate::source::text::{beginning, count, member, members, word};
 
 const REJECTIONS: [&str; 8] = [
     "The user doesn't want to proceed with this tool use",
@@ -19,10 +19,6 @@ const REJECTIONS: [&str; 8] = [
     "Tool use was rejected",
 ];
 const INTERRUPTION: &str = "[Request interrupted by user";
-/// The beginnings of texts that say the tool could not run at all.
-const ENVIRONMENT: [&str; 4] =
-    ["Claude requested permissions", "Permission to use", "Permission for this action", "spawn "];
-
 /// What an error result says.
 pub(super) fn of_result(text: &str) -> ErrorDetail<'static> {
     let trimmed = text.trim_start();
@@ -42,32 +38,12 @@ pub(super) fn of_result(text: &str) -> ErrorDetail<'static> {
     if REJECTIONS.iter().any(|rejection| trimmed.starts_with(rejection)) {
         return detail("user_rejected", trimmed, None);
     }
-    let inner = trimmed.strip_prefix("Error: ").unwrap_or(trimmed);
-    let kind = if is_environment(inner) { "environment" } else { "tool_error" };
-    detail(kind, trimmed, None)
+    of_tool(trimmed)
 }
 
 /// Whether a text is the program's note that the user pressed Escape.
 pub(super) fn is_interruption(text: &str) -> bool {
     text.starts_with(INTERRUPTION)
-}
-
-/// A request to the model that failed. `status` is that of HTTP, `code` the word of the program or the network.
-pub(super) fn of_model(status: Option<u64>, code: &str, message: &str) -> ErrorDetail<'static> {
-    let lower = format!("{code} {message}").to_lowercase();
-    let limited = matches!(status, Some(429 | 529))
-        || ["rate_limit", "rate limit", "overloaded", "usage limit", "session limit", "429", "529"]
-            .iter()
-            .any(|word| lower.contains(word));
-    let message = if message.is_empty() { code } else { message };
-    let mut error = detail(if limited { "rate_limited" } else { "environment" }, message, None);
-    error.category = Some(Text::Borrowed(match (categorise(&lower), status) {
-        ("unknown_error", Some(401 | 403)) => "permission_error",
-        ("unknown_error", Some(400..)) => "network_error",
-        ("unknown_error", None) if lower.contains("connection") => "network_error",
-        (category, _) => category,
-    }));
-    error
 }
 
 /// What a request that will be tried again says; the shape of its `error` differs between versions.
@@ -84,16 +60,6 @@ pub(super) fn of_retry(error: Option<Raw<'_>>) -> ErrorDetail<'static> {
     of_model(find("status").and_then(count), code, &message)
 }
 
-fn detail(kind: &'static str, text: &str, exit_code: Option<i64>) -> ErrorDetail<'static> {
-    let message = first_line(text);
-    ErrorDetail {
-        kind: Text::Borrowed(kind),
-        category: Some(Text::Borrowed(categorise(message.unwrap_or_default()))),
-        message: message.map(|message| Text::Owned(message.to_owned())),
-        exit_code,
-    }
-}
-
 fn exit_code(text: &str) -> Option<i64> {
     let rest = text.strip_prefix("Exit code ")?;
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(rest.len());
@@ -105,15 +71,6 @@ fn exit_message(text: &str) -> String {
     let mut lines = text.lines().map(str::trim).filter(|line| line.chars().any(char::is_alphanumeric));
     let status = lines.next().unwrap_or_default();
     lines.next().map_or_else(|| status.to_owned(), |line| format!("{status}: {line}"))
-}
-
-fn is_environment(text: &str) -> bool {
-    let errno = text.split_once(':').is_some_and(|(word, _)| {
-        word.len() > 3
-            && word.starts_with('E')
-            && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-    });
-    errno || text.contains("posix_spawn") || ENVIRONMENT.iter().any(|beginning| text.starts_with(beginning))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::event::scan::{self, Entry, Raw, RawKind};
-use crate::source::claude_code::text::{count, member, members, word};
+use crate::source::text::{count, member, members, word};
 
 /// The types of line that Claude Code writes, 1.0 to 2.1 and what its documentation adds.
 const KINDS: [&str; 25] = [

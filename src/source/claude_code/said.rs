@@ -1,7 +1,7 @@
 //! What a text in the user's name really is: much of it was written by the program.
 
 use crate::source::claude_code::failure::is_interruption;
-use crate::source::claude_code::text::{captured, first_line};
+use crate::source::text::{captured, first_line};
 
 /// What a text in the user's name really is.
 pub(super) enum Said<'t> {

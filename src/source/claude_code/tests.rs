@@ -4,45 +4,21 @@
 
 mod files;
 mod growth;
-mod log;
 mod real;
 mod rules;
 
 use crate::base::clock::Timestamp;
 use crate::source::claude_code::ClaudeCode;
-use crate::source::claude_code::tests::log::Log;
-use crate::source::{Env, Next, Problem, Scope, Source};
+use crate::source::fixture::{self, Log, drain, env, write};
+use crate::source::{Env, Problem, Scope, Source};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 const SESSION: &str = "11111111-2222-4333-8444-555555555555";
 
-fn now() -> Timestamp {
-    Timestamp::parse("2026-11-20T12:00:00Z").unwrap()
-}
-
-fn env(scope: Scope) -> Env {
-    Env { home: PathBuf::from("/home/u"), host: "box".to_owned(), scope, hash_key: [7; 32], ..Env::default() }
-}
-
-fn drain(source: &mut ClaudeCode, log: &mut Log) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    loop {
-        let (next, more) = source.poll(now(), log);
-        problems.extend(more);
-        if next == Next::Idle {
-            return problems;
-        }
-    }
-}
-
 /// Reads files and folders as `import` does.
 fn import(paths: &[&Path], log: &mut Log) -> Vec<Problem> {
-    let mut source = ClaudeCode::new();
-    let paths = paths.iter().map(|path| (*path).to_owned()).collect();
-    let mut problems = source.discover(&env(Scope::Paths(paths))).problems;
-    problems.extend(drain(&mut source, log));
-    problems
+    fixture::import(&mut ClaudeCode::default(), paths, log)
 }
 
 /// The events of a transcript of these lines, without what introduces the file and the task.
@@ -68,19 +44,10 @@ fn all_events_of(text: &str) -> Vec<Value> {
     log.events
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test needs no atomic replacement")]
-fn write(path: &Path, text: &str) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, text).unwrap();
-}
-
-/// What of an event a test of a rule looks at: without ids, provenance and the task of the session.
+/// What of an event a test of a rule looks at: without what is the same for all, and the task of the session.
 fn brief(event: &Value) -> Value {
-    let mut event = event.clone();
+    let mut event = fixture::brief(event);
     let map = event.as_object_mut().unwrap();
-    for key in ["v", "id", "observed_at", "source", "from", "input_hash", "result_hash"] {
-        map.remove(key);
-    }
     if map["task"] == SESSION {
         map.remove("task");
         map.remove("agent");

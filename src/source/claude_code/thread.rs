@@ -1,6 +1,6 @@
 //! Threads of execution inside one file: up to version 1.0 sub-agents wrote into their session's transcript.
 
-use crate::source::claude_code::recent::hash;
+use crate::source::recent::hash;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 

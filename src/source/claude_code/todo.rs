@@ -1,7 +1,7 @@
 //! The to-do list an agent keeps, and the progress that is to be read from it.
 
 use crate::event::scan::{Raw, RawKind};
-use crate::source::claude_code::text::{beginning, captured, elements, member, members, word};
+use crate::source::text::{beginning, captured, elements, member, members, word};
 use serde::{Deserialize, Serialize};
 
 /// How far an agent is, by its own list.

@@ -6,12 +6,13 @@ use crate::event::error::ErrorDetail;
 use crate::event::field::Text;
 use crate::event::scan::{Entry, Raw, RawKind};
 use crate::source::claude_code::failure;
-use crate::source::claude_code::recent::Recent;
 use crate::source::claude_code::record::Record;
-use crate::source::claude_code::scribe::Scribe;
-use crate::source::claude_code::text::{beginning, captured, elements, member, members, word};
 use crate::source::claude_code::todo::Change;
 use crate::source::claude_code::transcript::{Context, Transcript};
+use crate::source::recent::Recent;
+use crate::source::scribe::Scribe;
+use crate::source::session::{keyed_hash, percent};
+use crate::source::text::{beginning, captured, elements, member, members, word};
 use serde::{Deserialize, Serialize};
 
 /// A call that is never answered is forgotten when so many others are open.
@@ -56,7 +57,7 @@ impl Transcript {
         context: &Context,
         block: &[Entry<'_>],
         (thread, model): (&str, &str),
-        scribe: &mut Scribe<'_, '_>,
+        scribe: &mut Scribe<'_>,
     ) {
         let Some(id) = member(block, "id").and_then(word) else { return };
         if self.calls.ended.contains(id) || !self.calls.started.is_new(id) {
@@ -73,7 +74,7 @@ impl Transcript {
             tool: tool.to_owned(),
             thread: thread.to_owned(),
             model: Some(model.to_owned()).filter(|model| !model.is_empty()),
-            input_hash: input.map(|input| keyed_hash(context, &[tool, input.text])),
+            input_hash: input.map(|input| keyed_hash(&context.hash_key, &[tool, input.text])),
             ts: scribe.ts(),
             purpose,
         };
@@ -94,7 +95,7 @@ impl Transcript {
         block: &[Entry<'_>],
         record: &Record<'_>,
         thread: &str,
-        scribe: &mut Scribe<'_, '_>,
+        scribe: &mut Scribe<'_>,
     ) {
         let Some(id) = member(block, "tool_use_id").and_then(word) else { return };
         if !self.calls.ended.is_new(id) {
@@ -114,7 +115,7 @@ impl Transcript {
             None
         };
         let failed = error.is_some();
-        let result_hash = answer.map(|answer| keyed_hash(context, &[answer.text]));
+        let result_hash = answer.map(|answer| keyed_hash(&context.hash_key, &[answer.text]));
         call.end(result_hash, error, scribe);
         if let Purpose::Wait { on } = &call.purpose {
             scribe.say(Body::WaitingEnded { on: Text::Owned(on.clone()) });
@@ -125,7 +126,7 @@ impl Transcript {
     }
 
     /// What a good result means beyond the call itself.
-    fn follow_up(&mut self, call: Call, result: Raw<'_>, details: &[Entry<'_>], scribe: &mut Scribe<'_, '_>) {
+    fn follow_up(&mut self, call: Call, result: Raw<'_>, details: &[Entry<'_>], scribe: &mut Scribe<'_>) {
         let Call { id, tool, ts, purpose, thread, .. } = call;
         match purpose {
             Purpose::Agent { title, kind } => {
@@ -149,14 +150,14 @@ impl Transcript {
         }
     }
 
-    fn todo_list(&mut self, todos: Option<Raw<'_>>, scribe: &mut Scribe<'_, '_>) {
+    fn todo_list(&mut self, todos: Option<Raw<'_>>, scribe: &mut Scribe<'_>) {
         if let Some(todos) = todos {
             self.todos.replace(todos);
             self.progress(scribe);
         }
     }
 
-    fn progress(&mut self, scribe: &mut Scribe<'_, '_>) {
+    fn progress(&mut self, scribe: &mut Scribe<'_>) {
         let Some(progress) = self.todos.news() else { return };
         scribe.say(Body::ProgressReported {
             current: Some(progress.current),
@@ -169,7 +170,7 @@ impl Transcript {
 
 impl Call {
     /// A call whose start is not in the transcript: it starts where it ends.
-    fn unseen(id: &str, thread: &str, scribe: &mut Scribe<'_, '_>) -> Self {
+    fn unseen(id: &str, thread: &str, scribe: &mut Scribe<'_>) -> Self {
         let call = Self {
             id: id.to_owned(),
             tool: UNKNOWN_TOOL.to_owned(),
@@ -183,7 +184,7 @@ impl Call {
         call
     }
 
-    fn start(&self, scribe: &mut Scribe<'_, '_>) {
+    fn start(&self, scribe: &mut Scribe<'_>) {
         let body = Body::ToolStarted {
             tool: Text::Borrowed(&self.tool),
             call: Text::Borrowed(&self.id),
@@ -195,7 +196,7 @@ impl Call {
         scribe.say_of(&["call", &self.id], "", body);
     }
 
-    fn end(&self, result_hash: Option<String>, error: Option<ErrorDetail<'_>>, scribe: &mut Scribe<'_, '_>) {
+    fn end(&self, result_hash: Option<String>, error: Option<ErrorDetail<'_>>, scribe: &mut Scribe<'_>) {
         let tool = Text::Borrowed(self.tool.as_str());
         let call = Text::Borrowed(self.id.as_str());
         let thread = Some(Text::Borrowed(self.thread.as_str()));
@@ -261,18 +262,4 @@ fn content_text(content: Raw<'_>) -> String {
         .into_iter()
         .find_map(|block| member(&members(block), "text").map(beginning))
         .unwrap_or_default()
-}
-
-fn percent(current: u64, total: u64) -> Option<f64> {
-    let (current, total) = (u32::try_from(current).ok()?, u32::try_from(total).ok()?);
-    (total > 0).then(|| f64::from(current) * 100.0 / f64::from(total))
-}
-
-/// The first 64 bits of a hash that only this installation can compute, in hexadecimal.
-fn keyed_hash(context: &Context, parts: &[&str]) -> String {
-    let mut hasher = blake3::Hasher::new_keyed(&context.hash_key);
-    for part in parts {
-        hasher.update(part.as_bytes());
-    }
-    hasher.finalize().to_hex().chars().take(16).collect()
 }

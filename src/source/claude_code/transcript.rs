@@ -7,19 +7,21 @@ use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::field::Text;
 use crate::event::scan::{Raw, RawKind};
+use crate::source::claude_code::SOURCE;
 use crate::source::claude_code::background::Background;
 use crate::source::claude_code::failure;
-use crate::source::claude_code::place::Place;
-use crate::source::claude_code::recent::Recent;
 use crate::source::claude_code::record::{Record, records};
 use crate::source::claude_code::said::{Said, what_is};
-use crate::source::claude_code::scribe::Scribe;
-use crate::source::claude_code::text::{beginning, count, decoded_bytes, elements, member, members, word};
 use crate::source::claude_code::thread::Threads;
 use crate::source::claude_code::todo::TodoList;
 use crate::source::claude_code::tool::Calls;
 use crate::source::claude_code::usage::Usages;
+use crate::source::failure::of_model;
 use crate::source::follower::{Adapter, Recognition, Sink};
+use crate::source::place::Place;
+use crate::source::recent::Recent;
+use crate::source::scribe::{Scribe, TakeFact as _};
+use crate::source::text::{beginning, count, decoded_bytes, elements, member, members, word};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -29,7 +31,7 @@ const MAIN: &str = "main";
 
 /// What is known of a transcript from outside it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Context {
+pub struct Context {
     /// The session, or for a sub-agent that of its parent.
     pub(super) session: String,
     /// The sub-agent whose own file this is.
@@ -59,7 +61,7 @@ impl Context {
 /// The memory of one transcript.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Transcript {
+pub struct Transcript {
     created: Created,
     agent: Option<String>,
     turn: Turn,
@@ -144,7 +146,12 @@ impl Transcript {
             self.created.cwd = Some(beginning(cwd));
         }
         let agent = self.agent_name(context);
-        let mut scribe = Scribe::new(out, (task, &agent), ts, record.uuid, ordinal);
+        let (file, at, nth) = (out.file().to_owned(), out.at().to_string(), ordinal.to_string());
+        let native = match record.uuid {
+            Some(uuid) => ["record", uuid, ""],
+            None => [file.as_str(), &at, &nth],
+        };
+        let mut scribe = Scribe::new(out, SOURCE, (task, &agent), ts, &native);
         match record.kind {
             "assistant" => self.assistant(context, record, &mut scribe),
             "user" => self.user(context, record, &mut scribe),
@@ -177,7 +184,7 @@ impl Transcript {
         MAIN.to_owned()
     }
 
-    fn assistant(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_, '_>) {
+    fn assistant(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_>) {
         let text_of = |name| member(&record.message, name).and_then(word);
         let (id, model) = (text_of("id"), text_of("model").unwrap_or_default());
         let thread = self.thread(context, record);
@@ -217,7 +224,7 @@ impl Transcript {
         }
     }
 
-    fn user(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_, '_>) {
+    fn user(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_>) {
         let Some(said) = record.message_content else { return };
         let thread = self.thread(context, record);
         let is_inline = record.is_sidechain && context.agent_id.is_none();
@@ -250,7 +257,7 @@ impl Transcript {
         record: &Record<'_>,
         text: Raw<'_>,
         (thread, is_inline): (&str, bool),
-        scribe: &mut Scribe<'_, '_>,
+        scribe: &mut Scribe<'_>,
     ) -> bool {
         let start = beginning(text);
         match what_is(&start) {
@@ -281,7 +288,7 @@ impl Transcript {
         false
     }
 
-    fn system(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_, '_>) {
+    fn system(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_>) {
         match record.subtype {
             "turn_duration" => {
                 self.create(context, None, scribe);
@@ -315,7 +322,7 @@ impl Transcript {
         }
     }
 
-    fn api_failed(&mut self, record: &Record<'_>, text: &str, scribe: &mut Scribe<'_, '_>) {
+    fn api_failed(&mut self, record: &Record<'_>, text: &str, scribe: &mut Scribe<'_>) {
         let code = record.error.and_then(word).unwrap_or_default();
         let status = text.split("API Error: ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
         scribe.say(Body::ModelFailed {
@@ -323,12 +330,12 @@ impl Transcript {
             request: record.request.map(|request| Text::Owned(request.to_owned())),
             retry: None,
             retry_max: None,
-            error: failure::of_model(status, code, text),
+            error: of_model(status, code, text),
         });
         self.end_turn("error", None, scribe);
     }
 
-    fn notification(&mut self, context: &Context, text: Option<Raw<'_>>, scribe: &mut Scribe<'_, '_>) {
+    fn notification(&mut self, context: &Context, text: Option<Raw<'_>>, scribe: &mut Scribe<'_>) {
         let text = text.map(beginning).unwrap_or_default();
         if text.trim_start().starts_with("<task-notification>") {
             self.create(context, None, scribe);
@@ -337,7 +344,7 @@ impl Transcript {
     }
 
     /// A sign of life that says nothing else, at most one in thirty seconds.
-    fn activity(&mut self, context: &Context, scribe: &mut Scribe<'_, '_>) {
+    fn activity(&mut self, context: &Context, scribe: &mut Scribe<'_>) {
         let quiet = self.last_activity.is_none_or(|last| scribe.ts().millis_since(last) >= ACTIVITY_EVERY_MS);
         if self.created.done && quiet {
             self.create(context, None, scribe);
@@ -346,14 +353,7 @@ impl Transcript {
         }
     }
 
-    fn said(
-        &mut self,
-        scribe: &mut Scribe<'_, '_>,
-        role: &'static str,
-        thread: &str,
-        bytes: u64,
-        calls: bool,
-    ) {
+    fn said(&mut self, scribe: &mut Scribe<'_>, role: &'static str, thread: &str, bytes: u64, calls: bool) {
         self.last_activity = Some(scribe.ts());
         scribe.say(Body::MessageRecorded {
             role: Some(Text::Borrowed(role)),
@@ -363,13 +363,13 @@ impl Transcript {
         });
     }
 
-    fn begin_turn(&mut self, scribe: &mut Scribe<'_, '_>) {
+    fn begin_turn(&mut self, scribe: &mut Scribe<'_>) {
         self.turn = Turn { open: true, last_message: None };
         scribe.say(Body::TurnStarted { thread: Some(Text::Borrowed(MAIN)) });
     }
 
     /// A measured duration is always told; without one only a turn that is open can end.
-    fn end_turn(&mut self, reason: &'static str, duration_ms: Option<u64>, scribe: &mut Scribe<'_, '_>) {
+    fn end_turn(&mut self, reason: &'static str, duration_ms: Option<u64>, scribe: &mut Scribe<'_>) {
         if std::mem::replace(&mut self.turn.open, false) || duration_ms.is_some() || reason == "error" {
             self.last_activity = Some(scribe.ts());
             scribe.say(Body::TurnEnded {
@@ -381,7 +381,7 @@ impl Transcript {
     }
 
     /// Introduces the task before its first event; once more when its title comes later than that.
-    fn create(&mut self, context: &Context, title: Option<&str>, scribe: &mut Scribe<'_, '_>) {
+    fn create(&mut self, context: &Context, title: Option<&str>, scribe: &mut Scribe<'_>) {
         if self.created.done && (self.created.titled || title.is_none()) {
             return;
         }

@@ -4,8 +4,8 @@
 use crate::event::body::Body;
 use crate::event::field::Text;
 use crate::source::claude_code::record::Record;
-use crate::source::claude_code::scribe::Scribe;
-use crate::source::claude_code::text::{count, member, members, word};
+use crate::source::scribe::Scribe;
+use crate::source::text::{count, member, members, word};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -23,7 +23,7 @@ pub(super) struct Usages(VecDeque<(String, [u64; 4])>);
 
 impl Usages {
     /// Records what a line of a message adds. The first line of a message is recorded even if it adds nothing.
-    pub(super) fn record(&mut self, model: &str, record: &Record<'_>, out: &mut Scribe<'_, '_>) {
+    pub(super) fn record(&mut self, model: &str, record: &Record<'_>, out: &mut Scribe<'_>) {
         let Some(usage) = member(&record.message, "usage").map(members) else { return };
         let Some(id) = member(&record.message, "id").and_then(word).or(record.uuid) else { return };
         let request = record.request.unwrap_or_default();

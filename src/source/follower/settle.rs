@@ -101,7 +101,7 @@ impl<A: Adapter> Follower<A> {
         });
     }
 
-    fn start_over(&mut self, identity: Identity, qualified: bool, generation: u64) {
+    pub(super) fn start_over(&mut self, identity: Identity, qualified: bool, generation: u64) {
         self.file = identity.file(generation);
         self.identity = identity;
         self.qualified = qualified;

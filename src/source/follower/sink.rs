@@ -7,6 +7,8 @@ use crate::event::body::Body;
 use crate::event::envelope::{Event, Provenance, Stream, VERSION};
 use crate::event::field::Text;
 use crate::event::ids::{EventId, file_id};
+use crate::source::follower::lines::Drift;
+use crate::source::scribe::{Fact, TakeFact};
 use crate::source::{Emit, KnownFile};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -14,21 +16,6 @@ use std::path::Path;
 
 /// Source and our clock differ when they are further apart than this.
 const OBSERVED_DIFFERS_MS: i64 = 1000;
-
-/// One fact an adapter found; the provenance is added by the [`Sink`].
-#[derive(Clone, Debug)]
-pub struct Fact<'a> {
-    /// The same wherever the same fact is read.
-    pub id: EventId,
-    /// When it happened.
-    pub ts: Timestamp,
-    /// About which task.
-    pub task: Option<&'a str>,
-    /// Who works.
-    pub agent: Option<&'a str>,
-    /// What it says.
-    pub body: Body<'a>,
-}
 
 /// Who a file is, independent of where it lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +56,7 @@ pub struct Sink<'s> {
     pub(super) file: &'s str,
     pub(super) generation: u64,
     pub(super) opening: &'s mut Opening,
-    pub(super) bytes: &'s File,
+    pub(super) origin: &'s dyn Origin,
     pub(super) at: u64,
     pub(super) end: u64,
     pub(super) now: Timestamp,
@@ -84,17 +71,50 @@ pub(super) struct Opening {
     pub(super) last_ts: Option<Timestamp>,
 }
 
+/// The bytes that lines are taken from, as far as the log is told of them when they are read for the first time.
+pub(super) trait Origin {
+    /// The device and inode, where there is a file.
+    fn place(&self) -> Option<FileIdentity>;
+
+    /// A hash of the first bytes, in hexadecimal.
+    fn head_hash(&self, length: u64) -> Option<String>;
+}
+
+impl Origin for File {
+    fn place(&self) -> Option<FileIdentity> {
+        FileIdentity::of_file(self).ok()
+    }
+
+    fn head_hash(&self, length: u64) -> Option<String> {
+        fs::head_hash(self, length).ok()
+    }
+}
+
+impl TakeFact for Sink<'_> {
+    /// Before the first fact of a file comes the `source.opened` that introduces it.
+    fn take(&mut self, fact: Fact<'_>) {
+        if !self.opening.opened {
+            self.opening.opened = true;
+            self.open(fact.ts);
+        }
+        self.opening.last_ts = Some(fact.ts);
+        self.send(fact);
+    }
+
+    fn file(&self) -> &str {
+        self.file
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+}
+
 impl Sink<'_> {
     /// Byte offset of the line.
     #[must_use]
     pub const fn at(&self) -> u64 {
         self.at
-    }
-
-    /// The id of the file, as in provenance.
-    #[must_use]
-    pub const fn file(&self) -> &str {
-        self.file
     }
 
     /// Names a native record of the file; the first one identifies forks and copies. Call it before the first event.
@@ -104,14 +124,23 @@ impl Sink<'_> {
         }
     }
 
-    /// Emits a fact, and before the first one of a file the `source.opened` that introduces it.
-    pub fn emit(&mut self, fact: Fact<'_>) {
-        if !self.opening.opened {
-            self.opening.opened = true;
-            self.open(fact.ts);
-        }
-        self.opening.last_ts = Some(fact.ts);
-        self.send(fact);
+    /// Says that the format has changed.
+    pub(super) fn drifted(&mut self, format: &str, drift: Drift) {
+        let ts = self.opening.last_ts.unwrap_or(self.now);
+        let (source, at) = (self.identity.source.as_bytes(), self.at.to_le_bytes());
+        let (file, path) = (self.file, self.path.to_string_lossy());
+        self.take(Fact {
+            id: EventId::of(&[source, b"source.drifted", file.as_bytes(), &at]),
+            ts,
+            task: None,
+            agent: None,
+            body: Body::SourceDrifted {
+                file: Text::Borrowed(file),
+                path: Some(path),
+                unrecognised_count: drift.count,
+                text: Some(Text::Owned(drift.sentence(format))),
+            },
+        });
     }
 
     fn open(&mut self, ts: Timestamp) {
@@ -121,7 +150,7 @@ impl Sink<'_> {
         let head_bytes = self.end.min(HEAD_HASH_BYTES);
         let (file, path) = (self.file, self.path.to_string_lossy());
         let first_record = self.opening.first_record.clone();
-        let place = FileIdentity::of_file(self.bytes).ok();
+        let place = self.origin.place();
         self.send(Fact {
             id: EventId::of(&[self.identity.source.as_bytes(), b"source.opened", file.as_bytes()]),
             ts,
@@ -134,7 +163,7 @@ impl Sink<'_> {
                 device: place.map(|place| place.device),
                 inode: place.map(|place| place.inode),
                 head_bytes: Some(head_bytes),
-                head_hash: fs::head_hash(self.bytes, head_bytes).ok().map(Text::Owned),
+                head_hash: self.origin.head_hash(head_bytes).map(Text::Owned),
                 generation: Some(self.generation),
                 forked_from: forked_from.map(Text::Owned),
                 first_record: first_record.map(Text::Owned),
@@ -163,7 +192,7 @@ impl Sink<'_> {
 }
 
 /// Tells the log that a file it knows lies elsewhere now. Without a place in the file: the fact is one of the folder.
-pub(super) fn reopen(
+pub(crate) fn reopen(
     out: &mut dyn Emit,
     identity: &Identity,
     known: &KnownFile,
@@ -217,6 +246,7 @@ pub(super) fn link(out: &mut dyn Emit, file: &str, opening: &Opening) -> Vec<Str
     relatives.into_iter().filter_map(|relative| relative.session).collect()
 }
 
-fn observed_at(ts: Timestamp, now: Timestamp) -> Option<Timestamp> {
+/// Our clock, where it is more than a second away from the source's.
+pub(crate) fn observed_at(ts: Timestamp, now: Timestamp) -> Option<Timestamp> {
     (now.millis_since(ts).saturating_abs() > OBSERVED_DIFFERS_MS).then_some(now)
 }

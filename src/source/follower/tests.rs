@@ -1,7 +1,10 @@
 //! One file through everything that happens to files, with a log that treats followers as the real one does.
 
 use super::*;
+use crate::event::body::Body;
 use crate::event::envelope::Event;
+use crate::event::ids::EventId;
+use crate::source::scribe::{Fact, TakeFact as _};
 use crate::source::{KnownFile, Next};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +22,7 @@ impl Adapter for Notes {
         self.line_count += 1;
         let text = String::from_utf8_lossy(bytes).into_owned();
         out.record(&text);
-        out.emit(Fact {
+        out.take(Fact {
             id: EventId::of(&[text.as_bytes()]),
             ts: now(),
             task: Some("t"),

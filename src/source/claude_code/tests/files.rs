@@ -22,15 +22,6 @@ fn what_cannot_be_read_is_said_with_its_place() {
     let length = good.len() + 1;
     for (path, expected) in [
         (folder.path().join("missing.jsonl"), "there is no such file or folder".to_owned()),
-        (file("e.jsonl", ""), "is empty".to_owned()),
-        (
-            file("other.jsonl", "{\"type\":\"session_meta\"}\n"),
-            "is no Claude Code transcript: no line of it is recognised".to_owned(),
-        ),
-        (
-            file("text.jsonl", "hello\nworld\n"),
-            "is no Claude Code transcript: no line of it is recognised".to_owned(),
-        ),
         (
             file("bad.jsonl", &format!("{good}\nx\n{{\"type\":\n")),
             format!("2 damaged lines, the first at byte {length}; what could be read of it was"),
@@ -42,6 +33,34 @@ fn what_cannot_be_read_is_said_with_its_place() {
     ] {
         assert_eq!(problems(&[&path]), [expected], "{}", path.display());
     }
+}
+
+#[test]
+fn a_file_of_another_format_is_left_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("e.jsonl", ""),
+        ("other.jsonl", "{\"type\":\"session_meta\"}\n"),
+        ("text.jsonl", "hello\nworld\n"),
+        ("qwen.jsonl", "{\"uuid\":\"u\",\"parentUuid\":null,\"sessionId\":\"s\",\"systemPayload\":{}}\n"),
+    ] {
+        let path = folder.path().join(name);
+        write(&path, text);
+        let mut source = ClaudeCode::default();
+        let found = source.discover(&env(Scope::Paths(vec![path])));
+        assert_eq!((found.inputs, found.problems), (vec![], vec![]), "{name}");
+    }
+}
+
+#[test]
+fn a_transcript_whose_fields_were_renamed_is_a_changed_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(format!("{SESSION}.jsonl"));
+    let lines: Vec<Value> = (0..6).map(|second| prompt(second, "x")).collect();
+    write(&path, &text(&lines).replace("\"type\"", "\"kind\""));
+    let mut log = Log::default();
+    import(&[&path], &mut log);
+    assert_eq!(log.count(|event| event["type"] == "source.drifted"), 1);
 }
 
 #[test]
@@ -119,7 +138,7 @@ fn a_project_takes_the_work_done_in_its_folders() {
     let projects = home.path().join(".claude/projects");
     let scope = Scope::Project(vec![PathBuf::from("/home/u/app")]);
     let env = Env { home: home.path().to_owned(), ..env(scope) };
-    let (mut source, mut log) = (ClaudeCode::new(), Log::default());
+    let (mut source, mut log) = (ClaudeCode::default(), Log::default());
     assert_eq!(follow(&mut source, &env, &mut log), 0, "there is nothing yet, and nothing is said");
     let elsewhere = with(prompt(0, "x"), json!({"cwd": "/home/u/application", "uuid": "1"}));
     write(&projects.join("-a").join("00000000-0000-4000-8000-000000000001.jsonl"), &text(&[elsewhere]));
@@ -138,11 +157,14 @@ fn a_project_takes_the_work_done_in_its_folders() {
 fn old_files_are_left_to_import_and_the_configured_folder_is_used() {
     let config = tempfile::tempdir().unwrap();
     write(&config.path().join("projects/-a").join(format!("{SESSION}.jsonl")), &text(&[prompt(0, "x")]));
-    let mut env = Env { claude_config_dir: Some(config.path().to_owned()), ..env(Scope::Global) };
+    let mut env = Env {
+        variables: [("CLAUDE_CONFIG_DIR".to_owned(), config.path().to_owned())].into(),
+        ..env(Scope::Global)
+    };
     env.modified_since = Timestamp::parse("2100-01-01T00:00:00Z");
-    assert_eq!(ClaudeCode::new().discover(&env).inputs.len(), 0);
+    assert_eq!(ClaudeCode::default().discover(&env).inputs.len(), 0);
     env.modified_since = Timestamp::parse("2000-01-01T00:00:00Z");
-    assert_eq!(ClaudeCode::new().discover(&env).inputs.len(), 1);
+    assert_eq!(ClaudeCode::default().discover(&env).inputs.len(), 1);
 }
 
 #[test]
@@ -202,7 +224,7 @@ fn a_rewritten_file_is_a_new_generation() {
     let path = folder.path().join(format!("{SESSION}.jsonl"));
     let scope = env(Scope::Paths(vec![path.clone()]));
     write(&path, &text(&[prompt(0, "x"), prompt(1, "y")]));
-    let (mut source, mut log) = (ClaudeCode::new(), Log::default());
+    let (mut source, mut log) = (ClaudeCode::default(), Log::default());
     follow(&mut source, &scope, &mut log);
     let before = log.events.len();
     write(&path, &text(&[prompt(0, "x")]));
@@ -221,7 +243,7 @@ fn a_rewritten_file_is_a_new_generation() {
     assert_eq!(log.count(|event| event["type"] == "turn.started"), 3);
     let now = log.events.len();
     log.restart();
-    follow(&mut ClaudeCode::new(), &scope, &mut log);
+    follow(&mut ClaudeCode::default(), &scope, &mut log);
     assert_eq!(log.events.len(), now, "a restart finds the same generation");
 }
 
@@ -234,7 +256,7 @@ fn growth_without_a_known_line_is_loud_once() {
     let known = text(&[prompt(0, "x")]);
     for (count, expected) in [(16, 0), (19, 0), (20, 1), (60, 1)] {
         write(&path, &(known.clone() + &strange.repeat(count)));
-        let (mut source, mut log) = (ClaudeCode::new(), Log::default());
+        let (mut source, mut log) = (ClaudeCode::default(), Log::default());
         follow(&mut source, &scope, &mut log);
         assert_eq!(log.count(|event| event["type"] == "source.drifted"), expected, "{count}");
     }
@@ -246,7 +268,7 @@ fn an_unterminated_line_waits_for_its_newline() {
     let path = home.path().join(".claude/projects/-a").join(format!("{SESSION}.jsonl"));
     let scope = Env { home: home.path().to_owned(), ..env(Scope::Global) };
     let line = prompt(0, "x").to_string();
-    let (mut source, mut log) = (ClaudeCode::new(), Log::default());
+    let (mut source, mut log) = (ClaudeCode::default(), Log::default());
     write(&path, &line);
     assert_eq!(source.discover(&scope).problems, []);
     assert_eq!(drain(&mut source, &mut log), []);

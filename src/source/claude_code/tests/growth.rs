@@ -79,7 +79,7 @@ fn comparable(log: &Log) -> Vec<String> {
 fn in_steps(pieces: &[String], mut next: impl FnMut(ClaudeCode, &mut Log) -> ClaudeCode) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(format!("{SESSION}.jsonl"));
-    let (mut source, mut log) = (ClaudeCode::new(), Log::default());
+    let (mut source, mut log) = (ClaudeCode::default(), Log::default());
     for piece in pieces {
         append(&path, piece);
         source = next(source, &mut log);
@@ -113,7 +113,7 @@ fn a_restart_at_every_line_with_saved_positions_gives_what_the_whole_gives() {
         log.restart();
         log.advance(source.advances());
         let saved = serde_json::to_string(&source.positions()).unwrap();
-        let mut next = ClaudeCode::new();
+        let mut next = ClaudeCode::default();
         next.resume(serde_json::from_str(&saved).unwrap());
         next
     };
@@ -124,7 +124,7 @@ fn a_restart_at_every_line_with_saved_positions_gives_what_the_whole_gives() {
 fn a_restart_at_every_line_without_positions_gives_what_the_whole_gives() {
     let restart = |_: ClaudeCode, log: &mut Log| {
         log.restart();
-        ClaudeCode::new()
+        ClaudeCode::default()
     };
     assert_eq!(in_steps(&lines(), restart), whole());
 }
@@ -134,12 +134,12 @@ fn a_saved_position_really_saves_reading() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(format!("{SESSION}.jsonl"));
     write(&path, &lines().concat());
-    let (mut source, mut log) = (ClaudeCode::new(), Log::default());
+    let (mut source, mut log) = (ClaudeCode::default(), Log::default());
     source.discover(&env(Scope::Paths(vec![path.clone()])));
     drain(&mut source, &mut log);
     let positions = source.positions();
     assert_eq!(positions[0].offset_bytes, std::fs::metadata(&path).unwrap().len());
-    let mut next = ClaudeCode::new();
+    let mut next = ClaudeCode::default();
     next.resume(positions.clone());
     assert_eq!(next.positions(), positions, "what was not found yet is kept");
     next.discover(&env(Scope::Paths(vec![path])));
@@ -164,7 +164,7 @@ fn what_is_remembered_stays_small() {
             ),
         );
     }
-    let (mut source, mut log) = (ClaudeCode::new(), Log::default());
+    let (mut source, mut log) = (ClaudeCode::default(), Log::default());
     source.discover(&env(Scope::Paths(vec![path])));
     drain(&mut source, &mut log);
     assert_eq!(log.count(|event| event["type"] == "tool.succeeded"), 2000);

@@ -2,7 +2,7 @@
 //! `EXPECTED.json` (counts per path) and the transcripts.
 
 use crate::source::claude_code::tests::import;
-use crate::source::claude_code::tests::log::Log;
+use crate::source::fixture::Log;
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};

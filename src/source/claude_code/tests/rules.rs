@@ -84,7 +84,7 @@ fn the_hash_of_an_input_needs_the_key_and_tells_tools_apart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.jsonl");
         write(&path, &format!("{}\n", call(1, "t1", tool, json!({"a": 1}))));
-        let (mut source, mut log) = (ClaudeCode::new(), Log::default());
+        let (mut source, mut log) = (ClaudeCode::default(), Log::default());
         source.discover(&Env { hash_key: [key; 32], ..env(Scope::Paths(vec![path])) });
         drain(&mut source, &mut log);
         log.events.iter().find_map(|event| event["input_hash"].as_str().map(str::to_owned)).unwrap()

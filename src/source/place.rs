@@ -2,14 +2,14 @@
 
 /// What the path of a working directory tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) project: Option<String>,
-    pub(super) worktree: Option<String>,
+pub(crate) struct Place {
+    pub(crate) project: Option<String>,
+    pub(crate) worktree: Option<String>,
 }
 
 impl Place {
     /// Worktrees lie in `<project>/.worktrees/<name>` or `<project>/.claude/worktrees/<name>`.
-    pub(super) fn of(cwd: &str) -> Self {
+    pub(crate) fn of(cwd: &str) -> Self {
         let parts: Vec<&str> = cwd.split(['/', '\\']).filter(|part| !part.is_empty()).collect();
         let is_root = |idx: usize| match parts.get(idx) {
             Some(&".worktrees") => Some(idx),

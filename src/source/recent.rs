@@ -9,11 +9,11 @@ const KEPT_MAX: usize = 256;
 /// A set of the latest ids, as hashes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Recent(VecDeque<u64>);
+pub(crate) struct Recent(VecDeque<u64>);
 
 impl Recent {
     /// Remembers `id`; `false` if it is remembered already.
-    pub(super) fn is_new(&mut self, id: &str) -> bool {
+    pub(crate) fn is_new(&mut self, id: &str) -> bool {
         let hash = hash(id);
         if self.0.contains(&hash) {
             return false;
@@ -26,13 +26,13 @@ impl Recent {
     }
 
     /// Whether `id` is remembered.
-    pub(super) fn contains(&self, id: &str) -> bool {
+    pub(crate) fn contains(&self, id: &str) -> bool {
         self.0.contains(&hash(id))
     }
 }
 
 /// 64 bits of an id.
-pub(super) fn hash(id: &str) -> u64 {
+pub(crate) fn hash(id: &str) -> u64 {
     let hash = blake3::hash(id.as_bytes());
     hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

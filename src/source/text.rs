@@ -7,7 +7,7 @@ use crate::event::scan::{self, Raw, RawKind};
 const BEGINNING_BYTES: usize = 4096;
 
 /// The beginning of a JSON string; empty for anything else. A lone surrogate becomes U+FFFD.
-pub(super) fn beginning(raw: Raw<'_>) -> String {
+pub(crate) fn beginning(raw: Raw<'_>) -> String {
     match raw.kind {
         RawKind::Text { escaped: false } => prefix(raw.text, BEGINNING_BYTES).to_owned(),
         RawKind::Text { escaped: true } => decode(prefix(raw.text, BEGINNING_BYTES)),
@@ -16,7 +16,7 @@ pub(super) fn beginning(raw: Raw<'_>) -> String {
 }
 
 /// The whole of a short JSON string without escapes, `None` otherwise: ids, names, words.
-pub(super) const fn word(raw: Raw<'_>) -> Option<&str> {
+pub(crate) const fn word(raw: Raw<'_>) -> Option<&str> {
     match raw.kind {
         RawKind::Text { escaped: false } => Some(raw.text),
         _ => None,
@@ -25,17 +25,17 @@ pub(super) const fn word(raw: Raw<'_>) -> Option<&str> {
 
 /// The first line that says something, without surrounding space. It is neither cut nor redacted: a secret that a cut runs
 /// through would not be known as one any more, so both are done together, by [`captured`] or when the event is written.
-pub(super) fn first_line(text: &str) -> Option<&str> {
+pub(crate) fn first_line(text: &str) -> Option<&str> {
     text.lines().map(str::trim).find(|line| !line.is_empty())
 }
 
 /// The first line as it may be kept: for what an adapter remembers, which is written to disk too.
-pub(super) fn captured(text: &str) -> Option<String> {
+pub(crate) fn captured(text: &str) -> Option<String> {
     first_line(text).map(|line| redact::excerpt(line).into_owned())
 }
 
 /// How many bytes a JSON string has once its escapes are resolved.
-pub(super) fn decoded_bytes(raw: Raw<'_>) -> u64 {
+pub(crate) fn decoded_bytes(raw: Raw<'_>) -> u64 {
     let length = match raw.kind {
         RawKind::Text { escaped: false } => raw.text.len(),
         RawKind::Text { escaped: true } => {
@@ -56,12 +56,12 @@ pub(super) fn decoded_bytes(raw: Raw<'_>) -> u64 {
 }
 
 /// The members of an object; none for anything else.
-pub(super) fn members(raw: Raw<'_>) -> Vec<scan::Entry<'_>> {
+pub(crate) fn members(raw: Raw<'_>) -> Vec<scan::Entry<'_>> {
     crate::event::field::read_object(raw).unwrap_or_default()
 }
 
 /// The value of `name`, if it is there and not null.
-pub(super) fn member<'a>(entries: &[scan::Entry<'a>], name: &str) -> Option<Raw<'a>> {
+pub(crate) fn member<'a>(entries: &[scan::Entry<'a>], name: &str) -> Option<Raw<'a>> {
     entries
         .iter()
         .find(|entry| entry.key == name)
@@ -70,7 +70,7 @@ pub(super) fn member<'a>(entries: &[scan::Entry<'a>], name: &str) -> Option<Raw<
 }
 
 /// The elements of an array; none for anything else.
-pub(super) fn elements(raw: Raw<'_>) -> Vec<Raw<'_>> {
+pub(crate) fn elements(raw: Raw<'_>) -> Vec<Raw<'_>> {
     let mut all = Vec::new();
     if raw.kind == RawKind::Array {
         // What was read before a damaged element stays; the line as a whole was found well-formed before.
@@ -80,7 +80,7 @@ pub(super) fn elements(raw: Raw<'_>) -> Vec<Raw<'_>> {
 }
 
 /// A number ≥ 0; fractions are cut.
-pub(super) fn count(raw: Raw<'_>) -> Option<u64> {
+pub(crate) fn count(raw: Raw<'_>) -> Option<u64> {
     if raw.kind != RawKind::Number {
         return None;
     }

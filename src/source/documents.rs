@@ -1,0 +1,318 @@
+//! Documents that are rewritten as a whole: read again when they changed, and only what is new in them is recorded.
+//!
+//! There is no byte offset in such a file, so each of its records is known by its id: the events of a record have ids made
+//! of it, and the log drops those it holds. A [`Reader`] therefore simply says all that a document says, every time. A
+//! document that cannot be read may have been caught half written: it is looked at again when it was written again, and
+//! until then reported once.
+
+use crate::base::clock::Timestamp;
+use crate::base::fs;
+use crate::event::body::Body;
+use crate::event::envelope::{Event, Provenance, Stream, VERSION};
+use crate::event::field::Text;
+use crate::event::ids::EventId;
+use crate::source::finder::{Finder, Format};
+use crate::source::follower::{Identity, observed_at, reopen};
+use crate::source::scribe::{Fact, TakeFact};
+use crate::source::{Discovery, Emit, Env, Next, Position, Problem, Source};
+use std::fmt::Debug;
+use std::fs::Metadata;
+use std::io;
+use std::marker::PhantomData;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// A longer document is not read.
+const DOCUMENT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// How many bytes one poll reads, at least one document.
+const POLL_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Says what stands in a document.
+pub trait Reader: Default + Send + Debug {
+    /// What is known of the document from outside it.
+    type Context: Send + Debug;
+    /// What such a file is called in messages to people.
+    const FORMAT: &'static str;
+
+    /// Says everything that the document says; `modified` is the file's own time, for what has none.
+    ///
+    /// # Errors
+    /// Why it is not such a document.
+    fn read(
+        &mut self,
+        context: &Self::Context,
+        bytes: &[u8],
+        modified: Timestamp,
+        out: &mut Sheet<'_>,
+    ) -> Result<(), Misfit>;
+}
+
+/// Why a document could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// It may be half written: not well-formed, or empty. With what is wrong and where.
+    Unfinished(String),
+    /// It is well-formed, but not what such documents are: the format has changed. With what was missed.
+    Drifted(String),
+}
+
+/// Takes the facts of one document.
+pub struct Sheet<'s> {
+    out: &'s mut dyn Emit,
+    identity: &'s Identity,
+    path: &'s Path,
+    file: &'s str,
+    place: (u64, u64),
+    key: String,
+    next_i: [u64; Stream::ALL.len()],
+    now: Timestamp,
+    is_open: bool,
+    last_ts: Option<Timestamp>,
+    drifted: Option<String>,
+}
+
+/// Reads all documents of the format `F` with readers `R`.
+#[derive(Debug)]
+pub struct Documents<F, R: Reader> {
+    finder: Finder,
+    watched: Vec<Watched<R>>,
+    next: usize,
+    format: PhantomData<F>,
+}
+
+#[derive(Debug)]
+struct Watched<R: Reader> {
+    path: PathBuf,
+    identity: Identity,
+    context: R::Context,
+    reader: R,
+    is_finished: bool,
+    stamp: Option<(u64, u64, i64, i64)>,
+    complained: Option<String>,
+}
+
+impl Sheet<'_> {
+    /// What follows is said by the record of this native id, in this state.
+    pub fn record(&mut self, key: &str) {
+        key.clone_into(&mut self.key);
+        self.next_i = [0; Stream::ALL.len()];
+    }
+
+    /// A part of the document is not what it must be; the rest can be read. Said once for each reason.
+    pub fn drifted(&mut self, reason: &str) {
+        self.drifted.get_or_insert_with(|| reason.to_owned());
+    }
+
+    fn open(&mut self, ts: Timestamp) {
+        if std::mem::replace(&mut self.is_open, true) {
+            return;
+        }
+        match self.out.known(self.file) {
+            Some(known) if !known.is_at(self.path) => {
+                let is_gone = known.path.as_deref().is_some_and(|path| !Path::new(path).exists());
+                if is_gone {
+                    reopen(self.out, self.identity, &known, self.path, self.now);
+                }
+            }
+            Some(_) => {}
+            None => {
+                let (device, inode) = self.place;
+                let source = self.identity.source.as_bytes();
+                let body = Body::SourceOpened {
+                    file: Text::Borrowed(self.file),
+                    path: Some(self.path.to_string_lossy()),
+                    session: self.identity.session.as_deref().map(Text::Borrowed),
+                    device: Some(device),
+                    inode: Some(inode),
+                    head_bytes: None,
+                    head_hash: None,
+                    generation: Some(0),
+                    forked_from: None,
+                    first_record: None,
+                };
+                let id = EventId::of(&[source, b"source.opened", self.file.as_bytes()]);
+                let event = self.event(Fact { id, ts, task: None, agent: None, body }, None);
+                self.out.emit(event);
+            }
+        }
+    }
+
+    fn event<'e>(&self, fact: Fact<'e>, from: Option<Provenance<'e>>) -> Event<'e> {
+        Event {
+            v: VERSION,
+            id: fact.id,
+            ts: fact.ts,
+            observed_at: observed_at(fact.ts, self.now),
+            task: fact.task.map(Text::Borrowed),
+            agent: fact.agent.map(Text::Borrowed),
+            source: Some(Text::Borrowed(self.identity.source)),
+            body: fact.body,
+            from,
+            written: None,
+        }
+    }
+
+    /// Says that the format has changed, once for each reason.
+    fn say_drifted(&mut self, format: &str, reason: &str) {
+        let (source, ts) = (self.identity.source.as_bytes(), self.last_ts.unwrap_or(self.now));
+        let file = self.file.to_owned();
+        self.record("drifted");
+        self.take(Fact {
+            id: EventId::of(&[source, b"source.drifted", file.as_bytes(), reason.as_bytes()]),
+            ts,
+            task: None,
+            agent: None,
+            body: Body::SourceDrifted {
+                file: Text::Borrowed(&file),
+                path: Some(Text::Owned(self.path.to_string_lossy().into_owned())),
+                unrecognised_count: 1,
+                text: Some(Text::Owned(format!("this is no {format} any more: {reason}"))),
+            },
+        });
+    }
+}
+
+impl TakeFact for Sheet<'_> {
+    fn take(&mut self, fact: Fact<'_>) {
+        self.open(fact.ts);
+        self.last_ts = Some(fact.ts);
+        let stream = fact.body.stream();
+        let Some(next) = self.next_i.get_mut(stream.index()) else { return };
+        let i = *next;
+        *next += 1;
+        let (file, key) = (self.file, self.key.clone());
+        let from = Provenance { file: Text::Borrowed(file), at: None, key: Some(Text::Owned(key)), i };
+        let event = self.event(fact, Some(from));
+        self.out.emit(event);
+    }
+
+    fn file(&self) -> &str {
+        self.file
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+}
+
+impl<F, R: Reader> Default for Documents<F, R> {
+    fn default() -> Self {
+        Self { finder: Finder::default(), watched: Vec::new(), next: 0, format: PhantomData }
+    }
+}
+
+impl<F, R> Source for Documents<F, R>
+where
+    R: Reader,
+    F: Format<Context = R::Context>,
+{
+    fn name(&self) -> &'static str {
+        F::SOURCE
+    }
+
+    fn discover(&mut self, env: &Env) -> Discovery {
+        let Self { finder, watched, .. } = self;
+        finder.discover::<F>(env, |path, found, is_finished| {
+            watched.push(Watched {
+                path,
+                identity: found.identity,
+                context: found.context,
+                reader: R::default(),
+                is_finished,
+                stamp: None,
+                complained: None,
+            });
+        })
+    }
+
+    fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>) {
+        let (mut problems, mut gone, mut budget) = (Vec::new(), Vec::new(), POLL_BYTES);
+        let mut next = Next::Idle;
+        for _ in 0..self.watched.len() {
+            let idx = self.next % self.watched.len();
+            self.next = idx + 1;
+            let Some(watched) = self.watched.get_mut(idx) else { break };
+            match watched.poll(&mut budget, now, out) {
+                Ok(problem) => problems.extend(problem),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => gone.push(watched.path.clone()),
+                Err(error) => problems.extend(watched.complain(format!("cannot be read: {error}"))),
+            }
+            if budget == 0 {
+                next = Next::More;
+                break;
+            }
+        }
+        self.watched.retain(|watched| !gone.contains(&watched.path));
+        gone.iter().for_each(|path| self.finder.forget(path));
+        (next, problems)
+    }
+
+    fn positions(&self) -> Vec<Position> {
+        Vec::new()
+    }
+
+    fn resume(&mut self, _: Vec<Position>) {}
+}
+
+impl<R: Reader> Watched<R> {
+    fn poll(&mut self, budget: &mut u64, now: Timestamp, out: &mut dyn Emit) -> io::Result<Option<Problem>> {
+        let metadata = std::fs::metadata(&self.path)?;
+        let stamp = stamp(&metadata);
+        if self.stamp == Some(stamp) {
+            return Ok(None);
+        }
+        if metadata.len() > DOCUMENT_BYTES_MAX {
+            self.stamp = Some(stamp);
+            return Ok(self.complain(format!("{} bytes are too many for one document", metadata.len())));
+        }
+        *budget = budget.saturating_sub(metadata.len());
+        let bytes = fs::read_regular(&self.path)?;
+        self.stamp = Some(stamp);
+        let modified = metadata.modified().map_or(now, Timestamp::from_system);
+        let file = self.identity.file(0);
+        let mut sheet = Sheet {
+            out,
+            identity: &self.identity,
+            path: &self.path,
+            file: &file,
+            place: (metadata.dev(), metadata.ino()),
+            key: String::new(),
+            next_i: [0; Stream::ALL.len()],
+            now,
+            is_open: false,
+            last_ts: None,
+            drifted: None,
+        };
+        let misfit = match self.reader.read(&self.context, &bytes, modified, &mut sheet) {
+            Ok(()) => sheet.drifted.take().map(Misfit::Drifted),
+            Err(misfit) => Some(misfit),
+        };
+        match misfit {
+            None => {
+                self.complained = None;
+                Ok(None)
+            }
+            Some(Misfit::Drifted(reason)) => {
+                sheet.say_drifted(R::FORMAT, &reason);
+                Ok(self.complain(format!("is no {} any more: {reason}", R::FORMAT)))
+            }
+            Some(Misfit::Unfinished(_)) if !self.is_finished && self.complained.is_none() => {
+                // The next look may find it whole.
+                self.complained = Some(String::new());
+                self.stamp = None;
+                Ok(None)
+            }
+            Some(Misfit::Unfinished(reason)) => Ok(self.complain(reason)),
+        }
+    }
+
+    fn complain(&mut self, message: String) -> Option<Problem> {
+        let is_new = self.complained.as_ref() != Some(&message);
+        self.complained = Some(message.clone());
+        is_new.then(|| Problem { path: self.path.clone(), message })
+    }
+}
+
+fn stamp(metadata: &Metadata) -> (u64, u64, i64, i64) {
+    (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+}

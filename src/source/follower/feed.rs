@@ -1,0 +1,200 @@
+//! Bytes that are pushed to us instead of being read from a file: standard input, and files on other machines.
+//!
+//! A [`Feed`] takes them in whatever portions they come and hands whole lines to an adapter, with the same provenance as if
+//! the file lay here. Where the bytes come from, and whether they continue what came before, is the caller's to know.
+
+use crate::base::clock::Timestamp;
+use crate::base::fs::{self, FileIdentity};
+use crate::base::limits::{HEAD_HASH_BYTES, SOURCE_LINE_BYTES_MAX, TAIL_HASH_BYTES};
+use crate::source::follower::{Adapter, Follower, Identity, Origin};
+use crate::source::{Advance, Emit, Position, Problem};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Takes bytes in portions and hands whole lines to an adapter.
+#[derive(Debug)]
+pub struct Feed<A: Adapter> {
+    follower: Follower<A>,
+    memory: Memory,
+    /// The line whose newline did not come yet, unless it became too long.
+    partial: Vec<u8>,
+    /// Bytes of the line at hand that were thrown away because it is too long.
+    skipped: u64,
+}
+
+/// The first bytes, and those just before the offset.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Memory {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved<S> {
+    memory: Memory,
+    follower: S,
+}
+
+impl<A: Adapter> Feed<A> {
+    /// A feed at byte 0 of what is called `path` (for a file on another machine: `host:/path`).
+    #[must_use]
+    pub fn new(identity: Identity, path: PathBuf, context: A::Context) -> Self {
+        let mut follower = Follower::new(identity, path, context, false);
+        follower.placed = true;
+        Self { follower, memory: Memory::default(), partial: Vec::new(), skipped: 0 }
+    }
+
+    /// Goes on as the `generation`th file of this identity, from byte 0: what came before was cut, replaced or rewritten.
+    pub fn start_over(&mut self, generation: u64) {
+        let identity = self.follower.native.clone();
+        self.follower.start_over(identity, false, generation);
+        self.memory = Memory::default();
+        self.forget_partial();
+    }
+
+    /// Everything before this byte was handed out as lines; the next byte to push, once what is unfinished is forgotten.
+    #[must_use]
+    pub const fn offset(&self) -> u64 {
+        self.follower.offset
+    }
+
+    /// How often what is read was replaced or rewritten before.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.follower.generation
+    }
+
+    /// The id of the file, as in provenance.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.follower.file
+    }
+
+    /// The bytes just before the offset, at most 256: what stands there must be the same when reading goes on.
+    #[must_use]
+    pub fn tail(&self) -> &[u8] {
+        &self.memory.tail
+    }
+
+    /// Forgets a line whose end did not come: the next byte pushed is the one at [`Feed::offset`].
+    pub fn forget_partial(&mut self) {
+        self.partial.clear();
+        self.skipped = 0;
+    }
+
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: &[u8], now: Timestamp, out: &mut dyn Emit) {
+        let mut rest = bytes;
+        while let Some((line, after)) = memchr::memchr(b'\n', rest).and_then(|end| rest.split_at_checked(end))
+        {
+            self.keep(line);
+            self.end_line(1, now, out);
+            rest = after.get(1..).unwrap_or_default();
+        }
+        self.keep(rest);
+    }
+
+    /// No more bytes will come: what is left counts as the last line.
+    pub fn finish(&mut self, now: Timestamp, out: &mut dyn Emit) {
+        if !self.partial.is_empty() {
+            self.end_line(0, now, out);
+        }
+        let origin = self.memory.clone();
+        self.follower.finished = true;
+        self.follower.end_of_file(&origin, now, out);
+    }
+
+    /// What could not be read, each thing once.
+    pub fn problems(&mut self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let size = self.follower.offset;
+        self.follower.report(size, None, &mut problems);
+        problems
+    }
+
+    /// How far this run came, for the log.
+    #[must_use]
+    pub fn advance(&self) -> Option<Advance> {
+        self.follower.advance()
+    }
+
+    /// How far this run came, with the adapter's memory, for the cache; `None` before the first line.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        let mut position = self.follower.position()?;
+        let saved = Saved { memory: self.memory.clone(), follower: position.state };
+        position.state = serde_json::to_value(saved).ok()?;
+        Some(position)
+    }
+
+    /// Takes up where an earlier run stopped; `false` if the position is of another file or cannot be understood.
+    pub fn resume(&mut self, position: &Position) -> bool {
+        let Some(Saved { memory, follower }) = read::<Saved<serde_json::Value>>(&position.state) else {
+            return false;
+        };
+        let position = Position { state: follower, ..position.clone() };
+        let is_ours = self.follower.resume(&position);
+        if is_ours {
+            self.memory = memory;
+        }
+        is_ours
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.skipped > 0 || self.partial.len() + bytes.len() > SOURCE_LINE_BYTES_MAX {
+            self.skipped += widen(self.partial.len() + bytes.len());
+            self.partial.clear();
+        } else {
+            self.partial.extend_from_slice(bytes);
+        }
+    }
+
+    fn end_line(&mut self, newline: u64, now: Timestamp, out: &mut dyn Emit) {
+        let line = std::mem::take(&mut self.partial);
+        let length = std::mem::take(&mut self.skipped).max(widen(line.len())) + newline;
+        self.memory.remember(&line, newline > 0);
+        let at = self.follower.offset;
+        if line.is_empty() && length > 1 {
+            self.follower.lines.damaged(at, length);
+        } else {
+            let origin = self.memory.clone();
+            self.follower.line(&origin, (at, length), &line, now, out);
+        }
+        self.follower.offset = at + length;
+        self.follower.tail_hash = Some(fs::hash_of(&self.memory.tail));
+        self.partial = line;
+        self.partial.clear();
+    }
+}
+
+impl Memory {
+    fn remember(&mut self, line: &[u8], has_newline: bool) {
+        let newline: &[u8] = if has_newline { b"\n" } else { b"" };
+        let room = usize::try_from(HEAD_HASH_BYTES).unwrap_or(0).saturating_sub(self.head.len());
+        self.head.extend(line.iter().chain(newline).take(room));
+        let kept = usize::try_from(TAIL_HASH_BYTES).unwrap_or(0);
+        self.tail.extend(line.iter().skip(line.len().saturating_sub(kept)).chain(newline));
+        let surplus = self.tail.len().saturating_sub(kept);
+        self.tail.drain(..surplus);
+    }
+}
+
+impl Origin for Memory {
+    fn place(&self) -> Option<FileIdentity> {
+        None
+    }
+
+    fn head_hash(&self, length: u64) -> Option<String> {
+        let length = usize::try_from(length).ok()?;
+        self.head.get(..length).map(fs::hash_of)
+    }
+}
+
+fn read<T: DeserializeOwned>(value: &serde_json::Value) -> Option<T> {
+    T::deserialize(value).ok()
+}
+
+fn widen(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

@@ -17,6 +17,7 @@ pub mod finder;
 mod fixture;
 pub mod follower;
 mod place;
+pub mod process;
 mod recent;
 pub mod scribe;
 mod session;

@@ -21,6 +21,7 @@ pub mod process;
 mod recent;
 pub mod scribe;
 mod session;
+mod status_document;
 mod text;
 pub mod transcripts;
 pub mod worktree;

@@ -25,7 +25,7 @@ const SAMPLE_EVERY_MS: i64 = 60_000;
 pub struct ProcessId {
     /// The number.
     pub pid: u32,
-    /// When it started, to the second.
+    /// When it started, to the second; the epoch for one that was gone before it was ever seen.
     pub started_at: Timestamp,
 }
 
@@ -130,7 +130,7 @@ impl Sample {
     pub fn sampled(&self) -> Body<'static> {
         Body::ProcessSampled {
             pid: u64::from(self.id.pid),
-            process_started_at: Some(self.id.started_at),
+            process_started_at: Some(self.id.started_at).filter(|at| *at != Timestamp::default()),
             process_state: Text::Borrowed(self.state.word()),
             cpu_percent: self.cpu_percent,
             memory_bytes: self.memory_bytes,

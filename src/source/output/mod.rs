@@ -164,7 +164,6 @@ impl Output {
         }
         for rule in &found {
             match rule.kind {
-                Kind::Ignore => {}
                 Kind::Progress => ended = self.progress_in(rule, line, patterns, scribe).or(ended),
                 Kind::Failure => {
                     self.error_once(&mut has_error, rule, line, scribe);
@@ -173,9 +172,8 @@ impl Output {
                 // A line that says both tells of a failure.
                 Kind::Success if !has_error => ended = self.ended(true, reason(rule, line)).or(ended),
                 Kind::Marker if !has_error => ended = self.marker(rule, scribe).or(ended),
-                Kind::Success | Kind::Marker => {}
                 Kind::Error if finds_errors => self.error_once(&mut has_error, rule, line, scribe),
-                Kind::Error => {}
+                Kind::Ignore | Kind::Success | Kind::Marker | Kind::Error => {}
             }
         }
         if finds_errors {

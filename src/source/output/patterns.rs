@@ -150,7 +150,7 @@ impl Rules {
 
     fn progress(&mut self, config: &PatternsConfig, preset: Known) -> Result<(), PatternError> {
         for pattern in &config.progress {
-            self.add(Kind::Progress, "progress", pattern, |regex| Groups::of(regex))?;
+            self.add(Kind::Progress, "progress", pattern, Groups::of)?;
         }
         for (key, pattern, is_total) in
             [("total_batches", &config.total_batches, true), ("current_batch", &config.current_batch, false)]
@@ -160,7 +160,7 @@ impl Rules {
             }
         }
         for pattern in preset.progress {
-            self.add(Kind::Progress, "preset", pattern, |regex| Groups::of(regex))?;
+            self.add(Kind::Progress, "preset", pattern, Groups::of)?;
             if let Some(rule) = self.0.last_mut() {
                 rule.may_change_total = preset.has_many_totals;
             }
@@ -173,11 +173,8 @@ impl Rules {
         let says_its_end =
             config.preset.is_some_and(|preset| preset != Preset::Percent && preset != Preset::Tqdm)
                 || !config.success.is_empty();
-        let default: Vec<String> = match config.markers.is_empty() && !says_its_end {
-            true => MARKERS.iter().map(|marker| (*marker).to_owned()).collect(),
-            false => Vec::new(),
-        };
-        for marker in config.markers.iter().chain(&default).filter(|marker| !marker.trim().is_empty()) {
+        let default = if config.markers.is_empty() && !says_its_end { MARKERS } else { &[] };
+        for marker in config.markers.iter().map(String::as_str).chain(default.iter().copied()) {
             let marker = marker.trim();
             let is_word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
             let before = if is_word(marker.chars().next()) { r"(?-u:\b)" } else { "" };

@@ -43,14 +43,11 @@ pub(super) fn leading(text: &str, zone: Option<Zone>) -> Option<Timestamp> {
     let (date, time) = (civil.get(..10)?, civil.get(11..)?);
     let rest = text.get(CIVIL_BYTES..)?;
     let (fraction, rest) = fraction(rest);
-    match offset(rest) {
-        Some(offset) => Timestamp::parse(&format!("{date}T{time}{fraction}{offset}")),
-        None => {
-            let civil =
-                NaiveDateTime::parse_from_str(&format!("{date}T{time}{fraction}"), "%FT%T%.f").ok()?;
-            Some(zone?.instant(civil))
-        }
+    if let Some(offset) = offset(rest) {
+        return Timestamp::parse(&format!("{date}T{time}{fraction}{offset}"));
     }
+    let civil = NaiveDateTime::parse_from_str(&format!("{date}T{time}{fraction}"), "%FT%T%.f").ok()?;
+    Some(zone?.instant(civil))
 }
 
 /// What follows the `<34>1 ` of RFC 5424.

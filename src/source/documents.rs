@@ -116,6 +116,11 @@ impl<'s> Sheet<'s> {
         }
     }
 
+    /// Another sheet for the same thing, where some of what is said of it has an identity of its own.
+    pub(crate) fn beside<'b>(&'b mut self, identity: &'b Identity, file: &'b str) -> Sheet<'b> {
+        Sheet::of(identity, file, self.path, self.now, self.out)
+    }
+
     /// What follows is said by the record of this native id, in this state.
     pub fn record(&mut self, key: &str) {
         key.clone_into(&mut self.key);

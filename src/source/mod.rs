@@ -16,6 +16,7 @@ pub mod finder;
 #[cfg(test)]
 mod fixture;
 pub mod follower;
+pub mod job;
 pub mod output;
 mod place;
 pub mod process;

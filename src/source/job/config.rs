@@ -102,7 +102,9 @@ impl JobConfig {
     #[must_use]
     pub fn all_patterns(&self) -> PatternsConfig {
         let mut patterns = self.patterns.clone();
-        patterns.markers.extend(self.marker.iter().filter(|marker| !self.patterns.markers.contains(marker)).cloned());
+        patterns
+            .markers
+            .extend(self.marker.iter().filter(|marker| !self.patterns.markers.contains(marker)).cloned());
         if let Some(percent) = self.update_throttle_percent {
             patterns.update_throttle_percent = percent;
         }

@@ -26,6 +26,8 @@ struct Matcher {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(String),
+    /// Text in which wildcards mean something.
+    Pattern(String),
     Placeholder(String),
 }
 
@@ -43,13 +45,19 @@ pub(super) enum TemplateError {
 impl PathTemplate {
     /// Reads a path that begins at `folder` where it is relative. `is_pattern`: wildcards mean something.
     pub(super) fn parse(folder: &str, text: &str, is_pattern: bool) -> Result<Self, TemplateError> {
-        let whole = Path::new(folder).join(text).to_string_lossy().into_owned();
-        let pieces = pieces(&whole)?;
-        let has_wildcards = is_pattern
-            && pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains(['*', '?', '['])));
-        let has_placeholders = pieces.iter().any(|piece| matches!(piece, Piece::Placeholder(_)));
-        let matcher = if has_wildcards || has_placeholders { Some(Matcher::of(&pieces, &whole)?) } else { None };
-        Ok(Self { pieces, matcher })
+        let mut all = Vec::new();
+        if !Path::new(text).is_absolute() {
+            all.extend(pieces(folder)?);
+            all.push(Piece::Text("/".to_owned()));
+        }
+        all.extend(pieces(text)?.into_iter().map(|piece| match piece {
+            Piece::Text(text) if is_pattern && text.contains(['*', '?', '[']) => Piece::Pattern(text),
+            piece => piece,
+        }));
+        let has_wildcards = all.iter().any(|piece| matches!(piece, Piece::Pattern(_)));
+        let has_placeholders = all.iter().any(|piece| matches!(piece, Piece::Placeholder(_)));
+        let matcher = if has_wildcards || has_placeholders { Some(Matcher::of(&all, text)?) } else { None };
+        Ok(Self { pieces: all, matcher })
     }
 
     /// Whether it stands for one path only.
@@ -61,7 +69,7 @@ impl PathTemplate {
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Placeholder(name) => Some(name.as_str()),
-            Piece::Text(_) => None,
+            Piece::Text(_) | Piece::Pattern(_) => None,
         })
     }
 
@@ -76,14 +84,22 @@ impl PathTemplate {
             let path = self.filled(values);
             return if path.exists() { vec![(path, Values::new())] } else { Vec::new() };
         };
-        let pattern: String = self.pieces.iter().map(|piece| match piece {
-            Piece::Text(text) => text.clone(),
-            Piece::Placeholder(name) => values.get(name).map_or_else(|| "*".to_owned(), |value| glob::Pattern::escape(value)),
-        }).collect();
+        let pattern: String = self
+            .pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => glob::Pattern::escape(text),
+                Piece::Pattern(text) => text.clone(),
+                Piece::Placeholder(name) => {
+                    values.get(name).map_or_else(|| "*".to_owned(), |value| glob::Pattern::escape(value))
+                }
+            })
+            .collect();
         let paths = glob::glob(&pattern).into_iter().flatten().flatten();
         let fits = |path: PathBuf| {
             let found = matcher.values(&path.to_string_lossy())?;
-            let agrees = found.iter().all(|(name, value)| values.get(name).is_none_or(|given| given == value));
+            let agrees =
+                found.iter().all(|(name, value)| values.get(name).is_none_or(|given| given == value));
             agrees.then_some((path, found))
         };
         paths.filter_map(fits).collect()
@@ -91,8 +107,17 @@ impl PathTemplate {
 
     /// The deepest folder that all its paths lie in.
     pub(super) fn root(&self) -> PathBuf {
-        let Some(Piece::Text(text)) = self.pieces.first() else { return PathBuf::from("/") };
-        let fixed = if self.is_fixed() { text.as_str() } else { text.split(['*', '?', '[']).next().unwrap_or(text) };
+        let mut fixed = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => fixed.push_str(text),
+                Piece::Pattern(text) => {
+                    fixed.push_str(text.split(['*', '?', '[']).next().unwrap_or_default());
+                    break;
+                }
+                Piece::Placeholder(_) => break,
+            }
+        }
         let end = fixed.rfind('/').unwrap_or(0).max(1);
         PathBuf::from(fixed.get(..end).unwrap_or("/"))
     }
@@ -130,7 +155,8 @@ impl Matcher {
         let mut pattern = String::from("(?s)^");
         for piece in pieces {
             match piece {
-                Piece::Text(text) => push_wildcards(text, &mut pattern),
+                Piece::Text(text) => pattern.push_str(&regex::escape(text)),
+                Piece::Pattern(text) => push_wildcards(text, &mut pattern),
                 Piece::Placeholder(name) => {
                     names.push(name.clone());
                     pattern.push_str("([^/]+?)");
@@ -140,7 +166,8 @@ impl Matcher {
         pattern.push('$');
         let refused = |reason: String| TemplateError::Pattern { text: whole.to_owned(), reason };
         let regex = Regex::new(&pattern).map_err(|error| refused(error.to_string()))?;
-        let globbed: String = pieces.iter().map(|piece| if let Piece::Text(text) = piece { text } else { "*" }).collect();
+        let globbed: String =
+            pieces.iter().map(|piece| if let Piece::Pattern(text) = piece { text } else { "x" }).collect();
         glob::Pattern::new(&globbed).map_err(|error| refused(error.to_string()))?;
         Ok(Self { regex, names })
     }
@@ -180,10 +207,13 @@ fn pieces(text: &str) -> Result<Vec<Piece>, TemplateError> {
 }
 
 fn fill(pieces: &[Piece], values: &Values) -> String {
-    pieces.iter().map(|piece| match piece {
-        Piece::Text(text) => text.as_str(),
-        Piece::Placeholder(name) => values.get(name).map_or("", String::as_str),
-    }).collect()
+    pieces
+        .iter()
+        .map(|piece| match piece {
+            Piece::Text(text) | Piece::Pattern(text) => text.as_str(),
+            Piece::Placeholder(name) => values.get(name).map_or("", String::as_str),
+        })
+        .collect()
 }
 
 /// Writes the wildcards of a shell as a regular expression.
@@ -226,7 +256,9 @@ mod tests {
     fn placeholders_find_files_and_what_they_are_called() {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path().to_str().unwrap();
-        for name in ["logs/c1_b1.log", "logs/c1_b_2.log", "logs/c1.log", "logs/deep/c1_b1.log", "logs/c1_b1.txt"] {
+        for name in
+            ["logs/c1_b1.log", "logs/c1_b_2.log", "logs/c1.log", "logs/deep/c1_b1.log", "logs/c1_b1.txt"]
+        {
             write(&folder.path().join(name), "");
         }
         let template = PathTemplate::parse(base, "logs/{case}_{beam}.log", true).unwrap();
@@ -238,7 +270,10 @@ mod tests {
         assert_eq!(found, expected.map(|(name, values)| (folder.path().join(name), values)));
         assert_eq!(template.found(&values(&[("beam", "b1")])).len(), 1);
         assert_eq!(template.names().collect::<Vec<_>>(), ["case", "beam"]);
-        assert_eq!(template.filled(&values(&[("case", "x"), ("beam", "y")])), folder.path().join("logs/x_y.log"));
+        assert_eq!(
+            template.filled(&values(&[("case", "x"), ("beam", "y")])),
+            folder.path().join("logs/x_y.log")
+        );
         assert_eq!(template.root(), folder.path().join("logs"));
     }
 
@@ -264,9 +299,16 @@ mod tests {
         let found = |text: &str| {
             let template = PathTemplate::parse(base, text, true).unwrap();
             let found = template.found(&Values::new()).into_iter();
-            found.map(|(path, values)| (path.strip_prefix(folder.path()).unwrap().to_str().unwrap().to_owned(), values)).collect::<Vec<_>>()
+            found
+                .map(|(path, values)| {
+                    (path.strip_prefix(folder.path()).unwrap().to_str().unwrap().to_owned(), values)
+                })
+                .collect::<Vec<_>>()
         };
-        let both = [("a/run-2.log".to_owned(), values(&[("n", "2")])), ("a/x/run-1.log".to_owned(), values(&[("n", "1")]))];
+        let both = [
+            ("a/run-2.log".to_owned(), values(&[("n", "2")])),
+            ("a/x/run-1.log".to_owned(), values(&[("n", "1")])),
+        ];
         assert_eq!(found("a/**/run-{n}.log"), both);
         assert_eq!(found("a/run[-s]*.l?g").len(), 2);
         assert_eq!(found("a/nothing-*.log"), []);
@@ -280,7 +322,10 @@ mod tests {
         let template = PathTemplate::parse(base, "a[1].log", false).unwrap();
         assert!(template.is_fixed());
         assert_eq!(template.found(&Values::new()), [(folder.path().join("a[1].log"), Values::new())]);
-        assert_eq!(PathTemplate::parse(base, "/tmp/x/y.log", true).unwrap().filled(&Values::new()), Path::new("/tmp/x/y.log"));
+        assert_eq!(
+            PathTemplate::parse(base, "/tmp/x/y.log", true).unwrap().filled(&Values::new()),
+            Path::new("/tmp/x/y.log")
+        );
         assert_eq!(PathTemplate::parse("/p", "none.log", true).unwrap().found(&Values::new()), []);
         assert_eq!(PathTemplate::parse("/p", "none.log", true).unwrap().root(), Path::new("/p"));
     }
@@ -288,10 +333,13 @@ mod tests {
     #[test]
     fn what_is_no_template_says_where() {
         let error = |text: &str| PathTemplate::parse("/p", text, true).unwrap_err().to_string();
-        assert_eq!(error("{case.log"), "`{` without `}` at byte 3 of `/p/{case.log`");
-        assert!(error("a/b**c.log").starts_with("`/p/a/b**c.log` is no path: "));
+        assert_eq!(error("{case.log"), "`{` without `}` at byte 0 of `{case.log`");
+        assert!(error("a/b**c.log").starts_with("`a/b**c.log` is no path: "));
         let unknown = TextTemplate::parse("{case}_{baem}", &["case", "beam"]).unwrap_err();
         assert_eq!(unknown.to_string(), "`{baem}` in `{case}_{baem}` is no placeholder of its paths");
-        assert_eq!(TextTemplate::parse("n-{case}", &["case"]).unwrap().filled(&values(&[("case", "1")])), "n-1");
+        assert_eq!(
+            TextTemplate::parse("n-{case}", &["case"]).unwrap().filled(&values(&[("case", "1")])),
+            "n-1"
+        );
     }
 }

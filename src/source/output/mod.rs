@@ -33,6 +33,7 @@ use crate::source::output::patterns::{Kind, Rule};
 use crate::source::output::progress::Tracker;
 use crate::source::output::record::{Counts, Record};
 use crate::source::scribe::Scribe;
+use crate::source::session::Progress;
 use serde::{Deserialize, Serialize};
 
 /// Growth alone is said so often.
@@ -100,6 +101,11 @@ impl Output {
             grew_at: self.grew_at,
             ..Self::default()
         };
+    }
+
+    /// How far the job is, also where that was not worth saying.
+    pub(crate) const fn progress(&self) -> &Progress {
+        self.progress.now()
     }
 
     /// Whether a pattern of errors or of failure was met.

@@ -31,6 +31,11 @@ pub(super) struct Tracker {
 }
 
 impl Tracker {
+    /// How far the job is.
+    pub(super) const fn now(&self) -> &Progress {
+        &self.now
+    }
+
     /// Takes what a line says.
     pub(super) fn take(&mut self, reading: Reading, throttle_percent: f64, scribe: &mut Scribe<'_>) {
         let is_only_total = reading.current.is_none() && reading.percent.is_none() && reading.step.is_none();

@@ -1,0 +1,156 @@
+//! A `[[job]]` section made ready: patterns compiled, paths taken apart, and checked that they fit together.
+
+use crate::source::job::config::JobConfig;
+use crate::source::job::course::Rules;
+use crate::source::job::template::{PathTemplate, TemplateError, TextTemplate, Values};
+use crate::source::output::{PatternError, Patterns};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Jobs of one section.
+#[derive(Clone, Debug)]
+pub(super) struct Kind {
+    pub(super) config: JobConfig,
+    pub(super) rules: Rules,
+    pub(super) patterns: Arc<Patterns>,
+    pub(super) name: TextTemplate,
+    pub(super) parent: Option<TextTemplate>,
+    pub(super) title: Option<TextTemplate>,
+    pub(super) workspace: PathTemplate,
+    pub(super) log: Option<PathTemplate>,
+    pub(super) status: Option<PathTemplate>,
+    pub(super) progress: Option<PathTemplate>,
+    pub(super) exit_code: Option<PathTemplate>,
+    pub(super) pid: Option<PathTemplate>,
+}
+
+/// Why a section cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum KindError {
+    #[error("has no `name`")]
+    Nameless,
+    #[error(
+        "names nothing to watch: `log`, `status_file`, `progress_file`, `exit_code_file`, `pid_file` or `pid`"
+    )]
+    Nothing,
+    #[error("`{key}` is no number of seconds")]
+    Seconds { key: &'static str },
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+}
+
+impl Kind {
+    /// Makes a section ready; relative paths begin at `base`.
+    pub(super) fn of(config: &JobConfig, base: &Path) -> Result<Self, KindError> {
+        check(config)?;
+        let base = base.to_string_lossy();
+        let root = config.workspace.as_deref().unwrap_or_default();
+        let folder = if root.is_empty() {
+            base.clone().into_owned()
+        } else {
+            Path::new(&*base).join(root).to_string_lossy().into_owned()
+        };
+        let path = |text: &Option<String>, is_pattern| {
+            text.as_deref().map(|text| PathTemplate::parse(&folder, text, is_pattern)).transpose()
+        };
+        let workspace = PathTemplate::parse("", &folder, false)?;
+        let log = path(&config.log, true)?;
+        let [status, progress] = [path(&config.status_file, false)?, path(&config.progress_file, false)?];
+        let [exit_code, pid] = [path(&config.exit_code_file, false)?, path(&config.pid_file, false)?];
+        let paths = [&log, &status, &progress, &exit_code, &pid];
+        let anchor = paths.into_iter().flatten().find(|path| path.names().next().is_some());
+        let known: Vec<&str> = anchor.into_iter().flat_map(PathTemplate::names).collect();
+        for path in paths.into_iter().flatten().chain([&workspace]) {
+            if let Some(name) = path.names().find(|name| !known.contains(name)) {
+                let text = path.filled(&Values::new()).to_string_lossy().into_owned();
+                return Err(TemplateError::Unknown { name: name.to_owned(), text }.into());
+            }
+        }
+        let text =
+            |text: &Option<String>| text.as_deref().map(|text| TextTemplate::parse(text, &known)).transpose();
+        let (name, parent, title) =
+            (TextTemplate::parse(&config.name, &known)?, text(&config.parent)?, text(&config.title)?);
+        Ok(Self {
+            rules: Rules {
+                declares_exit_code: config.exit_code_file.is_some(),
+                declares_status: config.status_file.is_some(),
+                max_run_seconds: config.max_run_seconds,
+                idle_seconds: config.idle_seconds,
+            },
+            patterns: Arc::new(Patterns::compile(&config.all_patterns())?),
+            config: config.clone(),
+            name,
+            parent,
+            title,
+            workspace,
+            log,
+            status,
+            progress,
+            exit_code,
+            pid,
+        })
+    }
+
+    /// The jobs that are there by what their first path with placeholders finds, each with its values and the file; where no
+    /// path has placeholders there is one job, without a file.
+    pub(super) fn jobs(&self) -> Vec<(Values, Option<PathBuf>)> {
+        match self.anchor() {
+            None => vec![(Values::new(), None)],
+            Some(anchor) => {
+                anchor.found(&Values::new()).into_iter().map(|(path, values)| (values, Some(path))).collect()
+            }
+        }
+    }
+
+    /// The logs of the job with these values; `file` is the one that it was found by.
+    pub(super) fn logs(&self, values: &Values, file: Option<&Path>) -> Vec<PathBuf> {
+        let Some(log) = &self.log else { return Vec::new() };
+        match file.filter(|_| log.names().next().is_some()) {
+            Some(file) => vec![file.to_owned()],
+            None => log.found(values).into_iter().map(|(path, _)| path).collect(),
+        }
+    }
+
+    /// The folders in which its files come and go.
+    pub(super) fn roots(&self) -> impl Iterator<Item = PathBuf> {
+        self.paths().into_iter().flatten().map(PathTemplate::root)
+    }
+
+    fn anchor(&self) -> Option<&PathTemplate> {
+        self.paths().into_iter().flatten().find(|path| path.names().next().is_some())
+    }
+
+    const fn paths(&self) -> [Option<&PathTemplate>; 5] {
+        [
+            self.log.as_ref(),
+            self.status.as_ref(),
+            self.progress.as_ref(),
+            self.exit_code.as_ref(),
+            self.pid.as_ref(),
+        ]
+    }
+}
+
+fn check(config: &JobConfig) -> Result<(), KindError> {
+    if config.name.trim().is_empty() {
+        return Err(KindError::Nameless);
+    }
+    let files =
+        [&config.log, &config.status_file, &config.progress_file, &config.exit_code_file, &config.pid_file];
+    if files.iter().all(|file| file.is_none()) && config.pid.is_none() {
+        return Err(KindError::Nothing);
+    }
+    let seconds = BTreeMap::from([
+        ("max_run_seconds", config.max_run_seconds),
+        ("idle_seconds", config.idle_seconds),
+        ("max_duration_seconds", config.max_duration_seconds),
+        ("poll_interval_seconds", Some(config.poll_interval_seconds)),
+        ("timeout_seconds", Some(config.timeout_seconds)),
+    ]);
+    let is_wrong = |seconds: &Option<f64>| seconds.is_some_and(|seconds| !(0.0..1e12).contains(&seconds));
+    let wrong = seconds.into_iter().find(|(_, seconds)| is_wrong(seconds));
+    wrong.map_or(Ok(()), |(key, _)| Err(KindError::Seconds { key }))
+}

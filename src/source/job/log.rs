@@ -1,0 +1,198 @@
+//! The log of a job: its lines are output, and what they claim of the job's end is remembered with its place.
+//!
+//! A claim is no result: a log does not know the exit code, and a job may survive what looks like its failure. The job as a
+//! whole decides ([`crate::source::job::course`]).
+
+use crate::base::clock::Timestamp;
+use crate::base::fs;
+use crate::source::follower::{Adapter, Follower, Recognition, Sink};
+use crate::source::job::{AGENT, NAME};
+use crate::source::output::{Ended, Output, Patterns};
+use crate::source::scribe::{Fact, Scribe, TakeFact};
+use crate::source::session::Progress;
+use serde::{Deserialize, Serialize};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::sync::Arc;
+
+/// How much of a last line without its end is looked at.
+const TAIL_BYTES_MAX: u64 = 64 * 1024;
+/// … once the log has not been written to for so long: half a word may look like another one.
+const SETTLED_MS: i64 = 2000;
+
+/// Whose log it is, and what is looked for in it.
+#[derive(Clone, Debug)]
+pub(super) struct LogContext {
+    pub(super) task: String,
+    pub(super) patterns: Arc<Patterns>,
+}
+
+/// The memory of one log.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct LogReader {
+    output: Output,
+    /// How many ends were followed by a new beginning.
+    run: u64,
+    line_count: u64,
+    /// The first time that a line of this run said by itself.
+    begun_at: Option<Timestamp>,
+    progress: Progress,
+    progressed_at: Option<Timestamp>,
+    claim: Option<Claim>,
+}
+
+/// An end that a line claims.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Claim {
+    pub(super) is_well: bool,
+    /// In the words of the line.
+    pub(super) reason: String,
+    /// When the line was written.
+    pub(super) at: Timestamp,
+    /// Where the line begins.
+    pub(super) offset: u64,
+}
+
+/// What a log says of its job now.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct LogFacts {
+    /// Its id as a file.
+    pub(super) file: String,
+    /// Which run in it is the last one.
+    pub(super) run: u64,
+    pub(super) line_count: u64,
+    /// When it was written to last.
+    pub(super) modified_at: Option<Timestamp>,
+    /// When the run began, as far as that is certain.
+    pub(super) begun_at: Option<Timestamp>,
+    /// How far the job is, and since when.
+    pub(super) progressed_at: Option<Timestamp>,
+    pub(super) has_progress: bool,
+    pub(super) claim: Option<Claim>,
+    pub(super) has_errors: bool,
+    /// Which of the markers asked for it has.
+    pub(super) markers: Vec<String>,
+}
+
+impl Adapter for LogReader {
+    type Context = LogContext;
+    const FORMAT: &'static str = "log of a job";
+    const RETURNS_END_LINES: bool = true;
+
+    fn line(&mut self, context: &LogContext, bytes: &[u8], out: &mut Sink<'_>) -> Recognition {
+        let (at, written_at) = (out.at(), out.written_at());
+        self.take(context, bytes, at, written_at, out);
+        Recognition::Known
+    }
+}
+
+impl LogReader {
+    fn take(
+        &mut self,
+        context: &LogContext,
+        bytes: &[u8],
+        at: u64,
+        written_at: Timestamp,
+        out: &mut dyn TakeFact,
+    ) {
+        let text = String::from_utf8_lossy(bytes);
+        let own = context.patterns.time(&text);
+        let ts = own.unwrap_or(written_at);
+        let (file, place) = (out.file().to_owned(), at.to_string());
+        let mut scribe = Scribe::new(out, NAME, (&context.task, AGENT), ts, &[&file, &place]);
+        let ended = self.output.line(&context.patterns, &text, &mut scribe);
+        self.line_count += 1;
+        if self.begun_at.is_none() {
+            self.begun_at = own;
+        }
+        self.follow_progress(own, ts);
+        if let Some(ended) = ended {
+            let (is_well, reason) = match ended {
+                Ended::Completed(reason) => (true, reason),
+                Ended::Failed(reason) => (false, reason),
+            };
+            self.claim = Some(Claim { is_well, reason, at: ts, offset: at });
+        }
+    }
+
+    /// Remembers when the job came on; one that had ended and counts from the beginning again is another run.
+    fn follow_progress(&mut self, own: Option<Timestamp>, ts: Timestamp) {
+        let now = self.output.progress();
+        if *now == self.progress {
+            return;
+        }
+        let fell = now.percent < self.progress.percent
+            || now.percent.is_none() && now.current < self.progress.current;
+        self.progress = now.clone();
+        self.progressed_at = Some(ts);
+        if fell && self.claim.take().is_some() {
+            self.output.begin_again();
+            self.run += 1;
+            self.begun_at = own;
+        }
+    }
+
+    /// The facts, with those of a last line whose end may never come.
+    pub(super) fn facts(follower: &Follower<Self>, markers: &[String], now: Timestamp) -> LogFacts {
+        let metadata = std::fs::metadata(follower.path()).ok();
+        let modified_at =
+            metadata.as_ref().and_then(|metadata| metadata.modified().ok()).map(Timestamp::from_system);
+        let is_settled = modified_at.is_some_and(|modified| now.millis_since(modified) >= SETTLED_MS);
+        let is_longer = metadata.as_ref().is_some_and(|metadata| metadata.len() > follower.offset());
+        let tail = if is_settled && is_longer { tail(follower) } else { None };
+        let reader = match &tail {
+            Some(tail) => {
+                let mut reader = follower.adapter().clone();
+                let written_at = modified_at.unwrap_or(now).min(now);
+                let mut nowhere = Nowhere { file: follower.file(), now };
+                reader.take(follower.context(), tail, follower.offset(), written_at, &mut nowhere);
+                reader
+            }
+            None => follower.adapter().clone(),
+        };
+        let created = metadata.and_then(|metadata| metadata.created().ok());
+        // A copy is younger than what it says; and a time from another zone may lie in the future.
+        let is_certain =
+            |at: &Timestamp| modified_at.is_none_or(|modified| at.millis_since(modified) <= 1000);
+        let created = created.map(Timestamp::from_system).filter(|_| reader.run == 0);
+        LogFacts {
+            file: follower.file().to_owned(),
+            run: reader.run,
+            line_count: reader.line_count,
+            modified_at,
+            begun_at: reader.begun_at.filter(is_certain).or(created.filter(is_certain)),
+            progressed_at: reader.progressed_at,
+            has_progress: reader.progress != Progress::default(),
+            has_errors: reader.output.has_errors(),
+            markers: markers.iter().filter(|marker| reader.output.has_marker(marker)).cloned().collect(),
+            claim: reader.claim,
+        }
+    }
+}
+
+/// The bytes after the last whole line.
+fn tail(follower: &Follower<LogReader>) -> Option<Vec<u8>> {
+    let mut file = fs::open_read_regular(follower.path()).ok()?;
+    file.seek(SeekFrom::Start(follower.offset())).ok()?;
+    let mut bytes = Vec::new();
+    file.take(TAIL_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    (!bytes.trim_ascii().is_empty()).then_some(bytes)
+}
+
+/// Takes facts that are only looked at.
+struct Nowhere<'f> {
+    file: &'f str,
+    now: Timestamp,
+}
+
+impl TakeFact for Nowhere<'_> {
+    fn take(&mut self, _: Fact<'_>) {}
+
+    fn file(&self) -> &str {
+        self.file
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+}

@@ -141,15 +141,14 @@ impl Evidence {
     fn began_at(&self) -> Option<Timestamp> {
         let process =
             self.process.map(|sample| sample.id.started_at).filter(|at| *at != Timestamp::default());
-        let logs = || self.logs.iter().filter_map(|log| log.begun_at.or(log.modified_at)).min();
-        let files = || {
-            [
-                self.status.as_ref().map(|dated| dated.at),
-                self.exit_code.as_ref().map(|dated| dated.at),
-                self.progressed_at,
-            ]
-        };
-        process.or_else(|| files().into_iter().flatten().chain(logs()).min())
+        let logs = || self.logs.iter();
+        let files = [
+            self.status.as_ref().map(|dated| dated.at),
+            self.exit_code.as_ref().map(|dated| dated.at),
+            self.progressed_at,
+        ];
+        let sight = files.into_iter().flatten().chain(logs().filter_map(|log| log.modified_at)).min();
+        process.or_else(|| logs().filter_map(|log| log.begun_at).min()).or(sight)
     }
 
     /// When the last activity was.

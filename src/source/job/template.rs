@@ -60,11 +60,6 @@ impl PathTemplate {
         Ok(Self { pieces: all, matcher })
     }
 
-    /// Whether it stands for one path only.
-    pub(super) const fn is_fixed(&self) -> bool {
-        self.matcher.is_none()
-    }
-
     /// The names of its placeholders.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
@@ -230,9 +225,8 @@ fn push_wildcards(text: &str, pattern: &mut String) {
         } else if let Some(after) = wild.strip_prefix('?') {
             pattern.push_str("[^/]");
             after
-        } else if let Some((class, after)) = wild.get(1..).and_then(|inner| inner.split_once(']')) {
+        } else if let Some((_, after)) = wild.get(1..).and_then(|inner| inner.split_once(']')) {
             // The expansion of the pattern has matched the class already.
-            let _class = class;
             pattern.push_str("[^/]");
             after
         } else {
@@ -320,7 +314,7 @@ mod tests {
         let base = folder.path().to_str().unwrap();
         write(&folder.path().join("a[1].log"), "");
         let template = PathTemplate::parse(base, "a[1].log", false).unwrap();
-        assert!(template.is_fixed());
+        assert!(template.matcher.is_none());
         assert_eq!(template.found(&Values::new()), [(folder.path().join("a[1].log"), Values::new())]);
         assert_eq!(
             PathTemplate::parse(base, "/tmp/x/y.log", true).unwrap().filled(&Values::new()),

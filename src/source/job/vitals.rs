@@ -60,7 +60,6 @@ impl Vitals {
         &mut self,
         pid: Option<(u32, Option<Timestamp>)>,
         sampler: &mut Sampler,
-        _now: Timestamp,
         out: &dyn Emit,
     ) {
         let Some((pid, written_at)) = pid else { return };

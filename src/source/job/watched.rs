@@ -63,10 +63,16 @@ pub(super) struct Watched {
     alive_at: Option<Timestamp>,
     is_introduced: bool,
     has_ended: bool,
-    waits_since: Option<Timestamp>,
-    is_late_reported: bool,
-    is_blind_reported: bool,
     looked_at: Option<Timestamp>,
+    complaints: Complaints,
+}
+
+/// What the user was told.
+#[derive(Debug, Default)]
+struct Complaints {
+    waits_since: Option<Timestamp>,
+    is_late: bool,
+    is_blind: bool,
 }
 
 impl Watched {
@@ -111,10 +117,8 @@ impl Watched {
             alive_at: None,
             is_introduced: false,
             has_ended: false,
-            waits_since: None,
-            is_late_reported: false,
-            is_blind_reported: false,
             looked_at: None,
+            complaints: Complaints::default(),
         }
     }
 
@@ -177,7 +181,7 @@ impl Watched {
         if !self.has_ended {
             let pid = self.pid.known().map(|dated| (dated.value, Some(dated.at)));
             let pid = pid.or_else(|| self.kind.config.pid.map(|pid| (pid, None)));
-            self.vitals.measure(pid, sampler, now, out);
+            self.vitals.measure(pid, sampler, out);
         }
         let evidence = Evidence {
             status: self.status.known().cloned(),
@@ -311,7 +315,7 @@ impl Watched {
         checklist::Seen {
             declares_exit_code: config.exit_code_file.is_some(),
             exit_code: stated.exit_code,
-            status: declares_status.then(|| checklist::Status { word, is_completed: stated.has_completed }),
+            status: declares_status.then_some(checklist::Status { word, is_completed: stated.has_completed }),
             required_files: config.required_files.iter().map(|name| (name.clone(), is_there(name))).collect(),
             has_errors: (!logs.is_empty()).then(|| logs.iter().any(|log| log.has_errors)),
             has_marker: (!self.markers().is_empty()).then(|| logs.iter().any(|log| !log.markers.is_empty())),
@@ -366,11 +370,11 @@ impl Watched {
         let mut problems = Vec::new();
         let config = &self.kind.config;
         let problem = |message: String| Problem { path: self.place.clone(), message };
-        let since = *self.waits_since.get_or_insert(now);
+        let since = *self.complaints.waits_since.get_or_insert(now);
         let is_late =
             milliseconds(config.timeout_seconds).is_some_and(|limit| now.millis_since(since) > limit);
-        if config.log.is_some() && logs.is_empty() && is_late && !self.is_late_reported && !self.has_ended {
-            self.is_late_reported = true;
+        if config.log.is_some() && logs.is_empty() && is_late && !self.complaints.is_late && !self.has_ended {
+            self.complaints.is_late = true;
             problems.push(problem(format!("log file not created within {} s", config.timeout_seconds)));
         }
         let patterns = &config.patterns;
@@ -378,8 +382,8 @@ impl Watched {
         let line_count = logs.iter().map(|log| log.line_count).sum::<u64>();
         let is_blind =
             counts && line_count >= LINES_WITHOUT_PROGRESS && !logs.iter().any(|log| log.has_progress);
-        if is_blind && !self.is_blind_reported {
-            self.is_blind_reported = true;
+        if is_blind && !self.complaints.is_blind {
+            self.complaints.is_blind = true;
             problems.push(problem(format!("none of its {line_count} lines matches a pattern of progress")));
         }
         problems

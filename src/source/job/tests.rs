@@ -5,6 +5,7 @@ mod runs;
 
 use super::*;
 use crate::source::fixture::{self, Log, write};
+use crate::source::output::PatternsConfig;
 use serde_json::{Value, json};
 use std::fs::File;
 
@@ -138,11 +139,19 @@ marker = "DONE"
 fn every_key_has_its_default_and_an_unknown_one_is_refused() {
     let [config] = configs("[[job]]\nname = \"nightly\"").try_into().unwrap();
     assert_eq!(config, JobConfig { name: "nightly".into(), ..JobConfig::default() });
-    assert_eq!((config.poll_interval_seconds, config.timeout_seconds, config.kill), (0.5, 3600.0, false));
-    assert_eq!(config.all_patterns().update_throttle_percent, 1.0);
+    let defaults = toml::to_string(&config).unwrap();
+    assert!(
+        defaults.contains("poll_interval_seconds = 0.5\ntimeout_seconds = 3600.0\nkill = false\n"),
+        "{defaults}"
+    );
+    assert_eq!(config.all_patterns(), PatternsConfig::default());
     let [config] = configs("[[job]]\nmarker = \"END\"\nupdate_throttle_percent = 5.0").try_into().unwrap();
-    assert_eq!(config.all_patterns().markers, ["END"]);
-    assert_eq!(config.all_patterns().update_throttle_percent, 5.0);
+    let patterns = PatternsConfig {
+        markers: vec!["END".into()],
+        update_throttle_percent: 5.0,
+        ..PatternsConfig::default()
+    };
+    assert_eq!(config.all_patterns(), patterns);
     let error = toml::from_str::<JobConfig>("nmae = \"x\"").unwrap_err().to_string();
     assert!(error.contains("nmae"), "{error}");
 }

@@ -26,13 +26,13 @@ fn with_log(log: LogFacts) -> Evidence {
     Evidence { logs: vec![log], ..Evidence::default() }
 }
 
-fn code(value: i64, seconds: i64) -> Option<Dated<i64>> {
-    Some(Dated { value, at: at(seconds) })
+fn code(value: i64, seconds: i64) -> Dated<i64> {
+    Dated { value, at: at(seconds) }
 }
 
-fn status(word: &str, seconds: i64) -> Option<Dated<Document>> {
+fn status(word: &str, seconds: i64) -> Dated<Document> {
     let value = crate::source::job::files::status(word, at(seconds)).unwrap();
-    Some(Dated { value, at: at(seconds) })
+    Dated { value, at: at(seconds) }
 }
 
 /// All steps that follow at an instant, in few words; the memory takes them.
@@ -68,7 +68,7 @@ fn without_evidence_there_is_no_job_and_with_some_it_has_begun() {
     assert_eq!(first(&rules, &Evidence::default(), 100), [""; 0]);
     assert_eq!(first(&rules, &with_log(log(50)), 100), ["start 1 @0"]);
     assert_eq!(
-        first(&rules, &Evidence { status: status("RUNNING", 30), ..Evidence::default() }, 100),
+        first(&rules, &Evidence { status: Some(status("RUNNING", 30)), ..Evidence::default() }, 100),
         ["start 1 @30"]
     );
     let id = ProcessId { pid: 7, started_at: at(20) };
@@ -81,11 +81,11 @@ fn an_exit_code_is_believed_before_a_status_and_that_before_the_log() {
     let rules = Rules::default();
     let mut evidence = with_log(claiming(true, 10, 40));
     assert_eq!(first(&rules, &evidence, 41), ["start 1 @0", "completed 1 @40: marker DONE"]);
-    evidence.status = status("FAILED: disk full", 50);
+    evidence.status = Some(status("FAILED: disk full", 50));
     assert_eq!(first(&rules, &evidence, 51), ["start 1 @0", "failed 1 @50: disk full"]);
-    evidence.exit_code = code(0, 51);
+    evidence.exit_code = Some(code(0, 51));
     assert_eq!(first(&rules, &evidence, 51), ["start 1 @0", "completed 1 @51"]);
-    evidence.exit_code = code(3, 51);
+    evidence.exit_code = Some(code(3, 51));
     assert_eq!(first(&rules, &evidence, 51), ["start 1 @0", "failed 1 @51"]);
 }
 
@@ -111,9 +111,9 @@ fn better_witnesses_are_waited_for_and_a_running_status_contradicts_the_log() {
     let mut evidence = with_log(claiming(true, 10, 40));
     assert_eq!(first(&rules, &evidence, 44), ["start 1 @0"]);
     assert_eq!(first(&rules, &evidence, 45), ["start 1 @0", "completed 1 @40: marker DONE"]);
-    evidence.status = status("RUNNING", 41);
+    evidence.status = Some(status("RUNNING", 41));
     assert_eq!(first(&rules, &evidence, 90), ["start 1 @0"]);
-    evidence.status = status("RUNNING", 39);
+    evidence.status = Some(status("RUNNING", 39));
     assert_eq!(first(&rules, &evidence, 90), ["start 1 @0", "completed 1 @40: marker DONE"]);
 }
 
@@ -123,7 +123,7 @@ fn an_exit_code_that_comes_late_corrects_the_result_of_its_attempt() {
     let mut memory = Memory::default();
     let mut evidence = with_log(claiming(true, 10, 40));
     steps(&rules, &mut memory, &evidence, 40);
-    evidence.exit_code = code(3, 41);
+    evidence.exit_code = Some(code(3, 41));
     assert_eq!(steps(&rules, &mut memory, &evidence, 42), ["failed 1 @41"]);
     assert_eq!(steps(&rules, &mut memory, &evidence, 99), [""; 0]);
 }
@@ -132,10 +132,10 @@ fn an_exit_code_that_comes_late_corrects_the_result_of_its_attempt() {
 fn what_an_earlier_run_left_behind_is_no_end_of_this_one() {
     let rules = Rules::default();
     let begun = LogFacts { begun_at: Some(at(100)), ..log(105) };
-    let left = |seconds| Evidence { exit_code: code(0, seconds), ..with_log(begun.clone()) };
+    let left = |seconds| Evidence { exit_code: Some(code(0, seconds)), ..with_log(begun.clone()) };
     assert_eq!(first(&rules, &left(50), 106), ["start 1 @100"]);
     assert_eq!(first(&rules, &left(99), 106), ["start 1 @100", "completed 1 @99"]);
-    let status = Evidence { status: status("COMPLETED", 50), ..with_log(begun) };
+    let status = Evidence { status: Some(status("COMPLETED", 50)), ..with_log(begun) };
     assert_eq!(first(&rules, &status, 106), ["start 1 @100"]);
 }
 
@@ -172,7 +172,7 @@ fn a_job_that_goes_on_after_its_time_is_in_its_next_attempt() {
     let talking = LogFacts { modified_at: Some(at(600)), ..progress(100) };
     assert_eq!(steps(&rules, &mut memory, &with_log(talking), 600), [""; 0]);
     assert_eq!(steps(&rules, &mut memory, &with_log(progress(700)), 700), ["start 2 @700"]);
-    let done = Evidence { exit_code: code(0, 750), ..with_log(progress(740)) };
+    let done = Evidence { exit_code: Some(code(0, 750)), ..with_log(progress(740)) };
     assert_eq!(steps(&rules, &mut memory, &done, 750), ["completed 2 @750"]);
 }
 
@@ -181,7 +181,7 @@ fn whatever_begins_after_a_result_is_another_attempt() {
     let rules = Rules::default();
     let ended = || {
         let mut memory = Memory::default();
-        let evidence = Evidence { exit_code: code(0, 100), ..with_log(claiming(true, 10, 99)) };
+        let evidence = Evidence { exit_code: Some(code(0, 100)), ..with_log(claiming(true, 10, 99)) };
         assert_eq!(steps(&rules, &mut memory, &evidence, 101), ["start 1 @0", "completed 1 @100"]);
         (memory, evidence)
     };
@@ -193,13 +193,13 @@ fn whatever_begins_after_a_result_is_another_attempt() {
     assert_eq!(steps(&rules, &mut memory, &trailing, 110), [""; 0]);
 
     let (mut memory, mut evidence) = ended();
-    evidence.status = status("RUNNING", 200);
+    evidence.status = Some(status("RUNNING", 200));
     assert_eq!(steps(&rules, &mut memory, &evidence, 201), ["start 2 @200"]);
-    evidence.exit_code = code(1, 300);
+    evidence.exit_code = Some(code(1, 300));
     assert_eq!(steps(&rules, &mut memory, &evidence, 301), ["failed 2 @300"]);
 
     let (mut memory, mut evidence) = ended();
-    evidence.exit_code = code(0, 300);
+    evidence.exit_code = Some(code(0, 300));
     assert_eq!(steps(&rules, &mut memory, &evidence, 301), ["start 2 @300", "completed 2 @300"]);
 
     let (mut memory, mut evidence) = ended();

@@ -196,7 +196,7 @@ fn sources(context: &Context) -> anyhow::Result<Vec<Finding>> {
             roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ")
         };
         let roots = if all_found.roots.is_empty() {
-            places(&here.roots)
+            places(if here.roots.is_empty() { &here.folders } else { &here.roots })
         } else {
             places(all_found.roots.get(..1).unwrap_or_default())
         };

@@ -2,8 +2,7 @@
 
 use crate::app::exit::{Exit, Failure};
 use crate::app::log::Reader;
-use crate::app::{Context, load, status};
-use crate::base::{fs, limits};
+use crate::app::{Context, load, original, status};
 use crate::cli::command::{Explain, TextOutput};
 use crate::event::body::Body;
 use crate::event::codec::Decoded;
@@ -13,8 +12,7 @@ use crate::projection::status::TaskStatus;
 use crate::report::metric;
 use crate::view::explain::{self as view, EvidenceLine, ExplainModel};
 use std::collections::{HashMap, HashSet};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::io::Write as _;
 use std::path::Path;
 
 /// Explains a task or a number.
@@ -82,7 +80,7 @@ fn evidence(context: &Context, task: &TaskStatus, with_source: bool) -> anyhow::
         .map(|(file, mut line)| {
             line.path = file.and_then(|file| paths.get(&file).cloned());
             if let (Some(path), Some(at)) = (&line.path, line.at) {
-                let place = place(Path::new(path), at);
+                let place = original::line_at(Path::new(path), at);
                 line.line = place.as_ref().map(|(number, _)| *number);
                 line.source_line = place.map(|(_, text)| text).filter(|_| with_source);
             }
@@ -111,28 +109,4 @@ fn evidence_line(event: &Event<'_>) -> EvidenceLine {
         line.error_message = error.message.clone().map(std::borrow::Cow::into_owned);
     }
     line
-}
-
-/// The number (from 1) and the text of the line that begins at byte `at`; `None` when the file is gone or was rewritten.
-fn place(path: &Path, at: u64) -> Option<(u64, String)> {
-    let file = fs::open_read_regular(path).ok()?;
-    let before = at.checked_sub(1);
-    let mut byte = [0];
-    if before.is_some_and(|before| file.read_exact_at(&mut byte, before).is_err() || byte != *b"\n") {
-        return None;
-    }
-    let mut number = 1;
-    let mut buffer = vec![0; limits::READ_BUFFER_BYTES];
-    let mut head = (&file).take(at);
-    loop {
-        let count = head.read(&mut buffer).ok()?;
-        if count == 0 {
-            break;
-        }
-        number += memchr::memchr_iter(b'\n', buffer.get(..count)?).count() as u64;
-    }
-    let count = file.read_at(&mut buffer, at).ok()?;
-    let rest = buffer.get(..count)?;
-    let line = rest.get(..memchr::memchr(b'\n', rest).unwrap_or(rest.len()))?;
-    Some((number, String::from_utf8_lossy(line).into_owned()))
 }

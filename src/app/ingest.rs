@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 /// How long a round waits for another process that ingests.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 /// Between two writings of the positions cache: it holds all files, and losing it costs reading only.
-const SAVE_INTERVAL: Duration = Duration::from_secs(10);
+const SAVE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The running monitors and what they write to.
 pub struct Ingest<'a> {
@@ -61,8 +61,10 @@ pub struct Outcome {
     pub inputs: BTreeSet<PathBuf>,
     /// What could not be read, each problem the first time it is met.
     pub problems: Vec<Problem>,
-    /// Folders whose changes are worth a look.
+    /// Folders whose changes are worth a look, with all folders below them.
     pub roots: Vec<PathBuf>,
+    /// The same, without what is below.
+    pub folders: Vec<PathBuf>,
 }
 
 impl<'a> Ingest<'a> {
@@ -198,6 +200,7 @@ impl<'a> Ingest<'a> {
         let found = source.discover(&self.env);
         outcome.inputs.extend(found.inputs);
         outcome.roots.extend(found.roots);
+        outcome.folders.extend(found.folders);
         let mut problems = found.problems;
         loop {
             let (next, more_problems, event_count) = self.round(idx)?;

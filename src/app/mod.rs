@@ -20,6 +20,7 @@ pub mod interrupt;
 pub mod load;
 pub mod log;
 pub mod maintenance;
+pub mod original;
 pub mod positions;
 pub mod project;
 pub mod prune;

@@ -1,8 +1,11 @@
 //! `agentlog show`: everything known of one task.
 
+mod errors;
+
 use crate::app::exit::Exit;
 use crate::app::log::Reader;
 use crate::app::{Context, load, status};
+use crate::base::clock::Timestamp;
 use crate::cli::command::{Show, TextOutput};
 use crate::event::codec::Decoded;
 use crate::event::envelope::Event;
@@ -22,6 +25,9 @@ pub fn run(context: &Context, arguments: &Show) -> anyhow::Result<Exit> {
     let now = at.unwrap_or_else(|| context.now());
     let (tasks, _) = load::tasks(context, at, true)?;
     let task = status::find(&tasks, &arguments.task)?;
+    if arguments.errors {
+        return errors::run(context, arguments, &task.task, now);
+    }
     let mut out = context.out();
     if arguments.output == TextOutput::Json {
         let document = status_json::document(std::slice::from_ref(task), now, env!("CARGO_PKG_VERSION"));
@@ -37,11 +43,7 @@ pub fn run(context: &Context, arguments: &Show) -> anyhow::Result<Exit> {
 }
 
 /// The last events of a task up to `now`, oldest first.
-fn recent(
-    context: &Context,
-    task: &str,
-    now: crate::base::clock::Timestamp,
-) -> anyhow::Result<Vec<Event<'static>>> {
+fn recent(context: &Context, task: &str, now: Timestamp) -> anyhow::Result<Vec<Event<'static>>> {
     let mut events: Vec<Event<'static>> = Vec::new();
     Reader::new(&context.project.logs).advance(&mut |_, decoded, _| {
         if let Decoded::Known(line) = decoded

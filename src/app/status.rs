@@ -133,7 +133,7 @@ fn looked_for(context: &Context) -> Vec<LookedFor> {
     let sources = environment::sources(&context.config).into_iter();
     let sources = sources.zip(environment::sources(&context.config)).map(|(mut own, mut all)| {
         let (own_found, all_found) = (own.discover(&here), all.discover(&everywhere));
-        let roots = if all_found.roots.is_empty() { own_found.roots } else { all_found.roots };
+        let roots = [all_found.roots, own_found.roots, own_found.folders].concat();
         LookedFor {
             what: own.name().to_owned(),
             place: roots.first().map_or_else(|| "this project".to_owned(), |root| root.display().to_string()),

@@ -77,7 +77,8 @@ struct Session<'a> {
     live: Live<'a>,
     announced: BTreeMap<String, Announced>,
     complained: BTreeSet<String>,
-    roots: Vec<PathBuf>,
+    /// Folders that are watched: alone, and with all below.
+    places: (Vec<PathBuf>, Vec<PathBuf>),
     recorded_count: u64,
     input_count: usize,
     /// The last turn did not come to its end.
@@ -122,7 +123,7 @@ impl<'a> Session<'a> {
             live: Live::load(context)?,
             announced: BTreeMap::new(),
             complained: BTreeSet::new(),
-            roots: Vec::new(),
+            places: (Vec::new(), Vec::new()),
             recorded_count: 0,
             input_count: 0,
             failed: false,
@@ -152,8 +153,8 @@ impl<'a> Session<'a> {
         }
         self.seal();
         let (mut printed_at, mut sealed_at) = (Instant::now(), Instant::now());
-        let mut watched = self.roots.clone();
-        let mut watcher = Watcher::recursive(&watched);
+        let mut watched = self.places.clone();
+        let mut watcher = Watcher::with_trees(&watched.0, &watched.1);
         while !stop.load(Ordering::Relaxed) {
             // Whether something changed or the time is over: both mean looking.
             let _woken = watcher.wait(limits::POLL_FLOOR);
@@ -174,9 +175,9 @@ impl<'a> Session<'a> {
                 self.seal();
                 sealed_at = Instant::now();
             }
-            if watched != self.roots {
-                watched.clone_from(&self.roots);
-                watcher = Watcher::recursive(&watched);
+            if watched != self.places {
+                watched.clone_from(&self.places);
+                watcher = Watcher::with_trees(&watched.0, &watched.1);
             }
         }
     }
@@ -251,7 +252,7 @@ impl<'a> Session<'a> {
         }
         self.recorded_count += outcome.event_count;
         self.input_count = outcome.inputs.len();
-        self.roots = outcome.roots;
+        self.places = (outcome.folders, outcome.roots);
         self.live.advance()?;
         Ok(())
     }

@@ -7,7 +7,7 @@
 use crate::base::limits::READ_BUFFER_BYTES;
 use std::io::{self, Read};
 
-const FIRST_BUFFER_BYTES: usize = 64 * 1024;
+const FIRST_BUFFER_BYTES: usize = 8 * 1024;
 
 /// What stands next in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

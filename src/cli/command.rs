@@ -144,6 +144,12 @@ pub struct Tail {
 pub struct Show {
     /// The task: its id or a prefix that fits no other.
     pub task: String,
+    /// Its last errors instead, each with its place; those in plain logs with the lines around.
+    #[arg(long)]
+    pub errors: bool,
+    /// With --errors: how many lines before and after.
+    #[arg(long, value_name = "N", default_value_t = 5, requires = "errors")]
+    pub context: usize,
     /// The state at this instant.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub at: Option<String>,

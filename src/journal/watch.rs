@@ -26,7 +26,6 @@ pub struct Watcher {
 struct Places {
     system: Option<RecommendedWatcher>,
     wanted: Vec<Wanted>,
-    mode: RecursiveMode,
     renewed_at: Instant,
     problem: Option<String>,
 }
@@ -34,6 +33,7 @@ struct Places {
 #[derive(Debug)]
 struct Wanted {
     path: PathBuf,
+    mode: RecursiveMode,
     /// The directory that is watched for it: the path itself, or what exists of the way there.
     placed: Option<(PathBuf, FileIdentity)>,
 }
@@ -42,15 +42,14 @@ impl Watcher {
     /// Watches directories, and instead of files the directories they lie in. One that does not exist yet is watched as
     /// soon as it does. Never fails: see [`Watcher::problem`].
     pub fn new<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Self {
-        Self::with_mode(paths, RecursiveMode::NonRecursive)
+        Self::with_trees(paths, std::iter::empty::<P>())
     }
 
-    /// The same, with all directories below.
-    pub fn recursive<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Self {
-        Self::with_mode(paths, RecursiveMode::Recursive)
-    }
-
-    fn with_mode<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, mode: RecursiveMode) -> Self {
+    /// The same, and the directories `trees` with all directories below.
+    pub fn with_trees<P: AsRef<Path>, T: AsRef<Path>>(
+        paths: impl IntoIterator<Item = P>,
+        trees: impl IntoIterator<Item = T>,
+    ) -> Self {
         // One pending wake is as good as many.
         let (sender, wakes) = sync_channel(1);
         let handler_sender = sender.clone();
@@ -63,9 +62,12 @@ impl Watcher {
             Ok(system) => (Some(system), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let wanted = paths.into_iter().map(|path| Wanted { path: path.as_ref().to_owned(), placed: None });
-        let mut places =
-            Places { system, wanted: wanted.collect(), mode, renewed_at: Instant::now(), problem };
+        let wanted = |path: &Path, mode| Wanted { path: path.to_owned(), mode, placed: None };
+        let flat = paths.into_iter().map(|path| wanted(path.as_ref(), RecursiveMode::NonRecursive));
+        let deep = trees.into_iter().map(|path| wanted(path.as_ref(), RecursiveMode::Recursive));
+        // Trees last: where a directory is both, its tree counts.
+        let wanted = flat.chain(deep).collect();
+        let mut places = Places { system, wanted, renewed_at: Instant::now(), problem };
         places.renew();
         Self { places: RefCell::new(places), wakes, _sender: sender }
     }
@@ -107,7 +109,7 @@ impl Places {
                 continue;
             }
             let Some((directory, identity)) = place else { continue };
-            let mode = if directory == wanted.path { self.mode } else { RecursiveMode::NonRecursive };
+            let mode = if directory == wanted.path { wanted.mode } else { RecursiveMode::NonRecursive };
             match system.watch(&directory, mode) {
                 Ok(()) => wanted.placed = Some((directory, identity)),
                 Err(error) => self.problem = Some(error.to_string()),
@@ -142,6 +144,7 @@ mod tests {
     use std::fs::{File, OpenOptions};
     use std::io::Write;
 
+    const NOTHING: [&Path; 0] = [];
     const LONG: Duration = Duration::from_secs(10);
 
     /// Takes all wakes there are.
@@ -203,7 +206,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let below = directory.path().join("below");
         std::fs::create_dir(&below).unwrap();
-        let (flat, deep) = (Watcher::new([directory.path()]), Watcher::recursive([directory.path()]));
+        let (flat, deep) =
+            (Watcher::new([directory.path()]), Watcher::with_trees(NOTHING, [directory.path()]));
         OpenOptions::new().append(true).create(true).open(below.join("file")).unwrap();
         assert!(deep.wait(LONG));
         assert!(!flat.wait(Duration::from_millis(50)));

@@ -159,7 +159,7 @@ impl Finder {
             }
         }
         problems.retain(|problem| self.reported.insert((problem.path.clone(), problem.message.clone())));
-        Discovery { roots, inputs, problems }
+        Discovery { roots, inputs, problems, ..Discovery::default() }
     }
 
     /// A file is not there any more; if it comes back it is looked at again.

@@ -190,8 +190,10 @@ pub struct Problem {
 /// What a look around found.
 #[derive(Clone, Debug, Default)]
 pub struct Discovery {
-    /// Folders to watch for new and growing files.
+    /// Folders to watch for new and growing files, with all folders below them.
     pub roots: Vec<PathBuf>,
+    /// Folders to watch without what is below: a work tree may hold a hundred thousand others.
+    pub folders: Vec<PathBuf>,
     /// Inputs that belong to the scope.
     pub inputs: Vec<PathBuf>,
     /// What could not be read.

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 /// A call that is never answered is forgotten when so many others are open.
 const OPEN_MAX: usize = 512;
+/// So many calls are remembered, in case a record repeats one.
+pub(crate) const CALLS_KEPT: usize = 32;
 /// The thread of execution of a session that has only one.
 pub(crate) const MAIN: &str = "main";
 const UNKNOWN_TOOL: &str = "unknown";
@@ -28,8 +30,8 @@ pub(crate) struct Session {
     is_titled: bool,
     is_turn_open: bool,
     open: Vec<OpenCall>,
-    started: Recent,
-    ended: Recent,
+    started: Recent<CALLS_KEPT>,
+    ended: Recent<CALLS_KEPT>,
     progress: Option<Progress>,
 }
 

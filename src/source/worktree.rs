@@ -166,7 +166,7 @@ impl Source for Worktree {
             let named = matches!(env.scope, Scope::Paths(_)).then(|| root.clone());
             for folder in named.into_iter().chain([root.join(FOLDER)]) {
                 if let Ok(entries) = std::fs::read_dir(&folder) {
-                    found.roots.push(folder);
+                    found.folders.push(folder);
                     directories.extend(entries.flatten().map(|entry| entry.path()));
                 }
             }
@@ -175,15 +175,15 @@ impl Source for Worktree {
                 // The project's own root may hold a status.json of anything: only worktrees are taken.
                 let is_named = matches!(env.scope, Scope::Paths(_));
                 if path.is_file() && (directory != root || is_named || is_linked_worktree(&directory)) {
-                    found.roots.push(directory);
+                    found.folders.push(directory);
                     found.inputs.push(path);
                 }
             }
         }
         found.inputs.sort();
         found.inputs.dedup();
-        found.roots.sort();
-        found.roots.dedup();
+        found.folders.sort();
+        found.folders.dedup();
         self.documents.retain(|path, _| found.inputs.contains(path));
         for path in &found.inputs {
             self.documents.entry(path.clone()).or_default();

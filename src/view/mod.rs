@@ -1,6 +1,7 @@
 //! Model → bytes. Reads no file, asks no clock.
 
 pub mod empty;
+pub mod errors;
 pub mod explain;
 pub mod message;
 pub mod palette;

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Positions of another layout are not understood and not used.
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 
 /// How long a change waits for another process that changes the cache.
 const LOCK_WAIT: Duration = Duration::from_secs(2);

@@ -11,7 +11,7 @@ use crate::source::claude_code::todo::Change;
 use crate::source::claude_code::transcript::{Context, Transcript};
 use crate::source::recent::Recent;
 use crate::source::scribe::Scribe;
-use crate::source::session::{keyed_hash, percent};
+use crate::source::session::{CALLS_KEPT, keyed_hash, percent};
 use crate::source::text::{beginning, captured, elements, member, members, word};
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +24,8 @@ const UNKNOWN_TOOL: &str = "unknown";
 #[serde(default)]
 pub(super) struct Calls {
     open: Vec<Call>,
-    started: Recent,
-    ended: Recent,
+    started: Recent<CALLS_KEPT>,
+    ended: Recent<CALLS_KEPT>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

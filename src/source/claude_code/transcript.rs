@@ -27,6 +27,8 @@ use std::borrow::Cow;
 
 /// Between two signs of activity that say nothing else lie at least so many milliseconds of the transcript's own time.
 const ACTIVITY_EVERY_MS: i64 = 30_000;
+/// So many records are remembered, in case one is repeated.
+const RECORDS_KEPT: usize = 128;
 const MAIN: &str = "main";
 
 /// What is known of a transcript from outside it.
@@ -65,7 +67,7 @@ pub struct Transcript {
     created: Created,
     agent: Option<String>,
     turn: Turn,
-    records: Recent,
+    records: Recent<RECORDS_KEPT>,
     threads: Threads,
     pub(super) calls: Calls,
     pub(super) todos: TodoList,

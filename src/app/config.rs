@@ -7,6 +7,7 @@ use crate::base::{fs, text};
 use crate::journal::retention::Retention;
 use crate::journal::rotate::Rotation;
 use crate::projection::policy::Policy;
+use crate::source::job::JobConfig;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct Config {
     pub health: Policy,
     /// How the log is kept.
     pub journal: Journal,
+    /// The batch jobs that are watched by what they write.
+    pub job: Vec<JobConfig>,
 }
 
 /// How the log is kept.
@@ -120,6 +123,21 @@ mod tests {
         journal.insert("keep_bytes".into(), toml::Value::Integer(10_737_418_240));
         assert_eq!(spelt_out["journal"], toml::Value::Table(journal));
         assert_eq!(spelt_out["health"], toml::Value::try_from(Policy::default()).unwrap());
+    }
+
+    #[test]
+    fn the_example_of_a_job_in_the_template_has_every_key_and_can_be_used() {
+        let example = TEMPLATE.lines().filter_map(|line| line.strip_prefix('#'));
+        let example: Vec<&str> =
+            example.filter(|line| !line.starts_with([' ', '#']) && !line.is_empty()).collect();
+        let example = example.join("\n");
+        assert_eq!(toml::from_str::<Config>(&example).unwrap().job.len(), 1, "{example}");
+        let table: toml::Table = toml::from_str(&example).unwrap();
+        let keys: Vec<&String> = table["job"][0].as_table().unwrap().keys().collect();
+        let schema = schemars::schema_for!(JobConfig).to_value();
+        let mut known: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+        known.sort();
+        assert_eq!(keys, known);
     }
 
     #[test]

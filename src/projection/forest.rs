@@ -7,7 +7,8 @@ use crate::projection::health::{Health, Verdict};
 use crate::projection::judge::{Family, Judge};
 use crate::projection::policy::Policy;
 use crate::projection::state::{Projection, Task};
-use crate::projection::status::ChildCounts;
+use crate::projection::status::{self, ChildCounts, OF_CHILDREN, Progress};
+use crate::projection::usage::to_number;
 use hashbrown::HashMap;
 
 /// A task whose descendants have been judged.
@@ -20,6 +21,8 @@ pub(crate) struct Judged<'a> {
     /// The worst health of itself and its live descendants.
     pub(crate) worst: Option<Health>,
     pub(crate) children: ChildCounts,
+    /// How far it is: by its own word, else by its children.
+    pub(crate) progress: Option<Progress>,
 }
 
 /// Judges every task once, and those that are known as a parent only; `visit` is given each with its verdict.
@@ -42,9 +45,11 @@ pub(crate) fn judge_all(
         let health = verdict.health;
         node.is_judged = true;
         node.worst = worse(node.worst, Some(health));
-        let judged = Judged { id: node.id, place, count, judge, worst: node.worst, children: node.children };
-        visit(&judged, verdict);
-        tell_parent(nodes, place, health)
+        let progress = status::progress(node.task).or_else(|| node.parts.progress(node.task));
+        let percent = progress.as_ref().and_then(|progress| progress.percent);
+        let (id, worst, children) = (node.id, node.worst, node.children);
+        visit(&Judged { id, place, count, judge, worst, children, progress }, verdict);
+        tell_parent(nodes, place, health, percent)
     };
     while let Some(place) = ready.pop() {
         ready.extend(visit_next(&mut nodes, place));
@@ -67,6 +72,41 @@ struct Node<'a> {
     family: Family,
     worst: Option<Health>,
     children: ChildCounts,
+    parts: Parts,
+}
+
+/// What the direct children of a task add up to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Parts {
+    count: u64,
+    completed_count: u64,
+    /// One of them says how far it is.
+    is_measured: bool,
+    percent_sum: f64,
+}
+
+impl Parts {
+    /// Takes a child: one that has completed is done, whatever it said last; one that says nothing has not begun.
+    fn add(&mut self, health: Health, percent: Option<f64>) {
+        let is_completed = health == Health::Completed;
+        self.count += 1;
+        self.completed_count += u64::from(is_completed);
+        self.is_measured |= percent.is_some();
+        self.percent_sum += if is_completed { 100.0 } else { percent.unwrap_or(0.0) };
+    }
+
+    /// How far their parent is. A session has turns of its own, in which its sub-agents are steps among others; any other
+    /// task that works itself is the sum of its children only where these say how far they are.
+    fn progress(&self, parent: &Task) -> Option<Progress> {
+        let has_turns = parent.monitoring.as_deref().is_some_and(|monitoring| monitoring.turn().is_some());
+        let counts = self.count > 0 && !has_turns && (self.is_measured || !parent.worked);
+        counts.then(|| Progress {
+            current: Some(self.completed_count),
+            total: Some(self.count),
+            percent: Some((self.percent_sum / to_number(self.count)).clamp(0.0, 100.0)),
+            step: Some(OF_CHILDREN.to_owned()),
+        })
+    }
 }
 
 /// All tasks by id, with the places of their parents.
@@ -92,6 +132,7 @@ fn linked<'a>(projection: &'a Projection, nobody: &'a Task) -> Vec<Node<'a>> {
         family: Family::default(),
         worst: None,
         children: ChildCounts::default(),
+        parts: Parts::default(),
     };
     let mut nodes: Vec<Node<'a>> = known.iter().enumerate().map(node).collect();
     let parents: Vec<usize> = nodes.iter().filter_map(|node| node.parent).collect();
@@ -104,7 +145,7 @@ fn linked<'a>(projection: &'a Projection, nobody: &'a Task) -> Vec<Node<'a>> {
 }
 
 /// Tells the parent of a judged task about its subtree; gives the parent if that was its last child.
-fn tell_parent(nodes: &mut [Node<'_>], place: usize, health: Health) -> Option<usize> {
+fn tell_parent(nodes: &mut [Node<'_>], place: usize, health: Health, percent: Option<f64>) -> Option<usize> {
     let node = nodes.get(place)?;
     let (worst, family, last) = (node.worst, node.family, node.task.last);
     let parent_place = node.parent?;
@@ -115,6 +156,7 @@ fn tell_parent(nodes: &mut [Node<'_>], place: usize, health: Health) -> Option<u
     parent.family.working |= family.working || health.is_working();
     parent.family.last = parent.family.last.max(family.last).max(last);
     parent.worst = worse(parent.worst, worst);
+    parent.parts.add(health, percent);
     match health {
         Health::Completed => parent.children.completed += 1,
         Health::Failed => parent.children.failed += 1,

@@ -15,6 +15,9 @@ use crate::projection::usage::to_number;
 #[cfg(test)]
 mod tests;
 
+/// The step of a progress that is that of the task's children.
+pub const OF_CHILDREN: &str = "children completed";
+
 /// One task at one instant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskStatus {
@@ -52,7 +55,8 @@ pub struct TaskStatus {
     pub last_activity_at: Option<Timestamp>,
     /// When its last attempt ended.
     pub ended_at: Option<Timestamp>,
-    /// How far it is, where anything said so.
+    /// How far it is, where anything said so: the task itself, else its direct children (`current` of `total` have completed,
+    /// `percent` is their mean, and the step is [`OF_CHILDREN`]).
     pub progress: Option<Progress>,
     /// The longest unbroken run of counted failures in one thread, now.
     pub consecutive_failures: u64,
@@ -175,7 +179,7 @@ fn row(judged: &Judged<'_>, verdict: Verdict) -> TaskStatus {
         created_at: task.first_at(),
         last_activity_at: task.last.at(),
         ended_at: judge.outcome().and_then(|outcome| outcome.stamp.at()),
-        progress: progress(task),
+        progress: judged.progress.clone(),
         consecutive_failures: judge.run().map_or(0, |run| run.length.into()),
         tools: tool_counts(task, &judge),
         usage: usage(task),
@@ -187,7 +191,8 @@ fn owned(register: &Register) -> Option<String> {
     register.value().map(str::to_owned)
 }
 
-fn progress(task: &Task) -> Option<Progress> {
+/// How far a task is by its own word.
+pub(crate) fn progress(task: &Task) -> Option<Progress> {
     let facts = &task.facts;
     let current = facts.get(|fact| if let Fact::Current(count) = fact { Some(*count) } else { None });
     let reported = facts.get(|fact| if let Fact::Total(count) = fact { Some(*count) } else { None });

@@ -126,6 +126,56 @@ fn a_percentage_said_before_the_last_count_is_not_believed() {
     assert_eq!(percent(&[report("09:00", None, None)]), None);
 }
 
+/// The progress of a task of these events, as text.
+fn progress_of(task: &str, events: &[Event<'static>]) -> Option<String> {
+    let row = rows(events, "09:10").into_iter().find(|row| row.task == task)?;
+    let Progress { current, total, percent, step } = row.progress?;
+    let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    Some(format!("{}/{} {:.1?} {step:?}", number(current), number(total), percent))
+}
+
+fn report(percent: f64) -> Event<'static> {
+    event("09:02", Body::ProgressReported { current: None, total: None, percent: Some(percent), step: None })
+}
+
+#[test]
+fn a_parent_without_progress_has_that_of_its_children() {
+    let beam = |name| of(name, created("09:00", "Beam", Some("case")));
+    let beams = vec![
+        of("case", created("09:00", "Case", Some("plan"))),
+        beam("b1"),
+        of("b1", report(20.0)),
+        of("b1", completed("09:05")),
+        beam("b2"),
+        of("b2", report(50.0)),
+        beam("b3"),
+        of("b3", report(30.0)),
+        of("b3", failed("09:05", 1)),
+        beam("b4"),
+    ];
+    let case = Some("1/4 Some(45.0) Some(\"children completed\")".to_owned());
+    assert_eq!(progress_of("case", &beams), case);
+    // And so on upwards, also for a parent that nobody saw.
+    assert_eq!(progress_of("plan", &beams), Some("0/1 Some(45.0) Some(\"children completed\")".to_owned()));
+    let own = [beams.clone(), vec![of("case", report(5.0))]].concat();
+    assert_eq!(progress_of("case", &own), Some("-/- Some(5.0) None".to_owned()));
+    let working = [beams.clone(), vec![of("case", started("09:00"))]].concat();
+    assert_eq!(progress_of("case", &working), case);
+    let session = [beams, vec![of("case", turn_started("09:00"))]].concat();
+    assert_eq!(progress_of("case", &session), None);
+}
+
+#[test]
+fn children_that_say_nothing_are_counted_for_a_parent_that_does_nothing_else() {
+    let child = |name| of(name, created("09:00", "Child", Some("root")));
+    let events = vec![child("a"), of("a", completed("09:01")), child("b")];
+    let expected = Some("1/2 Some(50.0) Some(\"children completed\")".to_owned());
+    assert_eq!(progress_of("root", &events), expected);
+    assert_eq!(progress_of("b", &events), None);
+    let working = [events, vec![of("root", started("09:00"))]].concat();
+    assert_eq!(progress_of("root", &working), None);
+}
+
 #[test]
 fn a_family_shows_its_worst_live_member_and_counts_the_others() {
     let events = [

@@ -86,8 +86,7 @@ impl Jobs {
                     continue;
                 }
             };
-            // The project as a whole is no folder to be watched for the sake of one file.
-            found.roots.extend(kind.roots().filter(|root| !env.base.starts_with(root) && root.is_dir()));
+            found.folders.extend(kind.roots().filter(|folder| folder.is_dir()));
             for (values, file) in kind.jobs() {
                 let task = kind.name.filled(&values);
                 let is_old = || file.as_deref().is_some_and(|file| is_old(file, env.modified_since));
@@ -98,14 +97,15 @@ impl Jobs {
                     self.follow(&path, &task, &kind, env);
                     found.inputs.push(path);
                 }
+                found.folders.extend(file.as_deref().and_then(Path::parent).map(Path::to_path_buf));
                 let new = || Watched::new(&kind, &values, &env.host, &env.base);
                 self.watched.entry(task.clone()).or_insert_with(new);
                 present.insert(task);
             }
         }
         self.watched.retain(|task, watched| present.contains(task) || !watched.has_ended());
-        found.roots.sort();
-        found.roots.dedup();
+        found.folders.sort();
+        found.folders.dedup();
         found
     }
 

@@ -13,13 +13,13 @@ mod turns;
 mod usage;
 
 use crate::source::codex::Codex;
-use crate::source::fixture::{self, Log, env, write};
-use crate::source::{Problem, Scope, Source};
+use crate::source::fixture::{self, Log, drain, env, write};
+use crate::source::{Env, Problem, Scope, Source};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A thread begun at 2026-11-16T09:00:00.000Z, as its id says.
-const THREAD: &str = "019a8be4-9e00-7000-8000-000000000001";
+const THREAD: &str = "01a1e395-ae80-7000-8000-000000000001";
 
 /// Reads files and folders as `import` does.
 fn import(paths: &[&Path], log: &mut Log) -> Vec<Problem> {
@@ -103,7 +103,7 @@ fn response(second: u32, item: &str, more: Value) -> Value {
 
 /// A turn's id, with its time in it.
 fn turn_id(second: u32) -> String {
-    let millis = 1_763_283_600_000_u64 + 31_536_000_000 * 0 + u64::from(second) * 1000;
+    let millis = 1_794_819_600_000_u64 + u64::from(second) * 1000;
     let hex = format!("{millis:012x}");
     format!("{}-{}-7000-8000-{second:012}", &hex[..8], &hex[8..])
 }

@@ -30,6 +30,8 @@ pub(super) struct Meta {
     pub(super) is_fork: bool,
     /// The history before it stands in another file and is not repeated here.
     pub(super) has_base: bool,
+    /// It goes on with its own history, so what it is for was said there.
+    pub(super) goes_on: bool,
     /// The ordinal of the first line that is a sub-agent's own.
     pub(super) own_ordinal: Option<u64>,
     pub(super) created_at: Option<Timestamp>,
@@ -75,6 +77,7 @@ impl Meta {
             is_derived: is_sub_agent || has_base || forked_from.is_some(),
             is_fork: forked_from.is_some(),
             has_base,
+            goes_on: id.is_some() && payload.object("history_base").word("thread_id") == id,
             own_ordinal: payload.count("subagent_history_start_ordinal"),
             created_at: payload.word("timestamp").and_then(Timestamp::parse).or(record.ts),
         }

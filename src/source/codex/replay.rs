@@ -64,7 +64,8 @@ impl Replay {
             return false;
         }
         let pause = record.ts.zip(self.last_at).map(|(ts, last)| ts.millis_since(last));
-        self.last_at = record.ts.or(self.last_at);
+        // Some versions keep the times of the lines they copy.
+        self.last_at = record.ts.max(self.last_at);
         self.phase = self.next_phase(meta, record, pause.unwrap_or(0));
         match self.phase {
             Phase::Own => false,

@@ -252,7 +252,9 @@ impl Rollout {
         let meta = self.meta.as_ref();
         let is_new = !self.session.is_created();
         let about = About {
-            title: title.or_else(|| meta.and_then(|meta| meta.name.as_deref()).filter(|_| is_new)),
+            title: title
+                .or_else(|| meta.and_then(|meta| meta.name.as_deref()).filter(|_| is_new))
+                .filter(|_| !meta.is_some_and(|meta| meta.goes_on)),
             parent: meta.and_then(|meta| meta.parent.as_deref()),
             model: self.model.as_deref(),
             host: &context.host,

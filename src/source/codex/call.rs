@@ -37,14 +37,21 @@ pub(super) struct Ending<'e> {
 
 impl Rollout {
     /// Takes an item of the conversation with the model.
-    pub(super) fn response(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_>) -> Fit {
+    pub(super) fn response(
+        &mut self,
+        context: &Context,
+        record: &Record<'_>,
+        scribe: &mut Scribe<'_>,
+    ) -> Fit {
         let payload = &record.payload;
         match record.item {
             "function_call" => self.function_called(context, payload, scribe),
             "custom_tool_call" => self.custom_tool_called(context, payload, scribe),
             "local_shell_call" => self.local_shell_called(context, payload, scribe),
             "tool_search_call" => self.tool_search_called(context, payload, scribe),
-            "function_call_output" | "custom_tool_call_output" => self.answered_call(context, payload, scribe),
+            "function_call_output" | "custom_tool_call_output" => {
+                self.answered_call(context, payload, scribe)
+            }
             "tool_search_output" => {
                 let Some(id) = payload.word("call_id") else { return Fit::Good };
                 self.end(context, Ending { id, tool: "tool_search", ..Ending::default() }, scribe);
@@ -84,7 +91,12 @@ impl Rollout {
         fit
     }
 
-    fn custom_tool_called(&mut self, context: &Context, payload: &Fields<'_>, scribe: &mut Scribe<'_>) -> Fit {
+    fn custom_tool_called(
+        &mut self,
+        context: &Context,
+        payload: &Fields<'_>,
+        scribe: &mut Scribe<'_>,
+    ) -> Fit {
         let (Some(id), Some(name)) = (payload.word("call_id"), payload.word("name")) else { return Fit::Bad };
         let input = payload.get("input");
         let thread = (name == "exec").then_some(SCRIPTS);
@@ -92,7 +104,12 @@ impl Rollout {
         Fit::if_there(input.is_some())
     }
 
-    fn local_shell_called(&mut self, context: &Context, payload: &Fields<'_>, scribe: &mut Scribe<'_>) -> Fit {
+    fn local_shell_called(
+        &mut self,
+        context: &Context,
+        payload: &Fields<'_>,
+        scribe: &mut Scribe<'_>,
+    ) -> Fit {
         let Some(id) = payload.word("call_id").or_else(|| payload.word("id")) else { return Fit::Bad };
         let Some(action) = payload.get("action") else { return Fit::Bad };
         let is_search = is_search(&command(&Fields::of(action)));
@@ -101,7 +118,12 @@ impl Rollout {
         Fit::Good
     }
 
-    fn tool_search_called(&mut self, context: &Context, payload: &Fields<'_>, scribe: &mut Scribe<'_>) -> Fit {
+    fn tool_search_called(
+        &mut self,
+        context: &Context,
+        payload: &Fields<'_>,
+        scribe: &mut Scribe<'_>,
+    ) -> Fit {
         // One that the model's own side runs has no id, and no answer here.
         if let Some(id) = payload.word("call_id") {
             let input = payload.get("arguments").map_or("", |raw| raw.text);
@@ -124,7 +146,12 @@ impl Rollout {
         Fit::Good
     }
 
-    pub(super) fn search_ended(&mut self, context: &Context, payload: &Fields<'_>, scribe: &mut Scribe<'_>) -> Fit {
+    pub(super) fn search_ended(
+        &mut self,
+        context: &Context,
+        payload: &Fields<'_>,
+        scribe: &mut Scribe<'_>,
+    ) -> Fit {
         let Some(id) = payload.word("call_id") else { return Fit::Bad };
         self.searches += 1;
         self.end(context, Ending { id, tool: SEARCH, ..Ending::default() }, scribe);
@@ -170,7 +197,12 @@ impl Rollout {
     }
 
     /// A command has ended, of whichever call.
-    pub(super) fn command_ended(&mut self, context: &Context, payload: &Fields<'_>, scribe: &mut Scribe<'_>) -> Fit {
+    pub(super) fn command_ended(
+        &mut self,
+        context: &Context,
+        payload: &Fields<'_>,
+        scribe: &mut Scribe<'_>,
+    ) -> Fit {
         let Some(id) = payload.word("call_id") else { return Fit::Bad };
         self.command_item(context, id, payload, scribe)
     }
@@ -188,7 +220,8 @@ impl Rollout {
         if matches!(source.as_str(), "usershell" | "unifiedexecinteraction") {
             return Fit::Good;
         }
-        let Some(status) = fields.word("status").or_else(|| fields.get("exit_code").map(|_| "completed")) else {
+        let Some(status) = fields.word("status").or_else(|| fields.get("exit_code").map(|_| "completed"))
+        else {
             return Fit::Bad;
         };
         if matches!(status, "inProgress" | "in_progress") {
@@ -213,7 +246,12 @@ impl Rollout {
         Fit::if_there(code.is_some() || matches!(status, "declined" | "failed"))
     }
 
-    pub(super) fn patch_ended(&mut self, context: &Context, payload: &Fields<'_>, scribe: &mut Scribe<'_>) -> Fit {
+    pub(super) fn patch_ended(
+        &mut self,
+        context: &Context,
+        payload: &Fields<'_>,
+        scribe: &mut Scribe<'_>,
+    ) -> Fit {
         let Some(id) = payload.word("call_id") else { return Fit::Bad };
         let success = payload.flag("success");
         let status = payload.word("status");
@@ -222,7 +260,12 @@ impl Rollout {
         Fit::if_there(success.is_some() || status.is_some())
     }
 
-    pub(super) fn mcp_ended(&mut self, context: &Context, payload: &Fields<'_>, scribe: &mut Scribe<'_>) -> Fit {
+    pub(super) fn mcp_ended(
+        &mut self,
+        context: &Context,
+        payload: &Fields<'_>,
+        scribe: &mut Scribe<'_>,
+    ) -> Fit {
         let Some(id) = payload.word("call_id") else { return Fit::Bad };
         let result = payload.object("result");
         let error = match result.first() {
@@ -281,7 +324,8 @@ pub(super) fn patch_error(
     if success.unwrap_or(status != Some("failed")) {
         return None;
     }
-    let text = ["stderr", "stdout"].iter().filter_map(|name| fields.text(name)).find(|text| !text.trim().is_empty());
+    let text =
+        ["stderr", "stdout"].iter().filter_map(|name| fields.text(name)).find(|text| !text.trim().is_empty());
     Some(stated(text.as_deref().unwrap_or("the patch was not applied")))
 }
 

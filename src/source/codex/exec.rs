@@ -73,7 +73,8 @@ impl Format for Streams {
     }
 
     fn is_candidate(path: &Path) -> bool {
-        path.extension().is_some_and(|extension| extension == "jsonl" || extension == "json" || extension == "log")
+        path.extension()
+            .is_some_and(|extension| extension == "jsonl" || extension == "json" || extension == "log")
     }
 
     fn is_at_home(_: &Path) -> bool {
@@ -182,7 +183,8 @@ impl Exec {
             "error" => {
                 let message = event.text("message");
                 let (retry, retry_max) = retries(message.as_deref().unwrap_or_default());
-                let error = crate::source::failure::of_model(None, "", message.as_deref().unwrap_or_default());
+                let error =
+                    crate::source::failure::of_model(None, "", message.as_deref().unwrap_or_default());
                 if retry.is_some() {
                     scribe.say(Body::ModelFailed { model: None, request: None, retry, retry_max, error });
                 } else {
@@ -281,9 +283,11 @@ impl Exec {
     fn todo(&mut self, item: &Fields<'_>, scribe: &mut Scribe<'_>) -> Fit {
         let Some(items) = item.get("items").filter(|raw| raw.kind == RawKind::Array) else { return Fit::Bad };
         let items: Vec<_> = elements(items).into_iter().map(Fields::of).collect();
-        let fit = Fit::if_there(items.iter().all(|item| {
-            item.flag("completed").is_some() && item.get("text").is_some_and(is_text)
-        }));
+        let fit = Fit::if_there(
+            items
+                .iter()
+                .all(|item| item.flag("completed").is_some() && item.get("text").is_some_and(is_text)),
+        );
         let is_done = |item: &&Fields<'_>| item.flag("completed") == Some(true);
         let widen = |count| u64::try_from(count).unwrap_or(u64::MAX);
         // The list does not say which step is at work: they are worked on in order.

@@ -1,11 +1,11 @@
 //! How a tool call of Codex failed: an exit status, or one of the texts that Codex itself puts in the place of a result.
 
 use crate::event::error::ErrorDetail;
-use crate::source::codex::output::Output;
-use crate::source::failure::{detail, exit_code, of_model};
-use crate::source::codex::record::{Fields, is_text};
-use crate::source::text::{beginning, word};
 use crate::event::scan::{Raw, RawKind};
+use crate::source::codex::output::Output;
+use crate::source::codex::record::{Fields, is_text};
+use crate::source::failure::{detail, exit_code, of_model};
+use crate::source::text::{beginning, word};
 
 /// How Codex's own texts begin, and what they mean. What begins with none of them is a result.
 const TEXTS: [(&str, &str); 22] = [
@@ -43,7 +43,11 @@ pub(super) fn of_output(output: &Output, is_search: bool) -> Option<ErrorDetail<
     }
     if output.has_script_failed {
         let error = output.body.split_once("Script error:").map_or(&*output.body, |(_, error)| error);
-        return Some(detail("tool_error", if error.trim().is_empty() { "Script failed" } else { error }, None));
+        return Some(detail(
+            "tool_error",
+            if error.trim().is_empty() { "Script failed" } else { error },
+            None,
+        ));
     }
     of_text(&output.body, is_search)
 }
@@ -65,7 +69,9 @@ fn of_text(text: &str, is_search: bool) -> Option<ErrorDetail<'static>> {
         return Some(detail("interrupted", text, None));
     }
     let (beginning, kind) = TEXTS.iter().find(|(beginning, _)| text.starts_with(beginning))?;
-    let quiet = is_search && text.contains("exit code: 1, stdout: , stderr: ") && text.trim_end().ends_with("stderr:");
+    let quiet = is_search
+        && text.contains("exit code: 1, stdout: , stderr: ")
+        && text.trim_end().ends_with("stderr:");
     if quiet || (*beginning == "collab " && !text.contains("failed")) {
         return None;
     }
@@ -120,7 +126,10 @@ mod tests {
             ("apply_patch verification failed: no such line", Some("validation")),
             ("unsupported call: mcp__x__y", Some("validation")),
             ("failed to parse function arguments: missing field `cmd`", Some("validation")),
-            ("failed in sandbox MacosSeatbelt with execution error: denied, exit code: 1, stdout: , stderr: ", Some("environment")),
+            (
+                "failed in sandbox MacosSeatbelt with execution error: denied, exit code: 1, stdout: , stderr: ",
+                Some("environment"),
+            ),
             ("execution error: Io(NotFound)", Some("environment")),
             ("write_stdin failed: stdin is closed", Some("tool_error")),
             ("collab spawn failed: too many", Some("tool_error")),
@@ -158,9 +167,11 @@ mod tests {
     #[test]
     fn a_failed_request_is_an_object_or_a_text() {
         let of = |text: &str| of_request(crate::event::scan::value(text).unwrap().0);
-        let limited = of(r#"{"message":"You have hit your limit","codex_error_info":"usage_limit_exceeded"}"#);
+        let limited =
+            of(r#"{"message":"You have hit your limit","codex_error_info":"usage_limit_exceeded"}"#);
         assert_eq!(&*limited.kind, "rate_limited");
-        let nested = of(r#"{"message":"x","codex_error_info":{"http_connection_failed":{"http_status_code":429}}}"#);
+        let nested =
+            of(r#"{"message":"x","codex_error_info":{"http_connection_failed":{"http_status_code":429}}}"#);
         assert_eq!(&*nested.kind, "rate_limited");
         let text = of(r#""stream disconnected: connection reset""#);
         assert_eq!((&*text.kind, text.category.as_deref()), ("environment", Some("network_error")));

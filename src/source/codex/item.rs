@@ -9,7 +9,12 @@ use crate::source::scribe::Scribe;
 
 impl Rollout {
     /// Takes an item; messages are taken before.
-    pub(super) fn item_completed(&mut self, context: &Context, item: &Fields<'_>, scribe: &mut Scribe<'_>) -> Fit {
+    pub(super) fn item_completed(
+        &mut self,
+        context: &Context,
+        item: &Fields<'_>,
+        scribe: &mut Scribe<'_>,
+    ) -> Fit {
         let Some(kind) = item.word("type") else { return Fit::Bad };
         let has_id = item.word("id");
         let id = has_id.unwrap_or_default();
@@ -40,7 +45,11 @@ impl Rollout {
             }
             "imagegeneration" => {
                 let error = failed(item);
-                self.ended(context, Ending { id, tool: "image_generation", error, ..Ending::default() }, scribe)
+                self.ended(
+                    context,
+                    Ending { id, tool: "image_generation", error, ..Ending::default() },
+                    scribe,
+                )
             }
             // The rest is no call, or one whose call and answer stand in the conversation.
             _ => return Fit::Good,

@@ -67,11 +67,7 @@ impl Meta {
             id: id.map(str::to_owned),
             cwd: payload.get("cwd").map(beginning).filter(|cwd| !cwd.is_empty()),
             parent: parent.map(str::to_owned),
-            agent: if is_sub_agent {
-                role.unwrap_or_else(|| SUB_AGENT.to_owned())
-            } else {
-                AGENT.to_owned()
-            },
+            agent: if is_sub_agent { role.unwrap_or_else(|| SUB_AGENT.to_owned()) } else { AGENT.to_owned() },
             name: either("agent_path").or_else(|| either("agent_nickname")).filter(|_| is_sub_agent),
             is_headless: is_exec || is_sub_agent,
             is_derived: is_sub_agent || has_base || forked_from.is_some(),

@@ -15,8 +15,15 @@ use std::time::Duration;
 /// The header of an output has at most so many lines.
 const HEADER_LINES_MAX: usize = 12;
 /// How the header may begin; anything else is no header.
-const HEADER: [&str; 7] =
-    ["Chunk ID:", "Wall time", "Exit code:", "Process ", "Script ", "Total output lines:", "Original token count:"];
+const HEADER: [&str; 7] = [
+    "Chunk ID:",
+    "Wall time",
+    "Exit code:",
+    "Process ",
+    "Script ",
+    "Total output lines:",
+    "Original token count:",
+];
 
 /// An answer, taken apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -148,15 +155,21 @@ mod tests {
         let (none, text) = (None, |text: &str| text.to_owned());
         for (output, expected) in [
             (
-                serde_json::json!("{\"output\":\"no\\nway\",\"metadata\":{\"exit_code\":2,\"duration_seconds\":0.25}}"),
+                serde_json::json!(
+                    "{\"output\":\"no\\nway\",\"metadata\":{\"exit_code\":2,\"duration_seconds\":0.25}}"
+                ),
                 (Some(2), none.clone(), text("no\nway"), Some(250)),
             ),
             (
-                serde_json::json!("Exit code: 0\nWall time: 1.5 seconds\nTotal output lines: 3\nOutput:\na\nb"),
+                serde_json::json!(
+                    "Exit code: 0\nWall time: 1.5 seconds\nTotal output lines: 3\nOutput:\na\nb"
+                ),
                 (Some(0), none.clone(), text("a\nb"), Some(1500)),
             ),
             (
-                serde_json::json!("Chunk ID: a1\nWall time: 0.0510 seconds\nProcess exited with code -1\nOriginal token count: 0\nOutput:\n"),
+                serde_json::json!(
+                    "Chunk ID: a1\nWall time: 0.0510 seconds\nProcess exited with code -1\nOriginal token count: 0\nOutput:\n"
+                ),
                 (Some(-1), none.clone(), text(""), Some(51)),
             ),
             (
@@ -182,7 +195,8 @@ mod tests {
     #[test]
     fn the_essence_of_an_answer_does_not_depend_on_when_it_came() {
         let essence = |id: &str, code: i64, body: &str| {
-            let header = format!("Chunk ID: {id}\nWall time: 0.{id} seconds\nProcess exited with code {code}");
+            let header =
+                format!("Chunk ID: {id}\nWall time: 0.{id} seconds\nProcess exited with code {code}");
             of(&serde_json::json!(format!("{header}\nOutput:\n{body}"))).essence
         };
         assert_eq!(essence("1", 1, "x"), essence("2", 1, "x"));

@@ -17,7 +17,8 @@ pub(super) fn progress(input: &str) -> (Option<Progress>, Fit) {
         return (None, Fit::Bad);
     };
     let steps: Vec<_> = elements(plan).into_iter().map(Fields::of).collect();
-    let fit = Fit::if_there(steps.iter().all(|step| step.word("status").is_some() && step.get("step").is_some()));
+    let fit =
+        Fit::if_there(steps.iter().all(|step| step.word("status").is_some() && step.get("step").is_some()));
     let is = |step: &Fields<'_>, status| step.word("status") == Some(status);
     let done = steps.iter().filter(|step| is(step, "completed")).count();
     let current = steps.iter().find(|step| is(step, "in_progress")).and_then(|step| step.text("step"));

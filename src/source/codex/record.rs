@@ -20,6 +20,11 @@ impl<'a> Fields<'a> {
         member(&self.0, name)
     }
 
+    /// Whether there is a value of this name, and be it null.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|entry| entry.key == name)
+    }
+
     /// An id, a name, a word.
     pub(super) fn word(&self, name: &str) -> Option<&'a str> {
         self.get(name).and_then(word).filter(|word| !word.is_empty())

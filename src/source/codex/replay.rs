@@ -38,7 +38,7 @@ enum Phase {
     /// What comes is the thread's own.
     #[default]
     Own,
-    /// A copy may come.
+    /// A copy may come; also where the thread does not say that it was made from another one, as old forks do not.
     Undecided,
     /// A copy is here.
     Copied,
@@ -47,9 +47,8 @@ enum Phase {
 impl Replay {
     /// The first line was read.
     pub(super) fn begin(meta: &Meta, record: &Record<'_>) -> Self {
-        let is_possible = meta.is_derived && !meta.has_base;
         Self {
-            phase: if is_possible { Phase::Undecided } else { Phase::Own },
+            phase: if meta.has_base { Phase::Own } else { Phase::Undecided },
             is_dated: false,
             first_at: record.ts,
             last_at: record.ts,
@@ -82,7 +81,9 @@ impl Replay {
         if record.kind == "session_meta" && record.payload.word("id") != meta.id.as_deref() {
             return Phase::Copied;
         }
-        if let Some(is_older) = is_older_turn(meta, record) {
+        // The ids of a thread that says nothing of another one may be of any age.
+        let may_be_copied = meta.is_derived || self.phase == Phase::Copied;
+        if let Some(is_older) = is_older_turn(meta, record).filter(|_| may_be_copied) {
             self.is_dated = true;
             return if is_older { Phase::Copied } else { Phase::Own };
         }

@@ -132,13 +132,7 @@ impl Rollout {
     }
 
     /// Takes a line that is the thread's own.
-    fn own(
-        &mut self,
-        context: &Context,
-        record: &Record<'_>,
-        ts: Timestamp,
-        out: &mut Sink<'_>,
-    ) -> Fit {
+    fn own(&mut self, context: &Context, record: &Record<'_>, ts: Timestamp, out: &mut Sink<'_>) -> Fit {
         let (message, fit) = said::message(record);
         let message = message.filter(|message| match message.speaker {
             Speaker::User => self.user.is_new(message),
@@ -152,7 +146,8 @@ impl Rollout {
         }
         let agent = self.meta.as_ref().map_or("codex", Meta::agent).to_owned();
         let line = format!("{:016x}", hash(record.source));
-        let scribe = &mut Scribe::new(out, SOURCE, (&context.thread, &agent), ts, &["line", &context.thread, &line]);
+        let scribe =
+            &mut Scribe::new(out, SOURCE, (&context.thread, &agent), ts, &["line", &context.thread, &line]);
         if let Some(message) = message {
             self.message(context, &message, scribe);
         }
@@ -218,7 +213,7 @@ impl Rollout {
             Wait::Ends => scribe.say(Body::WaitingEnded { on: Text::Borrowed("rate_limit") }),
             Wait::AsBefore => {}
         }
-        let Some(info) = payload.get("info") else { return fit };
+        let Some(info) = payload.get("info") else { return fit.max(Fit::if_there(payload.has("info"))) };
         let is_derived = self.meta.as_ref().is_some_and(|meta| meta.is_derived);
         let (increase, counted) = self.totals.increase(info, is_derived);
         if let Some(increase) = increase {

@@ -88,7 +88,8 @@ pub(super) fn message(record: &Record<'_>) -> (Option<Message>, Fit) {
         ("event_msg", "agent_message") => event(Speaker::Assistant),
         ("response_item", "message") => {
             let texts = payload.get("content").filter(|raw| raw.kind == RawKind::Array);
-            let fit = Fit::if_there(texts.is_some() && payload.word("role").is_some());
+            let has_texts = texts.is_some_and(have_texts);
+            let fit = Fit::if_there(has_texts && payload.word("role").is_some());
             let speaker = match payload.word("role") {
                 Some("user") => Speaker::User,
                 Some("assistant") => Speaker::Assistant,
@@ -106,7 +107,7 @@ pub(super) fn message(record: &Record<'_>) -> (Option<Message>, Fit) {
             };
             let texts = item.get("content").filter(|raw| raw.kind == RawKind::Array);
             let message = texts.and_then(|raw| of_texts(speaker, Form::Item, &texts_of(raw)));
-            (with_phase(message, &item), Fit::if_there(texts.is_some()))
+            (with_phase(message, &item), Fit::if_there(texts.is_some_and(have_texts)))
         }
         _ => (None, Fit::Good),
     }
@@ -114,7 +115,19 @@ pub(super) fn message(record: &Record<'_>) -> (Option<Message>, Fit) {
 
 /// The texts among the parts of a message.
 fn texts_of(content: Raw<'_>) -> Vec<Raw<'_>> {
-    elements(content).into_iter().filter_map(|part| Fields::of(part).get("text")).filter(|raw| is_text(*raw)).collect()
+    elements(content)
+        .into_iter()
+        .filter_map(|part| Fields::of(part).get("text"))
+        .filter(|raw| is_text(*raw))
+        .collect()
+}
+
+/// Whether all parts of a message that are texts have one.
+fn have_texts(content: Raw<'_>) -> bool {
+    elements(content).into_iter().map(Fields::of).all(|part| {
+        let is_text_part = part.word("type").is_some_and(|kind| kind.to_lowercase().ends_with("text"));
+        !is_text_part || part.get("text").is_some()
+    })
 }
 
 fn of_texts(speaker: Speaker, form: Form, texts: &[Raw<'_>]) -> Option<Message> {

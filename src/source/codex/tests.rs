@@ -142,7 +142,9 @@ fn shell(second: u32, id: &str, command: &str) -> Value {
 }
 
 fn exited(code: i64, output: &str) -> String {
-    format!("Chunk ID: ab12\nWall time: 0.5000 seconds\nProcess exited with code {code}\nOriginal token count: 2\nOutput:\n{output}")
+    format!(
+        "Chunk ID: ab12\nWall time: 0.5000 seconds\nProcess exited with code {code}\nOriginal token count: 2\nOutput:\n{output}"
+    )
 }
 
 fn running(session: u64) -> String {

@@ -115,13 +115,16 @@ impl Rollout {
         let duration_ms = payload.count("duration_ms");
         let has_failed = self.turn.has_failed;
         self.session.turn_ended(if has_failed { "error" } else { "done" }, duration_ms, scribe);
-        self.settle(|attempt| {
-            if has_failed {
-                failed(attempt, "error", duration_ms)
-            } else {
-                Body::TaskCompleted { attempt: Some(attempt), exit_code: None, reason: None, duration_ms }
-            }
-        }, scribe);
+        self.settle(
+            |attempt| {
+                if has_failed {
+                    failed(attempt, "error", duration_ms)
+                } else {
+                    Body::TaskCompleted { attempt: Some(attempt), exit_code: None, reason: None, duration_ms }
+                }
+            },
+            scribe,
+        );
         Fit::Good
     }
 

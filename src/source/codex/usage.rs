@@ -104,10 +104,12 @@ impl Limits {
     pub(super) fn update(&mut self, limits: &Fields<'_>, ts: Timestamp) -> (Wait, Fit) {
         let credits = limits.object("credits");
         let goes_on = credits.flag("has_credits") == Some(true) || credits.flag("unlimited") == Some(true);
-        let mut fit = Fit::Good;
+        let known = ["primary", "secondary", "primary_used_percent"];
+        let mut fit = Fit::if_there(limits.is_empty() || known.iter().any(|name| limits.has(name)));
         let mut fullest: Option<(f64, Option<Timestamp>)> = None;
         for name in ["primary", "secondary"] {
-            let Some(window) = limits.get(name).filter(|raw| raw.kind == RawKind::Object).map(Fields::of) else {
+            let Some(window) = limits.get(name).filter(|raw| raw.kind == RawKind::Object).map(Fields::of)
+            else {
                 continue;
             };
             let Some(used) = window.get("used_percent").and_then(number) else {

@@ -20,7 +20,13 @@ fn ends(lines: &[Value]) -> Vec<Value> {
 
 #[test]
 fn a_call_and_its_answer_are_joined() {
-    let lines = [turn_started(1), prompt(1, "x"), turn_context(1), shell(2, "call_1", "make"), answer(6, "call_1", &exited(0, "done"))];
+    let lines = [
+        turn_started(1),
+        prompt(1, "x"),
+        turn_context(1),
+        shell(2, "call_1", "make"),
+        answer(6, "call_1", &exited(0, "done")),
+    ];
     let events = events_of(&lines);
     let common = json!({"tool": "exec_command", "call": "call_1", "thread": "main", "model": "gpt-x"});
     let expected = [
@@ -29,7 +35,9 @@ fn a_call_and_its_answer_are_joined() {
     ];
     assert_eq!(briefs(&events, &["tool.started", "tool.succeeded", "tool.failed"]), expected);
     let hashes: Vec<_> = members(&events, "tool.succeeded", &["input_hash", "result_hash"]);
-    assert!(hashes[0].as_array().unwrap().iter().all(|hash| hash.as_str().is_some_and(|hash| hash.len() == 16)));
+    assert!(
+        hashes[0].as_array().unwrap().iter().all(|hash| hash.as_str().is_some_and(|hash| hash.len() == 16))
+    );
 }
 
 #[test]
@@ -54,7 +62,11 @@ fn a_search_that_finds_nothing_is_no_failure() {
     assert_eq!(ends(&[shell(2, "c", "make"), answer(3, "c", &exited(1, ""))])[0][2], "exit_code");
     let old = call(2, "c", "shell", json!({"command": ["bash", "-lc", "rg foo"]}));
     assert_eq!(ends(&[old, answer(3, "c", &exited(1, ""))])[0][2], "ok");
-    let local = response(2, "local_shell_call", json!({"call_id": "c", "action": {"type": "exec", "command": ["grep", "x"]}}));
+    let local = response(
+        2,
+        "local_shell_call",
+        json!({"call_id": "c", "action": {"type": "exec", "command": ["grep", "x"]}}),
+    );
     assert_eq!(ends(&[local, answer(3, "c", &exited(1, ""))]), [json!(["c", "local_shell", "ok"])]);
 }
 
@@ -107,7 +119,8 @@ fn the_two_ends_of_a_command_count_once_in_any_order() {
 
 #[test]
 fn what_the_user_runs_is_no_call_of_the_agent() {
-    let theirs = |source: &str| with(command_end(2, "u", 1, "x")["payload"].clone(), json!({"source": source}));
+    let theirs =
+        |source: &str| with(command_end(2, "u", 1, "x")["payload"].clone(), json!({"source": source}));
     for source in ["user_shell", "userShell", "unified_exec_interaction"] {
         assert_eq!(ends(&[line(2, "event_msg", theirs(source))]), [Value::Null; 0], "{source}");
     }
@@ -118,10 +131,8 @@ fn what_the_user_runs_is_no_call_of_the_agent() {
 fn a_process_that_outlives_its_turn_is_not_waited_for() {
     let lines = [shell(2, "a", "npm run dev"), answer(3, "a", &running(77)), turn_complete(1, json!({}))];
     assert_eq!(ends(&lines), [json!(["a", "exec_command", "ok"])]);
-    let later = [
-        call(5, "b", "write_stdin", json!({"session_id": 77})),
-        answer(6, "b", &exited(1, "port in use")),
-    ];
+    let later =
+        [call(5, "b", "write_stdin", json!({"session_id": 77})), answer(6, "b", &exited(1, "port in use"))];
     assert_eq!(
         ends(&[lines.to_vec(), later.to_vec()].concat())[1],
         json!(["b", "write_stdin", "exit_code", "Exit code 1: port in use", 1])
@@ -142,9 +153,18 @@ fn what_codex_says_itself_is_a_failure_of_its_kind() {
 
 #[test]
 fn a_patch_is_applied_or_not() {
-    let patch = response(2, "custom_tool_call", json!({"name": "apply_patch", "input": "*** Begin", "call_id": "p", "status": "completed"}));
-    let end = |more| event(3, "patch_apply_end", with(json!({"call_id": "p", "stdout": "", "stderr": ""}), more));
-    let answer = response(4, "custom_tool_call_output", json!({"call_id": "p", "output": "Exit code: 1\nOutput:\nno"}));
+    let patch = response(
+        2,
+        "custom_tool_call",
+        json!({"name": "apply_patch", "input": "*** Begin", "call_id": "p", "status": "completed"}),
+    );
+    let end =
+        |more| event(3, "patch_apply_end", with(json!({"call_id": "p", "stdout": "", "stderr": ""}), more));
+    let answer = response(
+        4,
+        "custom_tool_call_output",
+        json!({"call_id": "p", "output": "Exit code: 1\nOutput:\nno"}),
+    );
     let of = |end: Value| ends(&[patch.clone(), end, answer.clone()]);
     assert_eq!(of(end(json!({"success": true, "status": "completed"}))), [json!(["p", "apply_patch", "ok"])]);
     assert_eq!(
@@ -170,7 +190,11 @@ fn a_servers_tool_says_whether_it_failed() {
         [json!(["m", tool, "tool_error", "no index", null])]
     );
     assert_eq!(of(json!({"Err": "user rejected MCP tool call"}))[0][2], "user_rejected");
-    let spaced = response(2, "function_call", json!({"namespace": "mcp__docs", "name": "search", "arguments": "{}", "call_id": "m"}));
+    let spaced = response(
+        2,
+        "function_call",
+        json!({"namespace": "mcp__docs", "name": "search", "arguments": "{}", "call_id": "m"}),
+    );
     assert_eq!(ends(&[spaced, answer(3, "m", "x")]), [json!(["m", tool, "ok"])]);
 }
 
@@ -179,8 +203,20 @@ fn a_search_of_the_web_is_one_call_in_all_its_forms() {
     let end = || event(2, "web_search_end", json!({"call_id": "ws_1", "query": "x", "action": {}}));
     let nameless = || response(3, "web_search_call", json!({"status": "completed", "action": {}}));
     let named = || response(3, "web_search_call", json!({"id": "ws_1", "status": "completed", "action": {}}));
-    let item = || event(2, "item_completed", json!({"item": {"type": "WebSearch", "id": "ws_1", "query": "x", "action": {}}}));
-    for lines in [vec![end(), nameless()], vec![end(), named()], vec![named()], vec![nameless()], vec![item(), named()]] {
+    let item = || {
+        event(
+            2,
+            "item_completed",
+            json!({"item": {"type": "WebSearch", "id": "ws_1", "query": "x", "action": {}}}),
+        )
+    };
+    for lines in [
+        vec![end(), nameless()],
+        vec![end(), named()],
+        vec![named()],
+        vec![nameless()],
+        vec![item(), named()],
+    ] {
         let found = ends(&lines);
         assert_eq!(found.len(), 1, "{lines:?}");
         assert_eq!((&found[0][1], &found[0][2]), (&json!("web_search"), &json!("ok")));
@@ -190,7 +226,9 @@ fn a_search_of_the_web_is_one_call_in_all_its_forms() {
 
 #[test]
 fn items_end_the_calls_that_the_conversation_holds_and_tell_the_others() {
-    let item = |second, item: Value| event(second, "item_completed", json!({"thread_id": THREAD, "turn_id": "t", "item": item}));
+    let item = |second, item: Value| {
+        event(second, "item_completed", json!({"thread_id": THREAD, "turn_id": "t", "item": item}))
+    };
     let command = |id: &str, code: i64| {
         json!({"type": "CommandExecution", "id": id, "command": ["bash", "-lc", "make"], "status": if code == 0 { "completed" } else { "failed" },
             "exit_code": code, "aggregated_output": "oh no", "source": "agent", "duration": {"secs": 1, "nanos": 0}})
@@ -198,15 +236,25 @@ fn items_end_the_calls_that_the_conversation_holds_and_tell_the_others() {
     let joined = [shell(2, "a", "make"), item(3, command("a", 2)), answer(4, "a", &exited(2, "oh no"))];
     assert_eq!(ends(&joined), [json!(["a", "exec_command", "exit_code", "Exit code 2: oh no", 2])]);
     let script = response(2, "custom_tool_call", json!({"name": "exec", "input": "await x", "call_id": "s"}));
-    let done = response(9, "custom_tool_call_output", json!({"call_id": "s", "output": [{"type": "input_text", "text": "Script completed\nWall time 0.1 seconds\nOutput:\n"}]}));
+    let done = response(
+        9,
+        "custom_tool_call_output",
+        json!({"call_id": "s", "output": [{"type": "input_text", "text": "Script completed\nWall time 0.1 seconds\nOutput:\n"}]}),
+    );
     let lines = [
         turn_started(1),
         prompt(1, "x"),
         script.clone(),
         item(3, command("b", 1)),
         item(4, json!({"type": "FileChange", "id": "f", "status": "failed", "stderr": "conflict"})),
-        item(5, json!({"type": "McpToolCall", "id": "m", "server": "docs", "tool": "get", "status": "failed", "error": {"message": "gone"}})),
-        item(6, json!({"type": "DynamicToolCall", "id": "d", "tool": "look", "status": "completed", "success": true})),
+        item(
+            5,
+            json!({"type": "McpToolCall", "id": "m", "server": "docs", "tool": "get", "status": "failed", "error": {"message": "gone"}}),
+        ),
+        item(
+            6,
+            json!({"type": "DynamicToolCall", "id": "d", "tool": "look", "status": "completed", "success": true}),
+        ),
         item(7, json!({"type": "Reasoning", "id": "r"})),
         done,
     ];
@@ -224,7 +272,11 @@ fn items_end_the_calls_that_the_conversation_holds_and_tell_the_others() {
         ],
         "a script that goes well does not hide that what it called failed"
     );
-    let failed = response(9, "custom_tool_call_output", json!({"call_id": "s", "output": "Script failed\nWall time 0.1 seconds\nOutput:\n\nScript error:\nTypeError: x"}));
+    let failed = response(
+        9,
+        "custom_tool_call_output",
+        json!({"call_id": "s", "output": "Script failed\nWall time 0.1 seconds\nOutput:\n\nScript error:\nTypeError: x"}),
+    );
     assert_eq!(ends(&[script, failed]), [json!(["s", "exec", "tool_error", "TypeError: x", null])]);
 }
 
@@ -232,14 +284,24 @@ fn items_end_the_calls_that_the_conversation_holds_and_tell_the_others() {
 fn a_result_without_a_start_gets_one_and_repetitions_none() {
     let events = events_of(&[answer(2, "c", &exited(0, "x"))]);
     assert_eq!(types(&events)[1..], ["task.created", "task.started", "tool.started", "tool.succeeded"]);
-    let twice = [shell(2, "c", "x"), shell(3, "c", "x"), answer(4, "c", "x"), answer(5, "c", "x"), shell(6, "c", "x")];
+    let twice = [
+        shell(2, "c", "x"),
+        shell(3, "c", "x"),
+        answer(4, "c", "x"),
+        answer(5, "c", "x"),
+        shell(6, "c", "x"),
+    ];
     assert_eq!(ends(&twice).len(), 1);
 }
 
 #[test]
 fn the_plan_is_the_progress() {
     let plan = |second, id: &str, states: [&str; 3]| {
-        let steps: Vec<_> = states.iter().zip(["read", "write", "test"]).map(|(status, step)| json!({"step": step, "status": status})).collect();
+        let steps: Vec<_> = states
+            .iter()
+            .zip(["read", "write", "test"])
+            .map(|(status, step)| json!({"step": step, "status": status}))
+            .collect();
         call(second, id, "update_plan", json!({"explanation": "so", "plan": steps}))
     };
     let lines = [

@@ -26,7 +26,12 @@ fn copied(second: u32) -> Vec<Value> {
 }
 
 fn parent() -> Vec<Value> {
-    let own = [turn_started(70), prompt(70, "and more"), tokens(72, [180, 40, 20], [80, 0, 10]), turn_complete(70, json!({}))];
+    let own = [
+        turn_started(70),
+        prompt(70, "and more"),
+        tokens(72, [180, 40, 20], [80, 0, 10]),
+        turn_complete(70, json!({})),
+    ];
     [vec![meta(json!({}))], history(), own.to_vec()].concat()
 }
 
@@ -53,7 +58,10 @@ fn fork() -> Vec<Value> {
 
 fn spawned(more: Value) -> Value {
     let spawn = json!({"parent_thread_id": THREAD, "depth": 1, "agent_path": "/root/looker", "agent_role": "Explorer"});
-    first_line(with(json!({"source": {"subagent": {"thread_spawn": spawn}}, "thread_source": "subagent"}), more))
+    first_line(with(
+        json!({"source": {"subagent": {"thread_spawn": spawn}}, "thread_source": "subagent"}),
+        more,
+    ))
 }
 
 /// Reads files in this order and gives the events without their provenance, sorted.
@@ -66,11 +74,16 @@ fn read(files: &[&[Value]]) -> Vec<Value> {
         assert_eq!(import(&[&path], &mut log), []);
         log.restart();
     }
-    let mut events: Vec<_> = log.events.iter().filter(|event| event["type"] != "source.opened").map(|event| {
-        let mut event = event.clone();
-        event.as_object_mut().unwrap().remove("from");
-        event
-    }).collect();
+    let mut events: Vec<_> = log
+        .events
+        .iter()
+        .filter(|event| event["type"] != "source.opened")
+        .map(|event| {
+            let mut event = event.clone();
+            event.as_object_mut().unwrap().remove("from");
+            event
+        })
+        .collect();
     events.sort_by_key(ToString::to_string);
     events
 }
@@ -100,12 +113,20 @@ fn a_fork_has_only_what_it_did_itself_in_any_order() {
 #[test]
 fn a_fork_of_a_fork_has_only_its_own_too() {
     let grandchild = "01a1e397-8340-7000-8000-000000000003"; // 2026-11-16T09:02:00Z
-    let first = with(meta(json!({"id": grandchild, "timestamp": at(120), "forked_from_id": CHILD})), json!({"timestamp": at(120)}));
+    let first = with(
+        meta(json!({"id": grandchild, "timestamp": at(120), "forked_from_id": CHILD})),
+        json!({"timestamp": at(120)}),
+    );
     let mut again: Vec<_> = [fork(), vec![]].concat();
     for line in &mut again {
         line["timestamp"] = json!(at(120));
     }
-    let last = [turn_started(130), prompt(130, "third"), tokens(131, [151, 60, 13], [1, 0, 1]), turn_complete(130, json!({}))];
+    let last = [
+        turn_started(130),
+        prompt(130, "third"),
+        tokens(131, [151, 60, 13], [1, 0, 1]),
+        turn_complete(130, json!({})),
+    ];
     let lines = [vec![first], again, last.to_vec()].concat();
     let events = read(&[&lines]);
     assert!(events.iter().all(|event| event["task"] == grandchild));
@@ -117,7 +138,8 @@ fn a_fork_of_a_fork_has_only_its_own_too() {
 fn a_sub_agent_is_a_task_with_a_parent_and_its_own_work() {
     // The parent's turn is at work when it makes the sub-agent, and goes on.
     let open: Vec<_> = copied(60).into_iter().take(7).collect();
-    for first in [spawned(json!({})), spawned(json!({"forked_from_id": THREAD, "parent_thread_id": THREAD}))] {
+    for first in [spawned(json!({})), spawned(json!({"forked_from_id": THREAD, "parent_thread_id": THREAD}))]
+    {
         let lines = [vec![first, meta(json!({}))], open.clone(), own(61)].concat();
         let events = read(&[&lines]);
         let created = of_task(&events, CHILD, "task.created");
@@ -134,10 +156,16 @@ fn a_sub_agent_is_a_task_with_a_parent_and_its_own_work() {
 
 #[test]
 fn a_sub_agent_that_was_only_told_what_to_do_loses_nothing() {
-    let lines = [vec![spawned(json!({})), shell(60, "call_1", "ls"), answer(60, "call_1", &exited(0, "x"))], own(61)].concat();
+    let lines =
+        [vec![spawned(json!({})), shell(60, "call_1", "ls"), answer(60, "call_1", &exited(0, "x"))], own(61)]
+            .concat();
     let events = read(&[&lines]);
     assert_eq!(of_task(&events, CHILD, "tool.started").len(), 2);
-    assert_eq!(of_task(&events, CHILD, "task.created")[0]["title"], "/root/looker", "until it is told something in clear");
+    assert_eq!(
+        of_task(&events, CHILD, "task.created")[0]["title"],
+        "/root/looker",
+        "until it is told something in clear"
+    );
     // Its counters began with what its parent had used.
     assert_eq!((sum(&events, "input_tokens"), sum(&events, "output_tokens")), (30, 2));
 }
@@ -148,7 +176,8 @@ fn the_ordinal_of_the_first_own_line_decides_where_it_is_stated() {
         lines.into_iter().enumerate().map(|(idx, line)| with(line, json!({"ordinal": idx}))).collect()
     };
     let own_lines = [shell(60, "call_1", "ls"), answer(60, "call_1", &exited(0, "x"))];
-    let mut lines = [vec![spawned(json!({"subagent_history_start_ordinal": 11})), meta(json!({}))], copied(60)].concat();
+    let mut lines =
+        [vec![spawned(json!({"subagent_history_start_ordinal": 11})), meta(json!({}))], copied(60)].concat();
     assert_eq!(lines.len(), 11);
     lines.extend(own_lines);
     for lines in [number(lines.clone()), lines] {
@@ -161,7 +190,8 @@ fn the_ordinal_of_the_first_own_line_decides_where_it_is_stated() {
 #[test]
 fn a_fork_whose_history_stands_elsewhere_has_no_copy_of_it() {
     let base = json!({"thread_id": THREAD, "end_ordinal_exclusive": 10, "end_byte_offset": 4000});
-    let first = first_line(json!({"forked_from_id": THREAD, "history_mode": "paginated", "history_base": base}));
+    let first =
+        first_line(json!({"forked_from_id": THREAD, "history_mode": "paginated", "history_base": base}));
     let events = read(&[&[vec![first], own(60)].concat()]);
     assert_eq!(of_task(&events, CHILD, "tool.started").len(), 1);
     assert_eq!((sum(&events, "input_tokens"), sum(&events, "output_tokens")), (30, 2));
@@ -207,7 +237,9 @@ fn without_times_in_ids_the_start_of_a_turn_or_a_pause_tells_where_the_copy_ends
 #[test]
 fn an_unmarked_fork_repeats_neither_calls_nor_usage() {
     let strip = |lines: Vec<Value>| -> Vec<Value> {
-        let is_kept = |line: &Value| !["task_started", "task_complete"].contains(&line["payload"]["type"].as_str().unwrap_or_default());
+        let is_kept = |line: &Value| {
+            !["task_started", "task_complete"].contains(&line["payload"]["type"].as_str().unwrap_or_default())
+        };
         undated(&lines.into_iter().filter(is_kept).collect::<Vec<_>>(), false)
     };
     let parent = strip(parent());
@@ -223,7 +255,8 @@ fn an_unmarked_fork_repeats_neither_calls_nor_usage() {
 #[test]
 fn a_thread_that_was_set_back_goes_on_in_another_file() {
     let folder = tempfile::tempdir().unwrap();
-    let name = |revision: &str| folder.path().join(format!("rollout-2026-11-16T09-00-00-{THREAD}{revision}.jsonl"));
+    let name =
+        |revision: &str| folder.path().join(format!("rollout-2026-11-16T09-00-00-{THREAD}{revision}.jsonl"));
     write(&name(""), &text(&parent()));
     let base = json!({"thread_id": THREAD, "end_ordinal_exclusive": 10, "end_byte_offset": 4000});
     let revision = [vec![meta(json!({"history_mode": "paginated", "history_base": base}))], own(61)].concat();
@@ -232,6 +265,10 @@ fn a_thread_that_was_set_back_goes_on_in_another_file() {
     assert_eq!(import(&[folder.path()], &mut log), []);
     assert_eq!(members(&log.events, "tool.started", &["task"]), [json!([THREAD]), json!([THREAD])]);
     let titles = members(&log.events, "task.created", &["id", "title"]);
-    assert_eq!(titles, [json!([titles[0][0], "fix it"]), json!([titles[0][0], null])], "the same fact, without a title");
+    assert_eq!(
+        titles,
+        [json!([titles[0][0], "fix it"]), json!([titles[0][0], null])],
+        "the same fact, without a title"
+    );
     assert_eq!(sum(&log.events, "output_tokens"), 20 + 2);
 }

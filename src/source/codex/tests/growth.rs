@@ -33,7 +33,11 @@ fn rollout() -> Vec<Value> {
         response(10, "web_search_call", json!({"status": "completed"})),
         line(11, "compacted", json!({"message": "x"})),
         event(11, "context_compacted", json!({})),
-        event(12, "token_count", json!({"info": null, "rate_limits": {"primary": {"used_percent": 100.0, "resets_at": 1_794_823_200}}})),
+        event(
+            12,
+            "token_count",
+            json!({"info": null, "rate_limits": {"primary": {"used_percent": 100.0, "resets_at": 1_794_823_200}}}),
+        ),
         event(13, "agent_message", json!({"message": "done"})),
         said(13, "assistant", "done"),
         event(14, "error", json!({"message": "x"})),
@@ -208,7 +212,16 @@ proptest! {
 
 #[test]
 fn values_of_any_other_kind_break_nothing() {
-    let strange = [json!(null), json!(-1), json!(1e300), json!([]), json!({"a": []}), json!(""), json!(true), json!([[{}]])];
+    let strange = [
+        json!(null),
+        json!(-1),
+        json!(1e300),
+        json!([]),
+        json!({"a": []}),
+        json!(""),
+        json!(true),
+        json!([[{}]]),
+    ];
     for values in [rollout(), stream()] {
         for (idx, value) in values.iter().enumerate() {
             for path in paths_of(value) {
@@ -249,7 +262,9 @@ fn paths_of(value: &Value) -> Vec<String> {
     };
     match value {
         Value::Object(map) => map.iter().flat_map(|(name, value)| inside(name, value)).collect(),
-        Value::Array(all) => all.iter().enumerate().flat_map(|(idx, value)| inside(&idx.to_string(), value)).collect(),
+        Value::Array(all) => {
+            all.iter().enumerate().flat_map(|(idx, value)| inside(&idx.to_string(), value)).collect()
+        }
         _ => Vec::new(),
     }
 }

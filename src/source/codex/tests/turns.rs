@@ -5,7 +5,11 @@ use super::*;
 fn turns(lines: &[Value]) -> Vec<Value> {
     let events = events_of(lines);
     let is_turn = |event: &&Value| event["type"].as_str().unwrap().starts_with("turn.");
-    events.iter().filter(is_turn).map(|event| json!([event["ts"], event["reason"], event["duration_ms"]])).collect()
+    events
+        .iter()
+        .filter(is_turn)
+        .map(|event| json!([event["ts"], event["reason"], event["duration_ms"]]))
+        .collect()
 }
 
 fn started(second: u32) -> Value {
@@ -41,7 +45,8 @@ fn a_thread_is_a_task_titled_by_its_first_prompt() {
 #[test]
 fn an_editors_context_is_not_the_title() {
     let tabs = "- a.ts: src/a.ts\n".repeat(600);
-    let text = format!("# Context from my IDE setup:\n\n## Open tabs:\n{tabs}\n## My request for Codex:\nfix it\n");
+    let text =
+        format!("# Context from my IDE setup:\n\n## Open tabs:\n{tabs}\n## My request for Codex:\nfix it\n");
     let events = events_of(&[prompt(1, &text)]);
     assert_eq!(members(&events, "task.created", &["title"]), [json!(["fix it"])]);
 }
@@ -49,7 +54,11 @@ fn an_editors_context_is_not_the_title() {
 #[test]
 fn the_forms_of_a_message_are_one_message() {
     let item = |second, kind: &str, text: &str| {
-        event(second, "item_completed", json!({"item": {"type": kind, "id": "i", "content": [{"type": "text", "text": text}]}}))
+        event(
+            second,
+            "item_completed",
+            json!({"item": {"type": kind, "id": "i", "content": [{"type": "text", "text": text}]}}),
+        )
     };
     let answer = |second, text: &str| event(second, "agent_message", json!({"message": text}));
     let lines = [
@@ -84,7 +93,10 @@ fn a_stated_turn_ends_where_the_source_says_so() {
     ];
     assert_eq!(turns(&lines), [started(1), json!([at(1), "done", 1500])]);
     let renamed = lines.map(|line| {
-        let text = line.to_string().replace("task_started", "turn_started").replace("task_complete", "turn_complete");
+        let text = line
+            .to_string()
+            .replace("task_started", "turn_started")
+            .replace("task_complete", "turn_complete");
         serde_json::from_str(&text).unwrap()
     });
     assert_eq!(turns(&renamed), [started(1), json!([at(1), "done", 1500])]);
@@ -103,8 +115,13 @@ fn a_turn_that_is_not_stated_ends_with_the_last_answer() {
         prompt(9, "more"),
     ];
     assert_eq!(turns(&lines), [started(1), json!([at(6), "done", null]), started(9)]);
-    let between = [prompt(1, "x"), said(2, "assistant", "let me look"), shell(3, "a", "ls"), answer(4, "a", "x")];
-    assert_eq!(turns(&between), [started(1), json!([at(2), "done", null]), started(3)], "it was not the last");
+    let between =
+        [prompt(1, "x"), said(2, "assistant", "let me look"), shell(3, "a", "ls"), answer(4, "a", "x")];
+    assert_eq!(
+        turns(&between),
+        [started(1), json!([at(2), "done", null]), started(3)],
+        "it was not the last"
+    );
 }
 
 #[test]
@@ -129,7 +146,10 @@ fn an_interruption_ends_the_turn_and_its_calls() {
         answer(5, "b", "patch rejected by user"),
     ];
     assert_eq!(turns(&late).len(), 2, "what still comes of it begins no other turn");
-    let kinds: Vec<_> = events_of(&late).iter().filter_map(|event| event["error"]["kind"].as_str().map(str::to_owned)).collect();
+    let kinds: Vec<_> = events_of(&late)
+        .iter()
+        .filter_map(|event| event["error"]["kind"].as_str().map(str::to_owned))
+        .collect();
     assert_eq!(kinds, ["interrupted", "user_rejected"]);
 }
 
@@ -152,7 +172,10 @@ fn a_failed_request_ends_the_turn_in_error_and_is_told_once() {
         turn_complete(1, json!({"error": error, "last_agent_message": null})),
     ];
     let events = events_of(&lines);
-    assert_eq!(members(&events, "model.failed", &["ts", "retry", "retry_max"]), [json!([at(2), 2, 5]), json!([at(3), null, null])]);
+    assert_eq!(
+        members(&events, "model.failed", &["ts", "retry", "retry_max"]),
+        [json!([at(2), 2, 5]), json!([at(3), null, null])]
+    );
     assert_eq!(members(&events, "turn.ended", &["reason"]), [json!(["error"])]);
     let old = events_of(&[prompt(1, "x"), event(2, "error", error)]);
     assert_eq!(members(&old, "turn.ended", &["reason"]), [json!(["error"])]);

@@ -45,17 +45,31 @@ fn a_limit_that_is_reached_is_waited_for() {
     let waits = |lines: &[Value]| {
         let events = events_of(lines);
         let is_wait = |event: &&Value| event["type"].as_str().unwrap().starts_with("waiting.");
-        events.iter().filter(is_wait).map(|event| json!([event["type"], event["ts"], event["until_at"]])).collect::<Vec<_>>()
+        events
+            .iter()
+            .filter(is_wait)
+            .map(|event| json!([event["type"], event["ts"], event["until_at"]]))
+            .collect::<Vec<_>>()
     };
     let begun = json!(["waiting.started", at(1), "2026-11-16T10:00:00.000Z"]);
     let ended = |second| json!(["waiting.ended", at(second), null]);
-    assert_eq!(waits(&[limits(1, full(), json!({})), limits(2, full(), json!({})), limits(9, free(), json!({}))]), [begun.clone(), ended(9)]);
+    assert_eq!(
+        waits(&[limits(1, full(), json!({})), limits(2, full(), json!({})), limits(9, free(), json!({}))]),
+        [begun.clone(), ended(9)]
+    );
     assert_eq!(waits(&[limits(1, full(), json!({})), said(3, "assistant", "on I go")]), [begun, ended(3)]);
     let credits = json!({"credits": {"has_credits": true, "unlimited": false}});
     assert_eq!(waits(&[limits(1, full(), credits)]), [Value::Null; 0], "it goes on with credits");
     let old = json!({"used_percent": 100.0, "resets_in_seconds": 3599});
-    assert_eq!(waits(&[limits(1, old, json!({}))]), [json!(["waiting.started", at(1), "2026-11-16T10:00:00.000Z"])]);
-    let error = event(4, "error", json!({"message": "You've hit your usage limit", "codex_error_info": "usage_limit_exceeded"}));
+    assert_eq!(
+        waits(&[limits(1, old, json!({}))]),
+        [json!(["waiting.started", at(1), "2026-11-16T10:00:00.000Z"])]
+    );
+    let error = event(
+        4,
+        "error",
+        json!({"message": "You've hit your usage limit", "codex_error_info": "usage_limit_exceeded"}),
+    );
     let nearly = json!({"used_percent": 99.5, "resets_at": 1_794_823_200});
     assert_eq!(
         waits(&[turn_started(1), prompt(1, "x"), limits(2, nearly, json!({})), error]),

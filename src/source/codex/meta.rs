@@ -12,6 +12,7 @@ const SUB_AGENT: &str = "codex-subagent";
 /// What the `session_meta` of a rollout says, as far as it matters here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are what the line says, not states")]
 pub(super) struct Meta {
     /// The thread's own id.
     pub(super) id: Option<String>,

@@ -95,7 +95,7 @@ impl Output {
             let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
             rest = after;
             if line == "Output:" || line == "Final output:" {
-                output.body = after.to_owned();
+                after.clone_into(&mut output.body);
                 break;
             }
             output.header(line.trim_end());

@@ -16,7 +16,7 @@ use crate::source::codex::turn::Turn;
 use crate::source::codex::usage::{Limits, Totals, Wait, usage};
 use crate::source::follower::{Adapter, Recognition, Sink};
 use crate::source::recent::hash;
-use crate::source::scribe::Scribe;
+use crate::source::scribe::{Scribe, TakeFact as _};
 use crate::source::session::{About, Session, keyed_hash};
 use crate::source::text::objects;
 use serde::{Deserialize, Serialize};
@@ -25,13 +25,14 @@ use std::borrow::Cow;
 /// Ids from here on are random enough to be unique in the world; shorter ones (`call_1`) only in their thread.
 const UNIQUE_ID_BYTES: usize = 20;
 /// The kinds of line that Codex writes.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "session_meta",
     "turn_context",
     "response_item",
     "event_msg",
     "compacted",
     "world_state",
+    "token_usage_record",
     "inter_agent_communication",
     "inter_agent_communication_metadata",
 ];
@@ -101,7 +102,7 @@ impl Rollout {
             return Fit::Bad;
         }
         let stamped = Fit::if_there(record.ts.is_some());
-        let ts = record.ts.or(self.last_ts).unwrap_or_default();
+        let ts = record.ts.or(self.last_ts).unwrap_or_else(|| out.now());
         self.last_ts = Some(ts);
         let Some(meta) = self.meta.take() else {
             let meta = Meta::of(record);

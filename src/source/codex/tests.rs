@@ -43,7 +43,7 @@ fn all_events_of(lines: &[Value]) -> Vec<Value> {
 }
 
 fn text(lines: &[Value]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().map(|line| line.to_string() + "\n").collect()
 }
 
 /// What of an event a test of a rule looks at: without what is the same for all, and the task of the thread.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 /// The turn at work, or the last one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub(super) struct Turn {
     /// It began, which is told with the first thing that happens in it: a prompt, which gives the task its title.
     pending: Option<Pending>,

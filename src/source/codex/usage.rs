@@ -11,18 +11,22 @@ use serde::{Deserialize, Serialize};
 
 /// Reasoning is inside output, and what was cached inside input.
 const FIELDS: [&str; 3] = ["input_tokens", "cached_input_tokens", "output_tokens"];
+/// Inside input as well, since 0.15x.
+const WRITTEN: &str = "cache_write_input_tokens";
+/// Input, the part of it that came from a cache, output, the part of input that was written to a cache.
+pub(super) type Counts = [u64; 4];
 /// A limit is reached at this percentage.
 const FULL: f64 = 100.0;
 
-/// What a thread used in all so far: input, the cached part of it, output.
+/// What a thread used in all so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Totals(Option<[u64; 3]>);
+pub(super) struct Totals(Option<Counts>);
 
 impl Totals {
     /// Takes the `info` of a `token_count`; what it adds, if anything. `is_derived`: the counters may have begun with what
     /// another thread used.
-    pub(super) fn increase(&mut self, info: Raw<'_>, is_derived: bool) -> (Option<[u64; 3]>, Fit) {
+    pub(super) fn increase(&mut self, info: Raw<'_>, is_derived: bool) -> (Option<Counts>, Fit) {
         let info = Fields::of(info);
         let total = info.object("total_token_usage");
         if FIELDS.iter().all(|field| total.count(field).is_none()) {
@@ -43,11 +47,11 @@ impl Totals {
                 // The counters began anew.
                 .unwrap_or_else(|| last.unwrap_or(total)),
         };
-        (Some(increase).filter(|increase| *increase != [0; 3]), fit)
+        (Some(increase).filter(|increase| *increase != [0; 4]), fit)
     }
 
     /// The same for what `codex exec` prints at the end of a turn: the totals themselves.
-    pub(super) fn increase_of_totals(&mut self, usage: &Fields<'_>) -> (Option<[u64; 3]>, Fit) {
+    pub(super) fn increase_of_totals(&mut self, usage: &Fields<'_>) -> (Option<Counts>, Fit) {
         let (total, fit) = counts(usage);
         let before = self.0.replace(total).unwrap_or_default();
         let mut increase = total;
@@ -56,7 +60,7 @@ impl Totals {
                 *count -= before;
             }
         }
-        (Some(increase).filter(|increase| *increase != [0; 3]), fit)
+        (Some(increase).filter(|increase| *increase != [0; 4]), fit)
     }
 
     /// The totals as a name for what was counted with them.
@@ -66,20 +70,23 @@ impl Totals {
 }
 
 /// The event that records an increase.
-pub(super) fn usage<'a>([input, cached, output]: [u64; 3], model: Option<&'a str>) -> Usage<'a> {
+pub(super) fn usage([input, cached, output, written]: Counts, model: Option<&str>) -> Usage<'_> {
     Usage {
         model,
-        input_tokens: Some(input.saturating_sub(cached)),
+        input_tokens: Some(input.saturating_sub(cached).saturating_sub(written)),
         output_tokens: Some(output),
         cache_read_tokens: Some(cached),
+        cache_write_tokens: Some(written).filter(|written| *written > 0),
         quality: "measured",
         ..Usage::default()
     }
 }
 
-fn counts(usage: &Fields<'_>) -> ([u64; 3], Fit) {
+fn counts(usage: &Fields<'_>) -> (Counts, Fit) {
     let found = FIELDS.map(|field| usage.count(field));
-    (found.map(Option::unwrap_or_default), Fit::if_there(found.iter().all(Option::is_some)))
+    let [input, cached, output] = found.map(Option::unwrap_or_default);
+    let written = usage.count(WRITTEN).unwrap_or(0);
+    ([input, cached, output, written], Fit::if_there(found.iter().all(Option::is_some)))
 }
 
 /// Whether the agent waits until it may go on.

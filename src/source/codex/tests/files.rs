@@ -46,6 +46,9 @@ const OTHERS: [(&str, &str); 12] = [
     ("text", "thread.started\n"),
 ];
 
+/// Whether the head of a file is of a format.
+type Recognises = fn(&[u8]) -> bool;
+
 fn names_in(line: &Value) -> Vec<String> {
     match line {
         Value::Object(map) => map
@@ -70,7 +73,7 @@ fn a_file_is_recognised_also_where_one_name_was_changed() {
         json!({"type": "turn.started"}),
         json!({"type": "item.completed", "item": {"id": "i"}}),
     ];
-    let recognised: [(&[Value], fn(&[u8]) -> bool, fn(&[u8]) -> bool); 2] = [
+    let recognised: [(&[Value], Recognises, Recognises); 2] = [
         (&rollout, Files::recognises, Streams::recognises),
         (&stream, Streams::recognises, Files::recognises),
     ];

@@ -47,9 +47,8 @@ fn counts(log: &Log, expected: &Value) -> Value {
 /// and other failures by their texts.
 fn by_hand(path: &str) -> Value {
     let (quiet_searches, prompts, answers, done, plans, others) = match path.rsplit('/').next().unwrap() {
-        "crud.jsonl" => (0, 1, 1, 1, 0, json!({})),
+        "crud.jsonl" | "incremental-turn-1.jsonl" => (0, 1, 1, 1, 0, json!({})),
         "images.jsonl" => (0, 3, 3, 3, 0, json!({})),
-        "incremental-turn-1.jsonl" => (0, 1, 1, 1, 0, json!({})),
         "incremental-turn-2.jsonl" => (0, 2, 2, 2, 0, json!({})),
         name if name.starts_with("rollout-2025-09-24") => {
             (1, 13, 9, 9, 3, json!({"environment": 1, "user_rejected": 2}))
@@ -121,24 +120,4 @@ fn a_real_stream_of_exec_is_read() {
         members(&log.events, "usage.recorded", &["input_tokens", "cache_read_tokens", "output_tokens"]),
         [json!([3142, 2944, 223])]
     );
-}
-
-/// Any further rollouts, of which nothing is known but that each must give something and none may be called changed.
-#[test]
-fn further_real_files_give_something() {
-    let Some(folder) = std::env::var_os("AGENTLOG_MORE_CODEX").map(PathBuf::from) else { return };
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let mut log = Log::default();
-        let problems = import(&[&path], &mut log);
-        writeln!(std::io::stderr(), "{} {problems:?} {:?}", path.display(), {
-            let mut counts = std::collections::BTreeMap::<&str, u64>::new();
-            for kind in types(&log.events) {
-                *counts.entry(kind).or_default() += 1;
-            }
-            (counts, sum(&log, "input_tokens"), sum(&log, "cache_read_tokens"), sum(&log, "output_tokens"))
-        })
-        .unwrap();
-        assert!(log.count(|event| event["type"] == "task.created") > 0, "{}", path.display());
-    }
 }

@@ -33,6 +33,14 @@ fn usage_is_the_increase_of_the_totals() {
     );
 }
 
+#[test]
+fn what_was_written_to_a_cache_is_told_by_itself() {
+    let mut line = tokens(1, [100, 40, 10], [100, 40, 10]);
+    line["payload"]["info"]["total_token_usage"]["cache_write_input_tokens"] = json!(25);
+    let names = ["input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens"];
+    assert_eq!(members(&events_of(&[line]), "usage.recorded", &names), [json!([35, 40, 25, 10])]);
+}
+
 fn limits(second: u32, primary: Value, more: Value) -> Value {
     let limits = with(json!({"primary": primary, "secondary": {"used_percent": 5.0, "resets_at": 1}}), more);
     event(second, "token_count", json!({"info": null, "rate_limits": limits}))

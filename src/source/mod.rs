@@ -9,7 +9,9 @@
 //! What sources share: [`finder`] (which files), [`follower`] (append-only bytes), [`documents`] (what is rewritten as a
 //! whole), [`transcripts`] (both as one source), [`scribe`] (ids), and the words of all agents' sessions (`session`).
 
+pub mod both;
 pub mod claude_code;
+pub mod codex;
 pub mod documents;
 mod failure;
 pub mod finder;

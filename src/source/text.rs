@@ -79,6 +79,28 @@ pub(crate) fn elements(raw: Raw<'_>) -> Vec<Raw<'_>> {
     all
 }
 
+/// Calls `take` with the text and the members of every object of a line; `false` when something in it is no JSON object. A
+/// line usually holds one; two writers at once can leave two behind each other (`}{`).
+pub(crate) fn objects<'a>(line: &'a str, mut take: impl FnMut(&'a str, &[scan::Entry<'a>])) -> bool {
+    let mut rest = line.trim();
+    let mut entries = Vec::with_capacity(32);
+    while !rest.is_empty() {
+        let length = match scan::object(rest, &mut entries) {
+            Ok(()) => rest.len(),
+            // The scanner stops where a second object begins; the first is known to be whole.
+            Err(error) if error.at > 0 && rest.as_bytes().get(error.at) == Some(&b'{') => error.at,
+            Err(_) => return false,
+        };
+        let Some((first, others)) = rest.split_at_checked(length) else { return false };
+        if length < rest.len() && scan::object(first, &mut entries).is_err() {
+            return false;
+        }
+        take(first, &entries);
+        rest = others;
+    }
+    true
+}
+
 /// A number ≥ 0; fractions are cut.
 pub(crate) fn count(raw: Raw<'_>) -> Option<u64> {
     if raw.kind != RawKind::Number {

@@ -4,8 +4,8 @@
 //! sequence of objects. Fields nobody asks for are skipped without being looked into.
 
 use crate::base::clock::Timestamp;
-use crate::event::scan::{self, Entry, Raw, RawKind};
-use crate::source::text::{count, member, members, word};
+use crate::event::scan::{Entry, Raw, RawKind};
+use crate::source::text::{count, member, members, objects, word};
 
 /// The types of line that Claude Code writes, 1.0 to 2.1 and what its documentation adds.
 const KINDS: [&str; 25] = [
@@ -79,23 +79,7 @@ impl Record<'_> {
 
 /// Calls `take` with every object of a line; `false` when something in it is no JSON object.
 pub(super) fn records<'a>(line: &'a str, mut take: impl FnMut(&Record<'a>)) -> bool {
-    let mut rest = line.trim();
-    let mut entries = Vec::with_capacity(32);
-    while !rest.is_empty() {
-        let length = match scan::object(rest, &mut entries) {
-            Ok(()) => rest.len(),
-            // The scanner stops where a second object begins; the first is known to be whole.
-            Err(error) if error.at > 0 && rest.as_bytes().get(error.at) == Some(&b'{') => error.at,
-            Err(_) => return false,
-        };
-        let Some((first, others)) = rest.split_at_checked(length) else { return false };
-        if length < rest.len() && scan::object(first, &mut entries).is_err() {
-            return false;
-        }
-        take(&record(&entries));
-        rest = others;
-    }
-    true
+    objects(line, |_, entries| take(&record(entries)))
 }
 
 fn record<'a>(entries: &[Entry<'a>]) -> Record<'a> {

@@ -9,6 +9,7 @@
 //! What sources share: [`finder`] (which files), [`follower`] (append-only bytes), [`documents`] (what is rewritten as a
 //! whole), [`transcripts`] (both as one source), [`scribe`] (ids), and the words of all agents' sessions (`session`).
 
+mod chat_recording;
 pub mod claude_code;
 pub mod documents;
 mod failure;
@@ -16,6 +17,7 @@ pub mod finder;
 #[cfg(test)]
 mod fixture;
 pub mod follower;
+pub mod gemini_cli;
 mod place;
 mod recent;
 pub mod scribe;

@@ -6,6 +6,7 @@ use crate::base::clock::Timestamp;
 use crate::base::{fs, random};
 use crate::source::claude_code::ClaudeCode;
 use crate::source::gemini_cli::{GeminiCli, GeminiCliDocuments};
+use crate::source::qwen_code::{QwenCode, QwenCodeDocuments};
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
 use anyhow::Context as _;
@@ -19,8 +20,11 @@ const KEY_FILE: &str = "hash_key";
 pub fn sources(_config: &Config) -> Vec<Box<dyn Source>> {
     vec![
         Box::new(ClaudeCode::default()),
+        // Of two of one name the first has positions.
         Box::new(GeminiCli::default()),
         Box::new(GeminiCliDocuments::default()),
+        Box::new(QwenCode::default()),
+        Box::new(QwenCodeDocuments::default()),
         Box::new(Worktree::new()),
     ]
 }

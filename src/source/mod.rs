@@ -19,6 +19,7 @@ mod fixture;
 pub mod follower;
 pub mod gemini_cli;
 mod place;
+pub mod qwen_code;
 mod recent;
 pub mod scribe;
 mod session;

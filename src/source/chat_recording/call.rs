@@ -157,7 +157,7 @@ fn made_at(id: &str, ended_at: Timestamp) -> Option<Timestamp> {
 }
 
 /// What a result says: an error, else its output, else any text.
-fn answer(result: Raw<'_>) -> Option<Raw<'_>> {
+pub(crate) fn answer(result: Raw<'_>) -> Option<Raw<'_>> {
     if matches!(result.kind, RawKind::Text { .. }) {
         return Some(result);
     }
@@ -179,7 +179,8 @@ fn text_of(raw: Option<Raw<'_>>) -> Option<Raw<'_>> {
     raw.filter(|raw| matches!(raw.kind, RawKind::Text { .. }))
 }
 
-fn failure_of(tool: &str, answer: Option<Raw<'_>>) -> ErrorDetail<'static> {
+/// How a call failed whose result says so.
+pub(crate) fn failure_of(tool: &str, answer: Option<Raw<'_>>) -> ErrorDetail<'static> {
     let start = answer.map(beginning).unwrap_or_default();
     let shell = answer.filter(|_| shell::is_shell(tool));
     if let Some(error) = shell.and_then(|text| shell::failure(&start, &ending(text))) {
@@ -217,7 +218,8 @@ pub(crate) fn is_invalid(text: &str) -> bool {
         || PIECES.iter().any(|piece| text.lines().next().is_some_and(|line| line.contains(piece)))
 }
 
-fn cancellation(answer: Option<Raw<'_>>) -> ErrorDetail<'static> {
+/// How the user stopped a call.
+pub(crate) fn cancellation(answer: Option<Raw<'_>>) -> ErrorDetail<'static> {
     let text = answer.map(beginning).unwrap_or_default();
     let is_stopped = text.contains("User cancelled") || text.contains("cancelled by user");
     let text = if text.trim().is_empty() { "cancelled" } else { &text };

@@ -9,7 +9,7 @@
 //! messages of a checkpoint (`$set`) for new ones.
 
 mod call;
-mod content;
+pub(crate) mod content;
 mod document;
 mod lines;
 mod place;
@@ -17,6 +17,7 @@ mod recording;
 pub(crate) mod shell;
 mod tokens;
 
+pub(crate) use crate::source::chat_recording::call::{answer, cancellation, failure_of, is_invalid};
 pub(crate) use crate::source::chat_recording::document::read_document;
 pub(crate) use crate::source::chat_recording::lines::read_line;
 pub(crate) use crate::source::chat_recording::place::{Shape, is_chat, look, shape_of};

@@ -11,6 +11,7 @@
 
 mod chat_recording;
 pub mod claude_code;
+pub mod copilot_cli;
 pub mod documents;
 mod failure;
 pub mod finder;

@@ -4,7 +4,10 @@ use crate::app::config::Config;
 use crate::app::project::Project;
 use crate::base::clock::Timestamp;
 use crate::base::{fs, random};
+use crate::source::amp::Amp;
 use crate::source::claude_code::ClaudeCode;
+use crate::source::copilot_cli::CopilotCli;
+use crate::source::cursor_agent::CursorAgent;
 use crate::source::gemini_cli::{GeminiCli, GeminiCliDocuments};
 use crate::source::qwen_code::{QwenCode, QwenCodeDocuments};
 use crate::source::worktree::Worktree;
@@ -25,6 +28,9 @@ pub fn sources(_config: &Config) -> Vec<Box<dyn Source>> {
         Box::new(GeminiCliDocuments::default()),
         Box::new(QwenCode::default()),
         Box::new(QwenCodeDocuments::default()),
+        Box::new(CopilotCli::default()),
+        Box::new(CursorAgent::default()),
+        Box::new(Amp::default()),
         Box::new(Worktree::new()),
     ]
 }

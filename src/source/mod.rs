@@ -9,9 +9,11 @@
 //! What sources share: [`finder`] (which files), [`follower`] (append-only bytes), [`documents`] (what is rewritten as a
 //! whole), [`transcripts`] (both as one source), [`scribe`] (ids), and the words of all agents' sessions (`session`).
 
+pub mod amp;
 mod chat_recording;
 pub mod claude_code;
 pub mod copilot_cli;
+pub mod cursor_agent;
 pub mod documents;
 mod failure;
 pub mod finder;

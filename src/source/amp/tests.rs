@@ -199,7 +199,7 @@ fn a_renamed_field_is_a_changed_format() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn no_bytes_are_too_strange(cut in 0_usize..500, flips in proptest::collection::vec((0_usize..3000, any::<u8>()), 0..4)) {
         let mut bytes = thread(&messages()).into_bytes();

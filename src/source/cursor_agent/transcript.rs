@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 /// The form of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Shape {
+pub(super) enum Shape {
     /// What a headless run writes.
     #[default]
     Stream,

@@ -4,9 +4,15 @@ use crate::app::config::Config;
 use crate::app::project::Project;
 use crate::base::clock::Timestamp;
 use crate::base::{fs, random};
+use crate::source::amp::Amp;
+use crate::source::both::Both;
 use crate::source::claude_code::ClaudeCode;
 use crate::source::codex::Codex;
 use crate::source::job::Jobs;
+use crate::source::copilot_cli::CopilotCli;
+use crate::source::cursor_agent::CursorAgent;
+use crate::source::gemini_cli::{GeminiCli, GeminiCliDocuments};
+use crate::source::qwen_code::{QwenCode, QwenCodeDocuments};
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
 use anyhow::Context as _;
@@ -21,6 +27,11 @@ pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
     vec![
         Box::new(ClaudeCode::default()),
         Box::new(Codex::default()),
+        Box::new(Both::<GeminiCli, GeminiCliDocuments>::default()),
+        Box::new(Both::<QwenCode, QwenCodeDocuments>::default()),
+        Box::new(CopilotCli::default()),
+        Box::new(CursorAgent::default()),
+        Box::new(Amp::default()),
         Box::new(Worktree::new()),
         Box::new(Jobs::new(&config.job)),
     ]

@@ -69,6 +69,7 @@ pub struct Sheet<'s> {
     is_open: bool,
     last_ts: Option<Timestamp>,
     drifted: Option<String>,
+    first_record: Option<String>,
 }
 
 /// Reads all documents of the format `F` with readers `R`.
@@ -127,6 +128,12 @@ impl<'s> Sheet<'s> {
         self.next_i = [0; Stream::ALL.len()];
     }
 
+    /// Names the first native record, by which another file with the same records is recognised: a copy, or what a tool
+    /// converted the document to. Call it before the first fact.
+    pub fn begins_with(&mut self, first_record: &str) {
+        self.first_record.get_or_insert_with(|| first_record.to_owned());
+    }
+
     /// A part of the document is not what it must be; the rest can be read. Said once for each reason.
     pub fn drifted(&mut self, reason: &str) {
         self.drifted.get_or_insert_with(|| reason.to_owned());
@@ -136,6 +143,7 @@ impl<'s> Sheet<'s> {
         if std::mem::replace(&mut self.is_open, true) {
             return;
         }
+        let forked_from = self.link();
         match self.out.known(self.file) {
             Some(known) if !known.is_at(self.path) => {
                 let is_gone = known.path.as_deref().is_some_and(|path| !Path::new(path).exists());
@@ -156,14 +164,25 @@ impl<'s> Sheet<'s> {
                     head_bytes: None,
                     head_hash: None,
                     generation: Some(0),
-                    forked_from: None,
-                    first_record: None,
+                    forked_from: forked_from.map(Text::Owned),
+                    first_record: self.first_record.clone().map(Text::Owned),
                 };
                 let id = EventId::of(&[source, b"source.opened", self.file.as_bytes()]);
                 let event = self.event(Fact { id, ts, task: None, agent: None, body }, None);
                 self.out.emit(event);
             }
         }
+    }
+
+    /// Makes the log drop what this document shares with other files, and they with it; gives another session of them.
+    fn link(&mut self) -> Option<String> {
+        let relatives = self.out.with_first_record(self.first_record.as_deref()?, self.file);
+        for relative in &relatives {
+            self.out.exclude(self.file, &relative.file);
+            self.out.exclude(&relative.file, self.file);
+        }
+        let mut sessions = relatives.into_iter().filter_map(|relative| relative.session);
+        sessions.find(|session| self.identity.session.as_ref() != Some(session))
     }
 
     fn event<'e>(&self, fact: Fact<'e>, from: Option<Provenance<'e>>) -> Event<'e> {
@@ -311,6 +330,7 @@ impl<R: Reader> Watched<R> {
             is_open: false,
             last_ts: None,
             drifted: None,
+            first_record: None,
         };
         let misfit = match self.reader.read(&self.context, &bytes, modified, &mut sheet) {
             Ok(()) => sheet.drifted.take().map(Misfit::Drifted),

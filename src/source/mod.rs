@@ -9,19 +9,25 @@
 //! What sources share: [`finder`] (which files), [`follower`] (append-only bytes), [`documents`] (what is rewritten as a
 //! whole), [`transcripts`] (both as one source), [`scribe`] (ids), and the words of all agents' sessions (`session`).
 
+pub mod amp;
 pub mod both;
+mod chat_recording;
 pub mod claude_code;
 pub mod codex;
+pub mod copilot_cli;
+pub mod cursor_agent;
 pub mod documents;
 mod failure;
 pub mod finder;
 #[cfg(test)]
 mod fixture;
 pub mod follower;
+pub mod gemini_cli;
 pub mod job;
 pub mod output;
 mod place;
 pub mod process;
+pub mod qwen_code;
 mod recent;
 pub mod scribe;
 mod session;

@@ -32,7 +32,8 @@ const MARKS: [&str; 9] = [
 ];
 const MARKS_MIN: usize = 2;
 /// Qwen Code took over the shape of the lines, but not what stands in them.
-const FOREIGN_MARKS: [&str; 3] = ["\"systemPayload\"", "\"usageMetadata\"", "\"functionCall\""];
+const FOREIGN_MARKS: [&str; 4] =
+    ["\"systemPayload\"", "\"usageMetadata\"", "\"functionCall\"", "{\"role\":\"user\",\"parts\":"];
 
 /// The transcripts of Claude Code.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use crate::app::config::Config;
 use crate::app::project::Project;
 use crate::base::clock::Timestamp;
 use crate::base::{fs, random};
-use crate::source::claude_code::ClaudeCode;
+use crate::source::claude_code::{ClaudeCode, ClaudeStream};
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
 use anyhow::Context as _;
@@ -16,7 +16,7 @@ const KEY_FILE: &str = "hash_key";
 /// All sources. A new kind of thing to watch is one more line here.
 #[must_use]
 pub fn sources(_config: &Config) -> Vec<Box<dyn Source>> {
-    vec![Box::new(ClaudeCode::default()), Box::new(Worktree::new())]
+    vec![Box::new(ClaudeCode::default()), Box::new(ClaudeStream::default()), Box::new(Worktree::new())]
 }
 
 /// The environment of the sources for this scope.

@@ -207,7 +207,7 @@ where
     F: Format<Context = R::Context>,
 {
     fn name(&self) -> &'static str {
-        F::SOURCE
+        F::NAME
     }
 
     fn discover(&mut self, env: &Env) -> Discovery {

@@ -62,31 +62,31 @@ impl Context {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Transcript {
-    created: Created,
+    pub(super) created: Created,
     agent: Option<String>,
-    turn: Turn,
+    pub(super) turn: Turn,
     records: Recent,
     threads: Threads,
     pub(super) calls: Calls,
     pub(super) todos: TodoList,
     pub(super) background: Background,
-    usages: Usages,
+    pub(super) usages: Usages,
     last_ts: Option<Timestamp>,
     last_activity: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Created {
-    done: bool,
+pub(super) struct Created {
+    pub(super) done: bool,
     titled: bool,
     /// A slash command, in case no prompt follows it.
     command: Option<String>,
-    cwd: Option<String>,
+    pub(super) cwd: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Turn {
-    open: bool,
+pub(super) struct Turn {
+    pub(super) open: bool,
     /// The message that ended the last turn: its other lines do not begin a new one.
     last_message: Option<String>,
 }
@@ -120,7 +120,8 @@ impl Adapter for Transcript {
 }
 
 impl Transcript {
-    fn record(
+    /// Takes one record; `ordinal` counts those of the line at hand.
+    pub(super) fn record(
         &mut self,
         context: &Context,
         task: &str,
@@ -166,7 +167,7 @@ impl Transcript {
         }
     }
 
-    fn agent_name(&self, context: &Context) -> String {
+    pub(super) fn agent_name(&self, context: &Context) -> String {
         if context.agent_id.is_none() {
             return "claude-code".to_owned();
         }
@@ -178,6 +179,9 @@ impl Transcript {
 
     /// The thread of execution a record belongs to. A sub-agent's own file is one thread.
     fn thread(&mut self, context: &Context, record: &Record<'_>) -> String {
+        if let Some(call) = record.parent_call {
+            return format!("side-{call}");
+        }
         if record.is_sidechain && context.agent_id.is_none() {
             return self.threads.of(record.uuid, record.parent);
         }
@@ -344,7 +348,7 @@ impl Transcript {
     }
 
     /// A sign of life that says nothing else, at most one in thirty seconds.
-    fn activity(&mut self, context: &Context, scribe: &mut Scribe<'_>) {
+    pub(super) fn activity(&mut self, context: &Context, scribe: &mut Scribe<'_>) {
         let quiet = self.last_activity.is_none_or(|last| scribe.ts().millis_since(last) >= ACTIVITY_EVERY_MS);
         if self.created.done && quiet {
             self.create(context, None, scribe);

@@ -4,7 +4,8 @@ use crate::app::config::Config;
 use crate::app::project::Project;
 use crate::base::clock::Timestamp;
 use crate::base::{fs, random};
-use crate::source::claude_code::{ClaudeCode, ClaudeStream};
+use crate::source::claude_code::{self, ClaudeCode, ClaudeStream};
+use crate::source::piped::{Piped, PipedFormat};
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
 use anyhow::Context as _;
@@ -17,6 +18,16 @@ const KEY_FILE: &str = "hash_key";
 #[must_use]
 pub fn sources(_config: &Config) -> Vec<Box<dyn Source>> {
     vec![Box::new(ClaudeCode::default()), Box::new(ClaudeStream::default()), Box::new(Worktree::new())]
+}
+
+/// All formats that `import -` reads as they come: first what agents write to their standard output, then transcripts. A
+/// new one is one more line here.
+#[must_use]
+pub fn piped_formats() -> Vec<Box<dyn PipedFormat>> {
+    vec![
+        Box::<Piped<claude_code::StreamFiles, claude_code::Stream>>::default(),
+        Box::<Piped<claude_code::Files, claude_code::Transcript>>::default(),
+    ]
 }
 
 /// The environment of the sources for this scope.

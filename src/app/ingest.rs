@@ -16,7 +16,7 @@ use crate::event::body::Body;
 use crate::event::codec::{Decoded, Decoder};
 use crate::event::envelope::{Event, Stream};
 use crate::event::error::ErrorDetail;
-use crate::event::ids::EventId;
+use crate::event::ids::{EventId, file_id};
 use crate::event::redact;
 use crate::journal::segment::{self, SegmentState};
 use crate::projection::cursor::Cursors;
@@ -253,6 +253,7 @@ impl<'a> Ingest<'a> {
             .advance(&mut |location, decoded, _| {
                 if let Decoded::Known(line) = decoded {
                     cursors.apply(location.stream, &line.event);
+                    families.opened(&line.event, cursors);
                     families.recorded(&line.event);
                     recorded.extend(recorded_problem(&line.event));
                 }
@@ -424,6 +425,19 @@ impl Families {
         let fresh: Vec<String> = fresh.map(str::to_owned).collect();
         self.of_file.extend(fresh.iter().map(|file| (file.clone(), family)));
         self.unheard.extend(fresh);
+    }
+
+    /// Takes note of a stream that tells of a session (its first record) whose transcript is known: another process may
+    /// read it, while this one reads the transcript.
+    fn opened(&mut self, event: &Event<'_>, cursors: &Cursors) {
+        if let Body::SourceOpened { file, first_record: Some(session), .. } = &event.body
+            && let Some(source) = &event.source
+        {
+            let transcript = file_id(&[source, session, "0"]);
+            if transcript != **file && cursors.known(&transcript).is_some() {
+                self.join(&transcript, file);
+            }
+        }
     }
 
     /// Whether a file belongs to a family.

@@ -65,7 +65,7 @@ impl<F, A> Default for Piped<F, A> {
 
 impl<F, A> PipedFormat for Piped<F, A>
 where
-    A: Adapter,
+    A: Adapter<Context: 'static> + 'static,
     F: Format<Context = A::Context>,
 {
     fn source(&self) -> &'static str {
@@ -95,7 +95,7 @@ where
     }
 }
 
-impl<A: Adapter> PipedStream for Feed<A> {
+impl<A: Adapter<Context: 'static> + 'static> PipedStream for Feed<A> {
     fn push(&mut self, bytes: &[u8], now: Timestamp, out: &mut dyn Emit) {
         Self::push(self, bytes, now, out);
     }

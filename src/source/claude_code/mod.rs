@@ -32,9 +32,9 @@ mod tool;
 mod transcript;
 mod usage;
 
-use crate::source::claude_code::discovery::Files;
+pub use crate::source::claude_code::discovery::Files;
 pub use crate::source::claude_code::stream::{Stream, StreamFiles};
-use crate::source::claude_code::transcript::Transcript;
+pub use crate::source::claude_code::transcript::Transcript;
 use crate::source::transcripts::Transcripts;
 
 /// The name in `source` fields.

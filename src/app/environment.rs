@@ -5,6 +5,7 @@ use crate::app::project::Project;
 use crate::base::clock::Timestamp;
 use crate::base::{fs, random};
 use crate::source::claude_code::{self, ClaudeCode, ClaudeStream};
+use crate::source::generic_jsonl::{GenericJsonl, Section};
 use crate::source::piped::{Piped, PipedFormat};
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
@@ -16,8 +17,13 @@ const KEY_FILE: &str = "hash_key";
 
 /// All sources. A new kind of thing to watch is one more line here.
 #[must_use]
-pub fn sources(_config: &Config) -> Vec<Box<dyn Source>> {
-    vec![Box::new(ClaudeCode::default()), Box::new(ClaudeStream::default()), Box::new(Worktree::new())]
+pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
+    let mut sources: Vec<Box<dyn Source>> =
+        vec![Box::new(ClaudeCode::default()), Box::new(ClaudeStream::default()), Box::new(Worktree::new())];
+    // The sections were checked when the configuration was read.
+    let sections = config.jsonl.iter().filter_map(|section| Section::check(section).ok());
+    sources.extend(sections.map(|section| Box::new(GenericJsonl::new(section)) as Box<dyn Source>));
+    sources
 }
 
 /// All formats that `import -` reads as they come: first what agents write to their standard output, then transcripts. A

@@ -27,7 +27,7 @@
 use crate::base::clock::Timestamp;
 use crate::event::body::event_type;
 use crate::event::redact;
-use crate::event::scan::{Entry, RawKind, unescape};
+use crate::event::scan::{Entry, Raw, RawKind, unescape};
 use chrono::NaiveDateTime;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -114,6 +114,16 @@ pub fn read(entries: &[Entry<'_>]) -> Option<Foreign> {
     Some(Foreign::Event(Value::Object(fields).to_string()))
 }
 
+/// An instant as any program writes it: RFC 3339 (without a zone: UTC), or seconds, milliseconds or microseconds since 1970.
+#[must_use]
+pub fn instant(raw: Raw<'_>) -> Option<Timestamp> {
+    match raw.kind {
+        RawKind::Number => of_epoch(raw.text.parse().ok()?),
+        RawKind::Text { escaped } => of_text(&unescape(raw.text, escaped)?),
+        _ => None,
+    }
+}
+
 struct Line<'l, 'a>(&'l [Entry<'a>]);
 
 impl Line<'_, '_> {
@@ -151,10 +161,7 @@ impl Line<'_, '_> {
     }
 
     fn time(&self) -> Option<Timestamp> {
-        self.find(&TIME).find_map(|entry| match entry.value.kind {
-            RawKind::Number => of_epoch(entry.value.text.parse().ok()?),
-            _ => of_text(&text(entry)?),
-        })
+        self.find(&TIME).find_map(|entry| instant(entry.value))
     }
 
     fn happening(&self, status: Option<&str>, event: Option<&str>) -> Option<Happening> {

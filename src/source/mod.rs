@@ -16,6 +16,7 @@ pub mod finder;
 #[cfg(test)]
 mod fixture;
 pub mod follower;
+pub mod generic_jsonl;
 pub mod piped;
 mod place;
 mod recent;

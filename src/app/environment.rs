@@ -6,6 +6,7 @@ use crate::base::clock::Timestamp;
 use crate::base::{fs, random};
 use crate::source::claude_code::{self, ClaudeCode, ClaudeStream};
 use crate::source::generic_jsonl::{GenericJsonl, Section};
+use crate::source::madrox;
 use crate::source::piped::{Piped, PipedFormat};
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
@@ -20,6 +21,7 @@ const KEY_FILE: &str = "hash_key";
 pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
     let mut sources: Vec<Box<dyn Source>> =
         vec![Box::new(ClaudeCode::default()), Box::new(ClaudeStream::default()), Box::new(Worktree::new())];
+    sources.extend(madrox::sources());
     // The sections were checked when the configuration was read.
     let sections = config.jsonl.iter().filter_map(|section| Section::check(section).ok());
     sources.extend(sections.map(|section| Box::new(GenericJsonl::new(section)) as Box<dyn Source>));

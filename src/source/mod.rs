@@ -17,6 +17,7 @@ pub mod finder;
 mod fixture;
 pub mod follower;
 pub mod generic_jsonl;
+pub mod madrox;
 pub mod piped;
 mod place;
 mod recent;

@@ -49,7 +49,8 @@ def is_foreign(event: dict[str, Any]) -> bool:
         return any(isinstance(event.get(name), str) and event[name].strip() for name in names.split())
 
     def has(names: str) -> bool:
-        return any(isinstance(event.get(name), (str, int, float)) and event[name] not in ("", True, False) for name in names.split())
+        values = [event.get(name) for name in names.split()]
+        return any(str(value).strip() for value in values if isinstance(value, (str, int, float)) and not isinstance(value, bool))
 
     if has("task_id taskId delegation_id background_task_id job_id") or str(event.get("id", "")).startswith("bg_"):
         return True
@@ -126,7 +127,7 @@ def report(path: Path, data: bytes, numbers: dict[str, dict[int, int]], position
         event, checked = good
         counts["ok"] += 1
         counts["unchecked"] += not checked
-        if event["type"] == "segment.opened" and seg is None:
+        if event.get("type") == "segment.opened" and seg is None:
             seg = event.get("seg")
         if checked and isinstance(event.get("w"), str) and type(event.get("n")) is int:
             seen = numbers.setdefault(event["w"], {})

@@ -1,5 +1,6 @@
 //! The configuration file. Flags go before `AGENTLOG_*`, these before `.agents/agentlog.toml`.
 
+use crate::app::environment;
 use crate::app::exit::{Exit, Failure};
 use crate::app::project::Project;
 use crate::base::limits::{SEAL_AFTER, SEGMENT_BYTES_MAX};
@@ -7,6 +8,7 @@ use crate::base::{fs, text};
 use crate::journal::retention::Retention;
 use crate::journal::rotate::Rotation;
 use crate::projection::policy::Policy;
+use crate::source::generic_jsonl::{Jsonl, Section};
 use crate::source::job::JobConfig;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -26,6 +28,8 @@ pub struct Config {
     pub journal: Journal,
     /// The batch jobs that are watched by what they write.
     pub job: Vec<JobConfig>,
+    /// Logs of other programs, and what their records mean.
+    pub jsonl: Vec<Jsonl>,
 }
 
 /// How the log is kept.
@@ -97,10 +101,29 @@ pub fn load(project: &Project) -> Result<Config, Failure> {
         }
         Err(error) => return Err(Failure::new(Exit::Configuration, error.to_string())),
     };
-    toml::from_str(&text).map_err(|error| {
+    let config: Config = toml::from_str(&text).map_err(|error| {
         Failure::new(Exit::Configuration, format!("{}: {}", text::path(path), error.to_string().trim_end()))
             .hint("`agentlog init` in an empty directory writes a file with every key and its default")
-    })
+    })?;
+    check(&config)
+        .map_err(|message| Failure::new(Exit::Configuration, format!("{}: {message}", text::path(path))))?;
+    Ok(config)
+}
+
+/// What one key alone does not show to be wrong.
+fn check(config: &Config) -> Result<(), String> {
+    let known: Vec<&str> =
+        environment::sources(&Config::default()).iter().map(|source| source.name()).collect();
+    let mut names = Vec::new();
+    for section in &config.jsonl {
+        Section::check(section).map_err(|error| error.to_string())?;
+        let name = section.name.as_str();
+        if known.contains(&name) || names.contains(&name) {
+            return Err(format!("jsonl `{name}`: name: another source is called so"));
+        }
+        names.push(name);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -138,6 +161,20 @@ mod tests {
         let mut known: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
         known.sort();
         assert_eq!(keys, known);
+    }
+
+    #[test]
+    fn the_logs_of_the_template_are_an_example_that_works() {
+        let example = TEMPLATE.split_once("\n#[[jsonl]]").unwrap().1;
+        let example: String =
+            example.lines().map(|line| format!("{}\n", line.trim_start_matches('#'))).collect();
+        let mut config: Config = toml::from_str(&format!("[[jsonl]]{example}")).unwrap();
+        assert_eq!(check(&config), Ok(()));
+        config.jsonl.extend_from_within(..);
+        assert_eq!(check(&config), Err("jsonl `nightly`: name: another source is called so".to_owned()));
+        config.jsonl.truncate(1);
+        config.jsonl[0].name = "worktree".to_owned();
+        assert_eq!(check(&config), Err("jsonl `worktree`: name: another source is called so".to_owned()));
     }
 
     #[test]

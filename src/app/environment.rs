@@ -7,11 +7,15 @@ use crate::base::{fs, random};
 use crate::source::amp::Amp;
 use crate::source::both::Both;
 use crate::source::claude_code::ClaudeCode;
+use crate::source::claude_code::{self, ClaudeCode, ClaudeStream};
 use crate::source::codex::Codex;
-use crate::source::job::Jobs;
 use crate::source::copilot_cli::CopilotCli;
 use crate::source::cursor_agent::CursorAgent;
 use crate::source::gemini_cli::{GeminiCli, GeminiCliDocuments};
+use crate::source::generic_jsonl::{GenericJsonl, Section};
+use crate::source::job::Jobs;
+use crate::source::madrox;
+use crate::source::piped::{Piped, PipedFormat};
 use crate::source::qwen_code::{QwenCode, QwenCodeDocuments};
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
@@ -24,8 +28,8 @@ const KEY_FILE: &str = "hash_key";
 /// All sources. A new kind of thing to watch is one more line here.
 #[must_use]
 pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
-    vec![
-        Box::new(ClaudeCode::default()),
+    let mut sources: Vec<Box<dyn Source>> = vec![
+        Box::new(Both::<ClaudeCode, ClaudeStream>::default()),
         Box::new(Codex::default()),
         Box::new(Both::<GeminiCli, GeminiCliDocuments>::default()),
         Box::new(Both::<QwenCode, QwenCodeDocuments>::default()),
@@ -34,6 +38,21 @@ pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
         Box::new(Amp::default()),
         Box::new(Worktree::new()),
         Box::new(Jobs::new(&config.job)),
+    ];
+    sources.extend(madrox::sources());
+    // The sections were checked when the configuration was read.
+    let sections = config.jsonl.iter().filter_map(|section| Section::check(section).ok());
+    sources.extend(sections.map(|section| Box::new(GenericJsonl::new(section)) as Box<dyn Source>));
+    sources
+}
+
+/// All formats that `import -` reads as they come: first what agents write to their standard output, then transcripts. A
+/// new one is one more line here.
+#[must_use]
+pub fn piped_formats() -> Vec<Box<dyn PipedFormat>> {
+    vec![
+        Box::<Piped<claude_code::StreamFiles, claude_code::Stream>>::default(),
+        Box::<Piped<claude_code::Files, claude_code::Transcript>>::default(),
     ]
 }
 

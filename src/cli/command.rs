@@ -281,7 +281,7 @@ pub struct Emit {
 /// Read history once.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// Transcripts, status files, or folders of them.
+    /// Transcripts, status files, or folders of them; `-` reads what an agent writes, from standard input as it comes.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 }

@@ -114,6 +114,7 @@ impl<'s> Sheet<'s> {
             is_open: false,
             last_ts: None,
             drifted: None,
+            first_record: None,
         }
     }
 
@@ -255,7 +256,7 @@ where
     F: Format<Context = R::Context>,
 {
     fn name(&self) -> &'static str {
-        F::SOURCE
+        F::NAME
     }
 
     fn discover(&mut self, env: &Env) -> Discovery {

@@ -8,7 +8,7 @@ use crate::event::scan::{Entry, Raw, RawKind};
 use crate::source::chat_recording::recording::{Ended, Recording};
 use crate::source::chat_recording::{Context, Judgement, shell};
 use crate::source::failure::{detail, of_tool};
-use crate::source::recent::Recent;
+use crate::source::recent::{RECORDS_KEPT, Recent};
 use crate::source::scribe::{Scribe, TakeFact};
 use crate::source::session::{End, Progress, Start, keyed_hash};
 use crate::source::text::{beginning, captured, elements, ending, member, members, word};
@@ -20,7 +20,7 @@ const CALL_MS_MAX: i64 = 7 * 24 * 60 * 60 * 1000;
 /// Which calls were seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Calls(Recent);
+pub(super) struct Calls(Recent<RECORDS_KEPT>);
 
 impl Calls {
     /// Whether one of these calls was not seen before.

@@ -8,7 +8,7 @@ use crate::source::chat_recording::content::Content;
 use crate::source::chat_recording::tokens::Usages;
 use crate::source::chat_recording::{Context, Judgement};
 use crate::source::failure::of_model;
-use crate::source::recent::Recent;
+use crate::source::recent::{RECORDS_KEPT, Recent};
 use crate::source::scribe::{Scribe, TakeFact};
 use crate::source::session::{About, Session};
 use crate::source::text::{beginning, elements, first_line, member, members, word};
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub(crate) struct Recording {
     pub(super) session: Session,
-    messages: Recent,
+    messages: Recent<RECORDS_KEPT>,
     pub(super) calls: Calls,
     usages: Usages,
     cwd: Option<String>,

@@ -152,7 +152,7 @@ fn cwd_of_lines(head: &[u8]) -> Option<String> {
 }
 
 /// The first string that follows `key`. Inside JSON strings quotes are escaped, so the key is one.
-fn value(head: &[u8], key: &[u8]) -> Option<String> {
+pub(super) fn value(head: &[u8], key: &[u8]) -> Option<String> {
     let start = memchr::memmem::find(head, key)? + key.len();
     let rest = head.get(start..)?;
     let mut end = 0;

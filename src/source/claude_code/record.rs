@@ -66,6 +66,8 @@ pub(super) struct Record<'a> {
     pub(super) retry: Option<u64>,
     pub(super) retry_max: Option<u64>,
     pub(super) attachment: Option<Raw<'a>>,
+    /// The call of a sub-agent whose message this is, where its messages stand among those of the session.
+    pub(super) parent_call: Option<&'a str>,
     is_foreign: bool,
 }
 
@@ -77,7 +79,7 @@ impl Record<'_> {
     }
 }
 
-/// Calls `take` with every object of a line; `false` when something in it is no JSON object.
+/// Calls `take` with every record of a line; `false` when something in it is no JSON object.
 pub(super) fn records<'a>(line: &'a str, mut take: impl FnMut(&Record<'a>)) -> bool {
     objects(line, |_, entries| take(&record(entries)))
 }
@@ -119,6 +121,19 @@ fn record<'a>(entries: &[Entry<'a>]) -> Record<'a> {
     let original = forked.map(members).and_then(|entries| member(&entries, "messageUuid").and_then(word));
     record.uuid = original.or(record.uuid);
     record.message_content = member(&record.message, "content");
+    record
+}
+
+/// The same of a line that Claude Code writes to its standard output, where some members have other names.
+pub(super) fn stream_record<'a>(entries: &[Entry<'a>]) -> Record<'a> {
+    let mut record = record(entries);
+    record.parent_call = member(entries, "parent_tool_use_id").and_then(word);
+    record.is_sidechain = record.parent_call.is_some();
+    record.is_meta |= member(entries, "isSynthetic").is_some_and(is_true);
+    record.is_api_error |= record.kind == "assistant" && record.error.is_some();
+    record.result = member(entries, "tool_use_result");
+    record.request = member(entries, "request_id").and_then(word);
+    record.compact = member(entries, "compact_metadata");
     record
 }
 

@@ -9,7 +9,7 @@ use crate::source::copilot_cli::call::{listed, outcome};
 use crate::source::copilot_cli::usage::Usages;
 use crate::source::failure::{detail, of_model};
 use crate::source::follower::{Adapter, Recognition, Sink};
-use crate::source::recent::Recent;
+use crate::source::recent::{RECORDS_KEPT, Recent};
 use crate::source::scribe::{Scribe, TakeFact as _};
 use crate::source::session::{About, End, Session, Start, keyed_hash};
 use crate::source::text::{
@@ -49,7 +49,7 @@ pub struct Context {
 #[serde(default)]
 pub struct Transcript {
     session: Session,
-    records: Recent,
+    records: Recent<RECORDS_KEPT>,
     usages: Usages,
     model: Option<String>,
     cwd: Option<String>,

@@ -10,7 +10,7 @@ use crate::source::follower::{Adapter, Recognition, Sink};
 use crate::source::qwen_code::call::Calls;
 use crate::source::qwen_code::usage::{self, Tokens};
 use crate::source::qwen_code::{BRAND, SOURCE};
-use crate::source::recent::Recent;
+use crate::source::recent::{RECORDS_KEPT, Recent};
 use crate::source::scribe::Scribe;
 use crate::source::session::{About, Session};
 use crate::source::text::{beginning, count, elements, first_line, member, members, named, word};
@@ -32,7 +32,7 @@ pub struct Context {
 pub struct Transcript {
     pub(super) session: Session,
     pub(super) calls: Calls,
-    records: Recent,
+    records: Recent<RECORDS_KEPT>,
     /// Of the last answer, until the assistant's record.
     answered: Option<Tokens>,
     agent: Option<String>,

@@ -16,6 +16,7 @@ pub mod finder;
 #[cfg(test)]
 mod fixture;
 pub mod follower;
+pub mod opencode;
 mod place;
 mod recent;
 pub mod scribe;

@@ -101,7 +101,9 @@ impl Reader for Export {
             }
         }
         MessageRow::in_order(&mut rows);
-        rows.iter().for_each(|row| message::say(context, &session, row, out));
+        for row in &rows {
+            message::say(context, &session, row, out);
+        }
         Ok(())
     }
 }

@@ -70,7 +70,9 @@ fn of_agent(message: &MessageRow, created: Timestamp, teller: &mut Teller<'_, '_
     for part in parts(message, "tool") {
         is_refused |= tool::say(part, around, teller) == Outcome::Refused;
     }
-    missing(message).into_iter().for_each(|reason| teller.sheet.drifted(reason));
+    if let Some(reason) = missing(message) {
+        teller.sheet.drifted(reason);
+    }
     let state = usage::say(message, teller);
     for part in parts(message, "retry") {
         retried(part, message, (&state, created), teller);
@@ -83,7 +85,7 @@ fn of_agent(message: &MessageRow, created: Timestamp, teller: &mut Teller<'_, '_
         compacted(request, None, ended, teller);
     }
     let reason = match message.error() {
-        Some(error) => failed(error, message, (&state, ended), teller),
+        Some(error) => Some(failed(error, message, (&state, ended), teller)),
         None if finish(message) == Some("tool-calls") => is_refused.then_some("interrupted"),
         None => Some("done"),
     };
@@ -190,10 +192,10 @@ fn failed(
     message: &MessageRow,
     (state, ts): (&str, Timestamp),
     teller: &mut Teller<'_, '_>,
-) -> Option<&'static str> {
+) -> &'static str {
     let name = text(error, "name").unwrap_or_default();
     if name == ABORTED {
-        return Some("interrupted");
+        return "interrupted";
     }
     let body = Body::ModelFailed {
         model: text(&message.data, "modelID").map(Text::Borrowed),
@@ -204,7 +206,7 @@ fn failed(
     };
     let native = ["failure", message.id.as_str()];
     teller.scribe(&format!("{state} {name}"), ts, &native).say_of(&native, "", body);
-    Some("error")
+    "error"
 }
 
 fn of_request(error: &Value) -> crate::event::error::ErrorDetail<'static> {

@@ -176,7 +176,9 @@ impl Store {
         self.session(session);
         for (info, parts) in messages {
             self.message(info, 0);
-            parts.iter().for_each(|part| self.part(info["id"].as_str().unwrap(), part, 0));
+            for part in parts {
+                self.part(info["id"].as_str().unwrap(), part, 0);
+            }
         }
     }
 }

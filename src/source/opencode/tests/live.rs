@@ -44,8 +44,10 @@ fn unfinished(mut info: Value, output: u64) -> Value {
     info
 }
 
+type Step = Box<dyn Fn(&Store)>;
+
 /// What OpenCode writes in the course of a turn, step by step.
-fn steps() -> Vec<Box<dyn Fn(&Store)>> {
+fn steps() -> Vec<Step> {
     let [(asked, asked_parts), (tools, tool_parts), (last, last_parts)] = <[_; 3]>::try_from(turn()).unwrap();
     let with = |state: Value| call("prt_2", "bash", 1000, &state);
     let pending = json!({"id": "prt_2", "type": "tool", "callID": "call_prt_2", "tool": "bash",
@@ -166,7 +168,7 @@ fn a_message_that_was_never_finished_is_noticed_when_the_next_is_written() {
     let begun = vec![(unfinished(info, 0), parts)];
     let later = [request("msg_5", 4000, "again"), answer("msg_6", "msg_5", 5000, "stop", Vec::new())];
     for is_tree in [false, true] {
-        let mut add = |messages: &[(Value, Vec<Value>)]| {
+        let add = |messages: &[(Value, Vec<Value>)]| {
             if is_tree {
                 plant(&tree, &session(), messages);
             } else {

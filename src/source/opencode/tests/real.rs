@@ -7,7 +7,6 @@
 use crate::event::ids::file_id;
 use crate::source::fixture::{Log, import};
 use crate::source::opencode::OpenCode;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -80,7 +79,7 @@ fn a_database_of_the_same_session_adds_only_what_the_export_lacks() {
     let sums = ["input_tokens", "output_tokens", "cache_read_tokens"].map(|name| sum(&alone, name));
     assert_eq!(sums, [31_901, 2354, 214_656]);
     let file = file_id(&["opencode", "ses_4134312deffeWMYdSt1q5bAW7z", "0"]);
-    assert!(alone.count(|event| event["from"]["file"] == Value::from(file.as_str())) > 50);
+    assert!(alone.count(|event| event["from"]["file"] == file.as_str()) > 50);
 }
 
 #[test]

@@ -195,7 +195,9 @@ fn retries_compactions_questions_and_lists_are_told() {
     let mut told = of_types(&log, &types);
     for event in &mut told {
         let map = event.as_object_mut().unwrap();
-        ["task", "agent", "model"].iter().for_each(|name| drop(map.remove(*name)));
+        for name in ["task", "agent", "model"] {
+            map.remove(name);
+        }
     }
     let expected = [
         json!({"ts": at(300), "type": "progress.reported", "current": 1, "total": 2, "percent": 50.0, "step": "write"}),

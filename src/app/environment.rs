@@ -6,6 +6,7 @@ use crate::base::clock::Timestamp;
 use crate::base::{fs, random};
 use crate::source::claude_code::ClaudeCode;
 use crate::source::opencode::OpenCode;
+use crate::source::opencode::omo::Omo;
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
 use anyhow::Context as _;
@@ -17,7 +18,12 @@ const KEY_FILE: &str = "hash_key";
 /// All sources. A new kind of thing to watch is one more line here.
 #[must_use]
 pub fn sources(_config: &Config) -> Vec<Box<dyn Source>> {
-    vec![Box::new(ClaudeCode::default()), Box::new(OpenCode::default()), Box::new(Worktree::new())]
+    vec![
+        Box::new(ClaudeCode::default()),
+        Box::new(OpenCode::default()),
+        Box::new(Omo::default()),
+        Box::new(Worktree::new()),
+    ]
 }
 
 /// The environment of the sources for this scope.

@@ -23,6 +23,7 @@ mod export;
 mod failure;
 mod json;
 mod message;
+pub mod omo;
 mod record;
 #[cfg(test)]
 mod tests;

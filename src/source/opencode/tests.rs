@@ -2,6 +2,7 @@
 
 mod drift;
 mod live;
+mod omo;
 mod real;
 mod rules;
 

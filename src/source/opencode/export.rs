@@ -12,22 +12,22 @@ use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// What only a whole session has: its records alone, as the tree keeps them, are no export.
+const SHAPE: [&str; 3] = ["\"info\"", "\"messages\"", "\"parts\""];
+const SHAPE_MIN: usize = 2;
 /// Names that stand in every export, of which a renamed one is not missed.
-const MARKS: [&str; 12] = [
-    "\"info\"",
-    "\"messages\"",
-    "\"parts\"",
+const MARKS: [&str; 9] = [
     "\"sessionID\"",
     "\"messageID\"",
     "\"projectID\"",
-    "\"directory\"",
-    "\"role\"",
+    "\"modelID\"",
+    "\"providerID\"",
+    "\"callID\"",
     "\"ses_",
     "\"msg_",
     "\"prt_",
-    "\"callID\"",
 ];
-const MARKS_MIN: usize = 6;
+const MARKS_MIN: usize = 2;
 
 /// Exports, which lie wherever their user put them.
 #[derive(Debug, Default)]
@@ -54,7 +54,9 @@ impl Format for Exports {
     }
 
     fn recognises(head: &[u8]) -> bool {
-        head.trim_ascii_start().starts_with(b"{") && marks(head, &MARKS) >= MARKS_MIN
+        head.trim_ascii_start().starts_with(b"{")
+            && marks(head, &SHAPE) >= SHAPE_MIN
+            && marks(head, &MARKS) >= MARKS_MIN
     }
 
     fn look(path: &Path, head: &Head, env: &Env) -> io::Result<Option<Found<Context>>> {

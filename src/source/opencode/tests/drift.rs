@@ -166,6 +166,9 @@ fn files_of_other_agents_are_not_taken() {
         r#"{"trajectory":[{"action":"ls","messages":[{"role":"user"}]}],"history":[{"role":"system","agent":"main"}],"info":{"exit_status":"submitted","model_stats":{}}}"#,
         r#"[{"id":0,"source":"user","action":"message","args":{"content":"x"},"message":"x","timestamp":"t"}]"#,
         r#"{"type":"session.start","data":{"sessionId":"s","context":{"cwd":"/x"},"messages":[]},"id":"1","parentId":null}"#,
+        r#"{"id":"prt_1","sessionID":"ses_1","messageID":"msg_1","type":"tool","callID":"c","tool":"bash","state":{}}"#,
+        r#"{"id":"msg_1","sessionID":"ses_1","role":"assistant","modelID":"m","providerID":"p","parts":["prt_1"]}"#,
+        r#"{"id":"ses_1","projectID":"p","directory":"/x","title":"x","time":{"created":1,"updated":1},"messages":[]}"#,
     ] {
         assert!(!Exports::recognises(head.as_bytes()), "{head}");
     }

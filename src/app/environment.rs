@@ -6,7 +6,6 @@ use crate::base::clock::Timestamp;
 use crate::base::{fs, random};
 use crate::source::amp::Amp;
 use crate::source::both::Both;
-use crate::source::claude_code::ClaudeCode;
 use crate::source::claude_code::{self, ClaudeCode, ClaudeStream};
 use crate::source::codex::Codex;
 use crate::source::copilot_cli::CopilotCli;
@@ -15,6 +14,8 @@ use crate::source::gemini_cli::{GeminiCli, GeminiCliDocuments};
 use crate::source::generic_jsonl::{GenericJsonl, Section};
 use crate::source::job::Jobs;
 use crate::source::madrox;
+use crate::source::opencode::OpenCode;
+use crate::source::opencode::omo::Omo;
 use crate::source::piped::{Piped, PipedFormat};
 use crate::source::qwen_code::{QwenCode, QwenCodeDocuments};
 use crate::source::worktree::Worktree;
@@ -31,6 +32,8 @@ pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
     let mut sources: Vec<Box<dyn Source>> = vec![
         Box::new(Both::<ClaudeCode, ClaudeStream>::default()),
         Box::new(Codex::default()),
+        Box::new(OpenCode::default()),
+        Box::new(Omo::default()),
         Box::new(Both::<GeminiCli, GeminiCliDocuments>::default()),
         Box::new(Both::<QwenCode, QwenCodeDocuments>::default()),
         Box::new(CopilotCli::default()),

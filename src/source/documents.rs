@@ -93,21 +93,21 @@ struct Watched<R: Reader> {
 }
 
 impl<'s> Sheet<'s> {
-    /// A sheet for what is observed of something that is no document by itself, such as several small files of one job.
-    /// `file` is the identity's; `path` is where people are to look.
-    pub(crate) fn of(
+    /// For what stands in `path` about the work of this identity, `file` being the id made of it: a document, or some rows
+    /// of a store that holds the work of many.
+    pub(crate) fn new(
+        out: &'s mut dyn Emit,
         identity: &'s Identity,
         file: &'s str,
-        path: &'s Path,
+        (path, place): (&'s Path, (u64, u64)),
         now: Timestamp,
-        out: &'s mut dyn Emit,
     ) -> Self {
         Self {
             out,
             identity,
             path,
             file,
-            place: (0, 0),
+            place,
             key: String::new(),
             next_i: [0; Stream::ALL.len()],
             now,
@@ -118,11 +118,37 @@ impl<'s> Sheet<'s> {
         }
     }
 
+    /// A sheet for what is observed of something that is no document by itself, such as several small files of one job.
+    /// `path` is where people are to look.
+    pub(crate) fn of(
+        identity: &'s Identity,
+        file: &'s str,
+        path: &'s Path,
+        now: Timestamp,
+        out: &'s mut dyn Emit,
+    ) -> Self {
+        Self::new(out, identity, file, (path, (0, 0)), now)
+    }
+
     /// Another sheet for the same thing, where some of what is said of it has an identity of its own.
     pub(crate) fn beside<'b>(&'b mut self, identity: &'b Identity, file: &'b str) -> Sheet<'b> {
         Sheet::of(identity, file, self.path, self.now, self.out)
     }
 
+    /// The key of the record of this file that a stream holds last.
+    pub(crate) fn last_key(&self, stream: Stream) -> Option<String> {
+        self.out.last_key(stream, self.file)
+    }
+
+    /// Everything is said: tells if a part was not what it must be, and gives the reason.
+    pub(crate) fn close(mut self, format: &str) -> Option<String> {
+        let reason = self.drifted.take()?;
+        self.say_drifted(format, &reason);
+        Some(reason)
+    }
+}
+
+impl Sheet<'_> {
     /// What follows is said by the record of this native id, in this state.
     pub fn record(&mut self, key: &str) {
         key.clone_into(&mut self.key);
@@ -319,20 +345,8 @@ impl<R: Reader> Watched<R> {
         self.stamp = Some(stamp);
         let modified = metadata.modified().map_or(now, Timestamp::from_system);
         let file = self.identity.file(0);
-        let mut sheet = Sheet {
-            out,
-            identity: &self.identity,
-            path: &self.path,
-            file: &file,
-            place: (metadata.dev(), metadata.ino()),
-            key: String::new(),
-            next_i: [0; Stream::ALL.len()],
-            now,
-            is_open: false,
-            last_ts: None,
-            drifted: None,
-            first_record: None,
-        };
+        let place = (metadata.dev(), metadata.ino());
+        let mut sheet = Sheet::new(out, &self.identity, &file, (&self.path, place), now);
         let misfit = match self.reader.read(&self.context, &bytes, modified, &mut sheet) {
             Ok(()) => sheet.drifted.take().map(Misfit::Drifted),
             Err(misfit) => Some(misfit),

@@ -26,6 +26,7 @@ pub mod gemini_cli;
 pub mod generic_jsonl;
 pub mod job;
 pub mod madrox;
+pub mod opencode;
 pub mod output;
 pub mod piped;
 mod place;

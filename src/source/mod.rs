@@ -22,6 +22,7 @@ pub mod process;
 mod recent;
 pub mod scribe;
 mod session;
+pub mod slurm;
 mod status_document;
 mod text;
 pub mod transcripts;

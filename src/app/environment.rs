@@ -5,6 +5,7 @@ use crate::app::project::Project;
 use crate::base::clock::Timestamp;
 use crate::base::{fs, random};
 use crate::source::claude_code::ClaudeCode;
+use crate::source::slurm::Slurm;
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
 use anyhow::Context as _;
@@ -15,8 +16,8 @@ const KEY_FILE: &str = "hash_key";
 
 /// All sources. A new kind of thing to watch is one more line here.
 #[must_use]
-pub fn sources(_config: &Config) -> Vec<Box<dyn Source>> {
-    vec![Box::new(ClaudeCode::default()), Box::new(Worktree::new())]
+pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
+    vec![Box::new(ClaudeCode::default()), Box::new(Worktree::new()), Box::new(Slurm::new(&config.slurm, []))]
 }
 
 /// The environment of the sources for this scope.

@@ -45,7 +45,9 @@ impl Shell {
             .stderr(Stdio::piped())
             // So that it can be killed with all that it started.
             .process_group(0);
-        self.unset.iter().for_each(|name| drop(command.env_remove(name)));
+        for name in &self.unset {
+            command.env_remove(name);
+        }
         if let Some(path) = &self.path {
             command.env("PATH", path);
         }
@@ -100,6 +102,7 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> Receiver<String> {
 fn kill(child: &Child) {
     let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
     if let Some(group) = group {
-        drop(rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+        // It may have ended at this moment.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn arguments(ids: &[String], user: Option<u32>) -> Vec<String> {
     arguments.push(format!("--format={FIELDS}"));
     match user {
         Some(user) => {
-            arguments.extend(["-u".to_owned(), user.to_string(), "-S".to_owned(), "now-7days".to_owned()])
+            arguments.extend(["-u".to_owned(), user.to_string(), "-S".to_owned(), "now-7days".to_owned()]);
         }
         None => arguments.extend(["-j".to_owned(), ids.join(",")]),
     }

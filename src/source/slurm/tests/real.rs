@@ -37,6 +37,7 @@ fn story(log: &EventLog, id: &str) -> Vec<String> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn real_jobs_are_followed_to_their_ends() {
     if std::env::var_os("AGENTLOG_SLURM").is_none() {
         println!("skipped: AGENTLOG_SLURM is not set");
@@ -52,7 +53,7 @@ fn real_jobs_are_followed_to_their_ends() {
         format!("jobs = [{good}, {bad}, {array}, {held}]\ninterval_seconds = 1.0\npatterns.preset = \"mqi\"");
     let mut slurm = Slurm::new(&toml::from_str(&config).unwrap(), []);
     slurm.discover(&env(Scope::Global));
-    let (mut log, deadline) = (EventLog::default(), Instant::now() + Duration::from_secs(60));
+    let (mut log, deadline) = (EventLog::default(), Instant::now() + Duration::from_mins(1));
     let mut is_cancelled = false;
     loop {
         let (_, problems) = slurm.poll(SystemClock.now(), &mut log);

@@ -10,6 +10,7 @@ use crate::journal::rotate::Rotation;
 use crate::projection::policy::Policy;
 use crate::source::generic_jsonl::{Jsonl, Section};
 use crate::source::job::JobConfig;
+use crate::source::slurm::SlurmConfig;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub struct Config {
     pub job: Vec<JobConfig>,
     /// Logs of other programs, and what their records mean.
     pub jsonl: Vec<Jsonl>,
+    /// Jobs of the Slurm workload manager.
+    pub slurm: SlurmConfig,
 }
 
 /// How the log is kept.
@@ -145,6 +148,17 @@ mod tests {
         journal.insert("keep_days".into(), toml::Value::Float(365.0));
         journal.insert("keep_bytes".into(), toml::Value::Integer(10_737_418_240));
         assert_eq!(spelt_out["journal"], toml::Value::Table(journal));
+        let mut slurm = toml::Table::try_from(SlurmConfig::default()).unwrap();
+        slurm.insert("enabled".into(), toml::Value::Boolean(true));
+        let patterns = slurm["patterns"].as_table_mut().unwrap();
+        for (key, value) in
+            [("preset", "mqi"), ("total_batches", "with (\\d+) batches"), ("time_zone", "local")]
+        {
+            patterns.insert(key.into(), toml::Value::String(value.into()));
+        }
+        let current = "Generating particles for \\((\\d+) of \\d+ batches\\)";
+        patterns.insert("current_batch".into(), toml::Value::String(current.into()));
+        assert_eq!(spelt_out["slurm"], toml::Value::Table(slurm));
         assert_eq!(spelt_out["health"], toml::Value::try_from(Policy::default()).unwrap());
     }
 

@@ -18,6 +18,7 @@ use crate::source::opencode::OpenCode;
 use crate::source::opencode::omo::Omo;
 use crate::source::piped::{Piped, PipedFormat};
 use crate::source::qwen_code::{QwenCode, QwenCodeDocuments};
+use crate::source::slurm::Slurm;
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
 use anyhow::Context as _;
@@ -41,6 +42,7 @@ pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
         Box::new(Amp::default()),
         Box::new(Worktree::new()),
         Box::new(Jobs::new(&config.job)),
+        Box::new(Slurm::new(&config.slurm, [])),
     ];
     sources.extend(madrox::sources());
     // The sections were checked when the configuration was read.

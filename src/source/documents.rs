@@ -228,7 +228,7 @@ impl Sheet<'_> {
     }
 
     /// Says that the format has changed, once for each reason.
-    fn say_drifted(&mut self, format: &str, reason: &str) {
+    pub(crate) fn say_drifted(&mut self, format: &str, reason: &str) {
         let (source, ts) = (self.identity.source.as_bytes(), self.last_ts.unwrap_or(self.now));
         let file = self.file.to_owned();
         self.record("drifted");

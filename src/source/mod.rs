@@ -35,6 +35,7 @@ pub mod qwen_code;
 mod recent;
 pub mod scribe;
 mod session;
+pub mod slurm;
 mod status_document;
 mod text;
 pub mod transcripts;

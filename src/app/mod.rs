@@ -13,6 +13,8 @@ pub mod exit;
 pub mod explain;
 pub mod family;
 pub mod fold;
+pub mod hook;
+pub mod hooks;
 pub mod import;
 pub mod ingest;
 pub mod init;
@@ -225,8 +227,16 @@ fn harmless(value: &ContextValue) -> Option<ContextValue> {
 fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
     // Over a file size limit (`ulimit -f`) a write must fail with an error, not kill the program: any handler does that.
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+    if let Some(Command::Hook(arguments)) = &cli.command {
+        if arguments.errand {
+            hook::errand::run(Context::new(&cli.global)?)?;
+        } else {
+            hook::receive();
+        }
+        return Ok(Exit::Done);
+    }
     let context = match &cli.command {
-        Some(Command::Config(_)) => Context::with_default_settings(&cli.global)?,
+        Some(Command::Config(_) | Command::Hooks(_)) => Context::with_default_settings(&cli.global)?,
         _ => Context::new(&cli.global)?,
     };
     match &cli.command {
@@ -247,6 +257,8 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Scrub(arguments)) => scrub::run(&context, arguments),
         Some(Command::Positions(arguments)) => positions::run(&context, arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&context, arguments),
+        Some(Command::Hooks(arguments)) => hooks::run(&context, arguments),
+        Some(Command::Hook(_)) => Ok(Exit::Done),
         Some(Command::Config(arguments)) => config::command::run(&context, &cli.global.set, arguments),
         Some(Command::Schema(arguments)) => schema::run(&context, arguments),
         Some(Command::Demo(arguments)) => demo::run(&context, arguments),

@@ -60,7 +60,7 @@ pub struct Global {
     /// The configuration file, instead of `.agents/agentlog.toml`.
     #[arg(long, value_name = "FILE", global = true, env = "AGENTLOG_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
-    /// A setting, such as health.failure_streak=5; may be repeated. It goes before variables and files.
+    /// A setting, such as `health.failure_streak=5`; may be repeated. It goes before variables and files.
     #[arg(long, value_name = "KEY=VALUE", global = true, value_parser = command::assignment)]
     pub set: Vec<String>,
     /// When to use colour.

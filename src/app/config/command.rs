@@ -31,6 +31,9 @@ pub fn run(context: &Context, set: &[String], arguments: &Arguments) -> anyhow::
 #[derive(Debug, Serialize)]
 struct Setting {
     key: String,
+    /// The table it stands in, and its name there, as TOML writes them.
+    #[serde(skip)]
+    place: (String, String),
     /// Null: not set.
     value: serde_json::Value,
     origin: Origin,
@@ -41,15 +44,22 @@ fn show(context: &Context, inputs: &Inputs, origin: bool, output: TextOutput) ->
     let values = Table::try_from(config::typed(&layers)?)?;
     let origins = layer::origins(&layers);
     let mut settings = Vec::new();
-    flatten(&values, "", &origins, &mut settings);
+    flatten(&values, &[], &origins, &mut settings);
     let mut keys = shape::keys(&Config::schema(""));
     keys.retain(|key| is_unset(key, &settings));
-    settings.extend(keys.iter().map(|key| Setting {
-        key: key.path(),
-        value: serde_json::Value::Null,
-        origin: Origin::Default,
+    settings.extend(keys.iter().map(|key| {
+        Setting {
+            key: key.path(),
+            place: key
+                .path()
+                .rsplit_once('.')
+                .map(|(table, name)| (table.to_owned(), name.to_owned()))
+                .unwrap_or_default(),
+            value: serde_json::Value::Null,
+            origin: Origin::Default,
+        }
     }));
-    settings.sort_by(|one, other| one.key.cmp(&other.key));
+    settings.sort_by(|one, other| one.place.cmp(&other.place));
     match output {
         TextOutput::Json => context.print_document(serde_json::json!({ "settings": settings }))?,
         TextOutput::Text => print(context, &settings, origin)?,
@@ -66,8 +76,7 @@ fn is_unset(key: &Key, settings: &[Setting]) -> bool {
 fn print(context: &Context, settings: &[Setting], origin: bool) -> anyhow::Result<()> {
     let mut out = context.out();
     let mut section = "";
-    for Setting { key, value, origin: from } in settings {
-        let (table, name) = key.rsplit_once('.').unwrap_or(("", key));
+    for Setting { place: (table, name), value, origin: from, .. } in settings {
         if table != section {
             let gap = if section.is_empty() { "" } else { "\n" };
             writeln!(out, "{gap}[{table}]")?;
@@ -96,18 +105,28 @@ fn place_of(origin: &Origin) -> String {
     }
 }
 
-fn flatten(table: &Table, prefix: &str, origins: &BTreeMap<String, Origin>, settings: &mut Vec<Setting>) {
+fn flatten(table: &Table, path: &[&str], origins: &BTreeMap<String, Origin>, settings: &mut Vec<Setting>) {
     for (name, value) in table {
-        let key = format!("{prefix}{name}");
-        match value {
-            Value::Table(inner) => flatten(inner, &format!("{key}."), origins, settings),
-            value => {
-                let origin = origins.get(&key).cloned().unwrap_or(Origin::Default);
-                let value = serde_json::to_value(value).unwrap_or_default();
-                settings.push(Setting { key, value, origin });
-            }
-        }
+        let whole = [path, &[name.as_str()]].concat();
+        let Value::Table(inner) = value else {
+            let key = whole.join(".");
+            settings.push(Setting {
+                place: (path.iter().map(|name| bare(name)).collect::<Vec<_>>().join("."), bare(name)),
+                value: serde_json::to_value(value).unwrap_or_default(),
+                origin: origins.get(&key).cloned().unwrap_or(Origin::Default),
+                key,
+            });
+            continue;
+        };
+        flatten(inner, &whole, origins, settings);
     }
+}
+
+/// A name as TOML writes it: quoted unless it is plain.
+fn bare(name: &str) -> String {
+    let is_plain =
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if is_plain { name.to_owned() } else { serde_json::Value::from(name).to_string() }
 }
 
 /// A value as it may stand in the file.
@@ -117,9 +136,7 @@ fn toml_text(value: &serde_json::Value) -> String {
             format!("[{}]", items.iter().map(toml_text).collect::<Vec<_>>().join(", "))
         }
         serde_json::Value::Object(members) => {
-            let pairs = members.iter().map(|(name, value)| {
-                format!("{} = {}", serde_json::Value::from(name.as_str()), toml_text(value))
-            });
+            let pairs = members.iter().map(|(name, value)| format!("{} = {}", bare(name), toml_text(value)));
             format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
         }
         // Numbers, truth values and quoted texts look alike in both.

@@ -3,7 +3,7 @@
 
 use crate::app::config::shape::{Shape, nearest};
 use crate::base::text;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -160,7 +160,7 @@ fn unknown(name: &str, value: &DeValue<'_>, shape: &Shape<'_>, path: &[String]) 
 fn indexed(path: &[String], idx: usize) -> Vec<String> {
     let mut indexed = path.to_vec();
     if let Some(last) = indexed.last_mut() {
-        last.push_str(&format!("[{idx}]"));
+        let _ = write!(last, "[{idx}]");
     }
     indexed
 }

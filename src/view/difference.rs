@@ -108,9 +108,9 @@ mod tests {
 
     #[test]
     fn changes_are_shown_with_the_lines_around_them() {
-        let before = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n";
-        let after = "1\n2\n3\n4\n5\nnew\n6\n7\n8\n9\n10\n11\n";
-        let expected = "@@ -3 +3 @@\n 3\n 4\n 5\n+new\n 6\n 7\n 8\n@@ -9 +10 @@\n 9\n 10\n 11\n-12\n";
+        let before = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n13\n14\n";
+        let after = "1\n2\n3\n4\n5\nnew\n6\n7\n8\n9\n10\n11\n12\n13\n";
+        let expected = "@@ -3 +3 @@\n 3\n 4\n 5\n+new\n 6\n 7\n 8\n@@ -11 +12 @@\n 11\n 12\n 13\n-14\n";
         assert_eq!(difference(before, after), expected);
         assert_eq!(difference(before, before), "");
     }

@@ -2,7 +2,7 @@
 //! is read or written here.
 
 use crate::app::hooks::settings::Wanted;
-use crate::cli::command::{HookScope, HookedAgent};
+use crate::cli::hooks::{HookScope, HookedAgent};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 

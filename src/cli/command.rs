@@ -1,6 +1,8 @@
 //! One struct per command.
 
 use crate::base::text::sanitize;
+use crate::cli::config::Config;
+use crate::cli::hooks::{Hook, Hooks};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,7 +42,14 @@ pub enum Command {
     Positions(Positions),
     /// Find every source on this machine and say what is wrong.
     Doctor(Doctor),
-    /// Print the JSON Schema of an event type or of an output.
+    /// Have the agents' hooks wake the watcher, or no longer.
+    Hooks(Hooks),
+    /// Pass on that something happened; what the installed hooks call.
+    #[command(hide = true)]
+    Hook(Hook),
+    /// Show the settings and where each comes from, or check a file of them.
+    Config(Config),
+    /// Print the JSON Schema of an event type, an output or the configuration.
     Schema(Schema),
     /// Play sample sessions through the whole pipeline in a scratch directory.
     Demo(Demo),
@@ -404,7 +413,7 @@ pub struct Doctor {
 /// Print a schema.
 #[derive(Debug, Args)]
 pub struct Schema {
-    /// An event type, `event`, `status` or `report`; without one, the list of names.
+    /// An event type, `event`, `status`, `report` or `config`; without one, the list of names.
     #[arg(value_name = "TYPE")]
     pub name: Option<String>,
 }

@@ -52,6 +52,10 @@ pub struct LineReader<R> {
     /// The unterminated length that was reported last.
     torn: u64,
     line_bytes_max: usize,
+    /// Whether a carriage return ends a line, too.
+    returns: bool,
+    /// The last line ended with a carriage return; a newline just behind it belongs to that end.
+    after_return: bool,
 }
 
 impl<R: Read> LineReader<R> {
@@ -67,7 +71,17 @@ impl<R: Read> LineReader<R> {
             skipped: 0,
             torn: 0,
             line_bytes_max,
+            returns: false,
+            after_return: false,
         }
+    }
+
+    /// The same, where a carriage return ends a line as a newline does: what programs print over and over in one line of the
+    /// terminal. `\r\n` is one end; where its halves are read by different readers, a blank line stands between them.
+    #[must_use]
+    pub const fn ending_at_returns(mut self) -> Self {
+        self.returns = true;
+        self
     }
 
     /// The next piece; `None` at the end. An unterminated end is reported once, then `None` until it has grown. May be
@@ -77,18 +91,31 @@ impl<R: Read> LineReader<R> {
         reason = "a line borrows the buffer, so this cannot be an Iterator"
     )]
     pub fn next(&mut self) -> io::Result<Option<Piece<'_>>> {
-        let newline = match self.buffered_newline() {
-            Some(newline) => newline,
-            None => match self.read_newline()? {
+        let newline = loop {
+            let newline = match self.buffered_newline() {
                 Some(newline) => newline,
-                None => return Ok(self.torn_end()),
-            },
+                None => match self.read_newline()? {
+                    Some(newline) => newline,
+                    None => return Ok(self.torn_end()),
+                },
+            };
+            let is_second_half = std::mem::take(&mut self.after_return)
+                && newline == self.start
+                && self.skipped == 0
+                && self.buffer.get(newline) == Some(&b'\n');
+            if !is_second_half {
+                break newline;
+            }
+            self.start = newline + 1;
+            self.searched = self.start;
+            self.offset += 1;
         };
         let (begin, offset, skipped) = (self.start, self.offset, self.skipped);
         let length = skipped + widen(newline - begin);
-        self.start = newline + 1;
+        let end_length = self.end_length(newline);
+        self.start = newline + end_length;
         self.searched = self.start;
-        self.offset += length + 1;
+        self.offset += length + widen(end_length);
         self.skipped = 0;
         self.torn = 0;
         if skipped > 0 || newline - begin > self.line_bytes_max {
@@ -112,7 +139,25 @@ impl<R: Read> LineReader<R> {
     #[inline]
     fn buffered_newline(&self) -> Option<usize> {
         let unseen = self.buffer.get(self.searched..self.end)?;
-        memchr::memchr(b'\n', unseen).map(|place| self.searched + place)
+        let place =
+            if self.returns { memchr::memchr2(b'\n', b'\r', unseen) } else { memchr::memchr(b'\n', unseen) };
+        place.map(|place| self.searched + place)
+    }
+
+    /// How many bytes the end of a line takes.
+    #[inline]
+    fn end_length(&mut self, newline: usize) -> usize {
+        if !self.returns || self.buffer.get(newline) != Some(&b'\r') {
+            return 1;
+        }
+        match self.buffer.get(newline + 1..self.end).and_then(<[u8]>::first) {
+            Some(b'\n') => 2,
+            Some(_) => 1,
+            None => {
+                self.after_return = true;
+                1
+            }
+        }
     }
 
     /// Reads until there is a newline in the buffer; `None` at the end of the file.
@@ -296,7 +341,63 @@ mod tests {
         assert_eq!(reader.buffer.capacity(), READ_BUFFER_BYTES);
     }
 
+    #[test]
+    fn where_returns_end_lines_the_two_bytes_of_windows_are_one_end() {
+        let mut reader = LineReader::new(&b"1%\r2%\r\n\rend\nrest"[..], 5, 100).ending_at_returns();
+        let pieces = vec![
+            Owned::Line(5, b"1%".to_vec()),
+            Owned::Line(8, b"2%".to_vec()),
+            Owned::Line(12, Vec::new()),
+            Owned::Line(13, b"end".to_vec()),
+            Owned::Torn(17, 4),
+        ];
+        assert_eq!(read_all(&mut reader), pieces);
+        assert_eq!(reader.offset(), 17);
+    }
+
+    #[test]
+    fn a_return_ends_its_line_at_once_and_a_newline_that_follows_later_ends_none() {
+        let chunks = [&b"45%\r"[..], b"", b"\nnext\r", b"", b"\rlast\n"].map(|chunk| Some(chunk.to_vec()));
+        let mut reader = LineReader::new(Chunks(chunks.into()), 0, 100).ending_at_returns();
+        assert_eq!(read_all(&mut reader), [Owned::Line(0, b"45%".to_vec())]);
+        assert_eq!(read_all(&mut reader), [Owned::Line(5, b"next".to_vec())]);
+        assert_eq!(read_all(&mut reader), [Owned::Line(10, Vec::new()), Owned::Line(11, b"last".to_vec())]);
+        assert_eq!(reader.offset(), 16);
+    }
+
+    /// What is said where returns end lines, the slow way: the lines that are not blank.
+    fn expected_with_returns(bytes: &[u8], max: usize) -> Vec<Owned> {
+        let mut pieces = Vec::new();
+        let mut offset = 0;
+        for line in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+            let length = widen(line.len());
+            match line.strip_suffix(b"\n").or_else(|| line.strip_suffix(b"\r")) {
+                Some([]) => {}
+                Some(content) if content.len() > max => pieces.push(Owned::TooLong(offset, length - 1)),
+                Some(content) => pieces.push(Owned::Line(offset, content.to_vec())),
+                None => pieces.push(Owned::Torn(offset, length)),
+            }
+            offset += length;
+        }
+        pieces
+    }
+
     proptest! {
+        #[test]
+        fn however_the_bytes_arrive_lines_that_end_at_returns_stand_at_the_same_places(
+            chunks in prop::collection::vec(prop::option::weighted(0.9, "[ab\n\r]{1,30}"), 0..20),
+            max in 0_usize..12,
+        ) {
+            let bytes = chunks.iter().flatten().cloned().collect::<String>().into_bytes();
+            let chunks = chunks.into_iter().map(|chunk| chunk.map(String::into_bytes)).collect();
+            let mut reader = LineReader::new(Chunks(chunks), 0, max).ending_at_returns();
+            let mut pieces = read_all(&mut reader);
+            pieces.retain(|piece| !matches!(piece, Owned::Line(_, line) if line.is_empty()));
+            prop_assert_eq!(pieces, expected_with_returns(&bytes, max));
+            let consumed = bytes.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(0, |place| place + 1);
+            prop_assert!(reader.offset() == widen(consumed) || reader.offset() + 1 == widen(consumed));
+        }
+
         #[test]
         fn however_the_bytes_arrive_the_pieces_are_the_same(
             chunks in prop::collection::vec(prop::option::weighted(0.9, "[ab\n]{1,30}"), 0..20),

@@ -54,33 +54,39 @@ pub fn is_neutral(kind: &str) -> bool {
     NEUTRAL_KINDS.contains(&kind)
 }
 
-/// The category of an error message, by the words every platform uses; `unknown_error` when none fits.
+/// The category of an error message, by the words every platform uses, and by the names of Python's exceptions;
+/// `unknown_error` when none fits. Where several fit the first of this order is taken, as it names the cause.
 #[must_use]
 pub fn categorise(message: &str) -> &'static str {
     const WORDS: [(&str, &[&str]); 5] = [
-        (
-            "out_of_memory",
-            &["out of memory", "enomem", "oom-kill", "oom killed", "cannot allocate memory", "heap limit"],
-        ),
-        (
-            "permission_error",
-            &["permission denied", "eacces", "eperm", "operation not permitted", "access denied"],
-        ),
         (
             "file_not_found",
             &[
                 "no such file",
                 "enoent",
+                "filenotfounderror",
                 "file not found",
                 "file does not exist",
                 "directory does not exist",
                 "cannot find path",
             ],
         ),
+        (
+            "permission_error",
+            &[
+                "permission denied",
+                "permissionerror",
+                "eacces",
+                "eperm",
+                "operation not permitted",
+                "access denied",
+            ],
+        ),
         ("timeout", &["timed out", "timeout", "etimedout", "deadline exceeded"]),
         (
             "network_error",
             &[
+                "connectionerror",
                 "econnrefused",
                 "econnreset",
                 "enotfound",
@@ -94,12 +100,27 @@ pub fn categorise(message: &str) -> &'static str {
                 "fetch failed",
             ],
         ),
+        (
+            "out_of_memory",
+            &[
+                "out of memory",
+                "memoryerror",
+                "enomem",
+                "oom-kill",
+                "oom killed",
+                "cannot allocate memory",
+                "heap limit",
+            ],
+        ),
     ];
     let lower = message.to_lowercase();
-    WORDS
-        .iter()
-        .find(|(_, words)| words.iter().any(|word| lower.contains(word)))
-        .map_or("unknown_error", |(category, _)| category)
+    let of_words = WORDS.iter().find(|(_, words)| words.iter().any(|word| lower.contains(word)));
+    match of_words {
+        // `network` in small letters is a neural one more often than not.
+        None | Some(("out_of_memory", _)) if message.contains("Network") => "network_error",
+        Some((category, _)) => category,
+        None => "unknown_error",
+    }
 }
 
 impl<'a> Field<'a> for ErrorDetail<'a> {
@@ -160,6 +181,13 @@ mod tests {
             ("Command timed out after 2m", "timeout"),
             ("curl: (7) Failed to connect: Connection refused", "network_error"),
             ("fatal error: Cannot allocate memory", "out_of_memory"),
+            ("FileNotFoundError: [Errno 2] x", "file_not_found"),
+            ("PermissionError: [Errno 13] x", "permission_error"),
+            ("TimeoutError: x", "timeout"),
+            ("requests.exceptions.ConnectionError: x", "network_error"),
+            ("Network problem, then MemoryError", "network_error"),
+            ("MemoryError", "out_of_memory"),
+            ("the neural network does not converge", "unknown_error"),
             ("make: *** [all] Error 2", "unknown_error"),
             ("error TS2339: Property 'a' does not exist on type 'B'", "unknown_error"),
         ] {

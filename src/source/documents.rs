@@ -91,7 +91,31 @@ struct Watched<R: Reader> {
     complained: Option<String>,
 }
 
-impl Sheet<'_> {
+impl<'s> Sheet<'s> {
+    /// A sheet for what is observed of something that is no document by itself, such as several small files of one job.
+    /// `file` is the identity's; `path` is where people are to look.
+    pub(crate) fn of(
+        identity: &'s Identity,
+        file: &'s str,
+        path: &'s Path,
+        now: Timestamp,
+        out: &'s mut dyn Emit,
+    ) -> Self {
+        Self {
+            out,
+            identity,
+            path,
+            file,
+            place: (0, 0),
+            key: String::new(),
+            next_i: [0; Stream::ALL.len()],
+            now,
+            is_open: false,
+            last_ts: None,
+            drifted: None,
+        }
+    }
+
     /// What follows is said by the record of this native id, in this state.
     pub fn record(&mut self, key: &str) {
         key.clone_into(&mut self.key);

@@ -57,6 +57,8 @@ pub trait Adapter: Default + Send + std::fmt::Debug + Serialize + DeserializeOwn
     type Context: Send + std::fmt::Debug;
     /// What such a file is called in messages to people.
     const FORMAT: &'static str;
+    /// Whether a carriage return ends a line as a newline does: what programs print for people.
+    const RETURNS_END_LINES: bool = false;
 
     /// Takes one line, without its newline.
     fn line(&mut self, context: &Self::Context, bytes: &[u8], out: &mut Sink<'_>) -> Recognition;
@@ -85,6 +87,8 @@ pub struct Follower<A: Adapter> {
     lines: Lines,
     adapter: A,
     placed: bool,
+    /// When what is being read was last written to, where it is a file.
+    modified: Option<Timestamp>,
     seen: Option<Seen>,
     reported: Reported,
 }
@@ -151,6 +155,7 @@ impl<A: Adapter> Follower<A> {
             lines: Lines::default(),
             adapter: A::default(),
             placed: false,
+            modified: None,
             seen: None,
             reported: Reported::default(),
         }
@@ -160,6 +165,30 @@ impl<A: Adapter> Follower<A> {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The id of the file, as in provenance; it changes when the file is replaced or rewritten.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Everything before this byte was handed out as lines.
+    #[must_use]
+    pub const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// What is known of the file from outside it.
+    #[must_use]
+    pub const fn context(&self) -> &A::Context {
+        &self.context
+    }
+
+    /// What the adapter remembers of the lines so far.
+    #[must_use]
+    pub const fn adapter(&self) -> &A {
+        &self.adapter
     }
 
     /// Takes up where an earlier run stopped; `false` if the position is of another file or cannot be understood.
@@ -250,6 +279,7 @@ impl<A: Adapter> Follower<A> {
         let metadata = file.metadata()?;
         let seen = Seen::of(&metadata);
         let identity = FileIdentity::of(&metadata);
+        self.modified = metadata.modified().ok().map(Timestamp::from_system);
         self.settle(&file, seen.size, identity, now, out)?;
         self.place = seen.place;
         self.seen = None;
@@ -283,6 +313,9 @@ impl<A: Adapter> Follower<A> {
         let mut stream = file;
         stream.seek(SeekFrom::Start(self.offset))?;
         let mut reader = LineReader::new(stream, self.offset, SOURCE_LINE_BYTES_MAX);
+        if A::RETURNS_END_LINES {
+            reader = reader.ending_at_returns();
+        }
         let mut torn = None;
         loop {
             let length = match reader.next()? {
@@ -344,6 +377,7 @@ impl<A: Adapter> Follower<A> {
             at,
             end: at + length,
             now,
+            modified: self.modified,
             next_i: [0; Stream::ALL.len()],
         };
         match self.adapter.line(&self.context, bytes, &mut sink) {
@@ -375,6 +409,7 @@ impl<A: Adapter> Follower<A> {
             at: self.offset,
             end: self.offset,
             now,
+            modified: self.modified,
             next_i: [0; Stream::ALL.len()],
         };
         sink.drifted(A::FORMAT, drift);

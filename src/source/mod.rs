@@ -16,10 +16,13 @@ pub mod finder;
 #[cfg(test)]
 mod fixture;
 pub mod follower;
+pub mod output;
 mod place;
+pub mod process;
 mod recent;
 pub mod scribe;
 mod session;
+mod status_document;
 mod text;
 pub mod transcripts;
 pub mod worktree;

@@ -6,14 +6,12 @@
 //! there. Only a change of (status, time) is an event. Files are found under `.worktrees/*/` of the project and in every
 //! work tree that git knows. This source refuses to guess: an unknown status is activity and nothing more.
 
-mod document;
-
 use crate::base::clock::Timestamp;
 use crate::base::fs;
 use crate::event::body::Body;
 use crate::event::envelope::{Event, Provenance, Stream};
 use crate::event::ids::{EventId, file_id};
-use crate::source::worktree::document::{Document, Phase};
+use crate::source::status_document::{Document, Phase};
 use crate::source::{Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -86,11 +86,11 @@ impl<A: Adapter> Feed<A> {
     /// Takes the next bytes.
     pub fn push(&mut self, bytes: &[u8], now: Timestamp, out: &mut dyn Emit) {
         let mut rest = bytes;
-        while let Some((line, after)) = memchr::memchr(b'\n', rest).and_then(|end| rest.split_at_checked(end))
-        {
+        while let Some((line, after)) = end_of_line::<A>(rest).and_then(|end| rest.split_at_checked(end)) {
             self.keep(line);
-            self.end_line(1, now, out);
-            rest = after.get(1..).unwrap_or_default();
+            let (end, after) = after.split_at_checked(1).unwrap_or((after, &[]));
+            self.end_line(end, now, out);
+            rest = after;
         }
         self.keep(rest);
     }
@@ -98,7 +98,7 @@ impl<A: Adapter> Feed<A> {
     /// No more bytes will come: what is left counts as the last line.
     pub fn finish(&mut self, now: Timestamp, out: &mut dyn Emit) {
         if !self.partial.is_empty() {
-            self.end_line(0, now, out);
+            self.end_line(&[], now, out);
         }
         let origin = self.memory.clone();
         self.follower.finished = true;
@@ -150,10 +150,11 @@ impl<A: Adapter> Feed<A> {
         }
     }
 
-    fn end_line(&mut self, newline: u64, now: Timestamp, out: &mut dyn Emit) {
+    /// `end`: the byte that ends the line, if one came.
+    fn end_line(&mut self, end: &[u8], now: Timestamp, out: &mut dyn Emit) {
         let line = std::mem::take(&mut self.partial);
-        let length = std::mem::take(&mut self.skipped).max(widen(line.len())) + newline;
-        self.memory.remember(&line, newline > 0);
+        let length = std::mem::take(&mut self.skipped).max(widen(line.len())) + widen(end.len());
+        self.memory.remember(&line, end);
         let at = self.follower.offset;
         if line.is_empty() && length > 1 {
             self.follower.lines.damaged(at, length);
@@ -169,12 +170,11 @@ impl<A: Adapter> Feed<A> {
 }
 
 impl Memory {
-    fn remember(&mut self, line: &[u8], has_newline: bool) {
-        let newline: &[u8] = if has_newline { b"\n" } else { b"" };
+    fn remember(&mut self, line: &[u8], end: &[u8]) {
         let room = usize::try_from(HEAD_HASH_BYTES).unwrap_or(0).saturating_sub(self.head.len());
-        self.head.extend(line.iter().chain(newline).take(room));
+        self.head.extend(line.iter().chain(end).take(room));
         let kept = usize::try_from(TAIL_HASH_BYTES).unwrap_or(0);
-        self.tail.extend(line.iter().skip(line.len().saturating_sub(kept)).chain(newline));
+        self.tail.extend(line.iter().skip(line.len().saturating_sub(kept)).chain(end));
         let surplus = self.tail.len().saturating_sub(kept);
         self.tail.drain(..surplus);
     }
@@ -189,6 +189,11 @@ impl Origin for Memory {
         let length = usize::try_from(length).ok()?;
         self.head.get(..length).map(fs::hash_of)
     }
+}
+
+/// Where the line ends that these bytes begin or go on with.
+fn end_of_line<A: Adapter>(bytes: &[u8]) -> Option<usize> {
+    if A::RETURNS_END_LINES { memchr::memchr2(b'\n', b'\r', bytes) } else { memchr::memchr(b'\n', bytes) }
 }
 
 fn read<T: DeserializeOwned>(value: &serde_json::Value) -> Option<T> {

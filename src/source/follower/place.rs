@@ -21,6 +21,8 @@ pub(super) struct OnDisk<'f> {
     pub(super) file: &'f File,
     pub(super) size: u64,
     pub(super) identity: FileIdentity,
+    /// Whether a carriage return ends a line, too.
+    pub(super) returns: bool,
 }
 
 /// Which file of the log it is.
@@ -88,7 +90,7 @@ impl OnDisk<'_> {
         if let Some(place) = at.checked_sub(1).filter(|_| Defence::TailHash.is_on()) {
             self.file.read_exact_at(&mut before, place)?;
         }
-        Ok(before == [b'\n'])
+        Ok(before == [b'\n'] || self.returns && before == [b'\r'])
     }
 
     /// The path under which the log knows a file, if another file lies there.
@@ -114,7 +116,7 @@ impl OnDisk<'_> {
             // Of two that tell the same story the longer one is the file: the other is behind it and cannot prove more.
             return Ok(if self.size > meta.size { Relation::Moved } else { Relation::Same });
         }
-        let other = OnDisk { path, file: &file, size: meta.size, identity: meta.identity };
+        let other = OnDisk { path, file: &file, size: meta.size, identity: meta.identity, ..*self };
         Ok(if other.fits(known)? { Relation::Parted } else { Relation::Moved })
     }
 }

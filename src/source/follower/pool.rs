@@ -54,6 +54,11 @@ impl<A: Adapter> Pool<A> {
         (next, problems, gone)
     }
 
+    /// All files, in the order they were added.
+    pub fn followers(&self) -> impl Iterator<Item = &Follower<A>> {
+        self.followers.iter()
+    }
+
     /// How far every file was read.
     pub fn positions(&self) -> impl Iterator<Item = Position> {
         self.followers.iter().filter_map(Follower::position)

@@ -26,7 +26,7 @@ impl<A: Adapter> Follower<A> {
         out: &mut dyn Emit,
     ) -> io::Result<()> {
         let path = self.path.clone();
-        let on_disk = OnDisk { path: &path, file, size, identity };
+        let on_disk = OnDisk { path: &path, file, size, identity, returns: A::RETURNS_END_LINES };
         let known = out.known(&self.file);
         let continues = match &self.tail_hash {
             _ if self.offset == 0 => true,

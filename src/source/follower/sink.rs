@@ -60,6 +60,7 @@ pub struct Sink<'s> {
     pub(super) at: u64,
     pub(super) end: u64,
     pub(super) now: Timestamp,
+    pub(super) modified: Option<Timestamp>,
     pub(super) next_i: [u64; Stream::ALL.len()],
 }
 
@@ -115,6 +116,13 @@ impl Sink<'_> {
     #[must_use]
     pub const fn at(&self) -> u64 {
         self.at
+    }
+
+    /// When a line was written at the latest, for lines that do not say when: our clock, or the file's time of modification
+    /// where that is earlier.
+    #[must_use]
+    pub fn written_at(&self) -> Timestamp {
+        self.modified.map_or(self.now, |modified| modified.min(self.now))
     }
 
     /// Names a native record of the file; the first one identifies forks and copies. Call it before the first event.

@@ -1,11 +1,13 @@
-//! One `status.json`, read tolerantly.
+//! What a job or a worktree manager writes of how it stands: a status word, progress, a result. Read tolerantly: names and
+//! words of many tools are known, what is missing is missing. Nothing is guessed from a word that no tool is known to write.
 
 use crate::base::clock::Timestamp;
+use crate::source::session::Progress;
 use serde_json::{Map, Value};
 
 /// What a status word means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// Known, not begun.
     Created,
     /// At work, or waiting in the middle of it.
@@ -25,7 +27,7 @@ pub(super) enum Phase {
 impl Phase {
     /// The phase of a status word of any of the worktree managers, lower-cased.
     #[must_use]
-    pub(super) fn of_word(word: &str) -> Self {
+    pub(crate) fn of_word(word: &str) -> Self {
         match word {
             "created" | "pending" | "queued" | "ready" | "todo" => Self::Created,
             "running" | "active" | "spawning" | "waiting" | "in_progress" | "inprogress" | "working"
@@ -41,29 +43,29 @@ impl Phase {
 
 /// What a status file says.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Document {
+pub(crate) struct Document {
     /// The status word, lower-cased.
-    pub(super) status: String,
+    pub(crate) status: String,
     /// What it means.
-    pub(super) phase: Phase,
+    pub(crate) phase: Phase,
     /// When it was written.
-    pub(super) updated_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
     /// What the work is, where it says so.
-    pub(super) title: Option<String>,
+    pub(crate) title: Option<String>,
     /// Steps done.
-    pub(super) current: Option<u64>,
+    pub(crate) current: Option<u64>,
     /// Steps in all.
-    pub(super) total: Option<u64>,
+    pub(crate) total: Option<u64>,
     /// Percent done.
-    pub(super) percent: Option<f64>,
+    pub(crate) percent: Option<f64>,
     /// The present step.
-    pub(super) step: Option<String>,
+    pub(crate) step: Option<String>,
     /// The exit status of the work.
-    pub(super) exit_code: Option<i64>,
+    pub(crate) exit_code: Option<i64>,
     /// Why it failed.
-    pub(super) error: Option<String>,
+    pub(crate) error: Option<String>,
     /// How long it ran.
-    pub(super) duration_ms: Option<u64>,
+    pub(crate) duration_ms: Option<u64>,
 }
 
 impl Document {
@@ -71,7 +73,7 @@ impl Document {
     ///
     /// # Errors
     /// What is wrong with it and at which line and column.
-    pub(super) fn parse(bytes: &[u8], modified: Timestamp) -> Result<Self, String> {
+    pub(crate) fn parse(bytes: &[u8], modified: Timestamp) -> Result<Self, String> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err("empty, waiting for its writer to finish".to_owned());
         }
@@ -85,22 +87,33 @@ impl Document {
             instant(object, &["updatedAt", "updated_at", "completedAt", "completed_at", "timestamp", "ts"])
                 .or(started_at)
                 .unwrap_or(modified);
+        let Progress { current, total, percent, step } = progress(object);
         Ok(Self {
             phase: Phase::of_word(&status),
             status,
             updated_at,
             title: text(object, &["title", "task", "name", "description"]).map(str::to_owned),
-            current: count(object, &["current", "completed_tasks", "steps_completed", "step_number"]),
-            total: count(object, &["total", "total_tasks", "steps_total"]),
-            percent: ["percent", "percent_complete", "progress"]
-                .iter()
-                .find_map(|key| object.get(*key)?.as_f64())
-                .map(|percent| percent.clamp(0.0, 100.0)),
-            step: text(object, &["step", "current_task", "message"]).map(str::to_owned),
+            current,
+            total,
+            percent,
+            step,
             exit_code: ["exitCode", "exit_code"].iter().find_map(|key| object.get(*key)?.as_i64()),
             error: text(object, &["error", "reason"]).map(str::to_owned),
             duration_ms: started_at.and_then(|start| u64::try_from(updated_at.millis_since(start)).ok()),
         })
+    }
+}
+
+/// The progress that an object tells of, under the names of many tools.
+pub(crate) fn progress(object: &Map<String, Value>) -> Progress {
+    Progress {
+        current: count(object, &["current", "completed_tasks", "steps_completed", "step_number"]),
+        total: count(object, &["total", "total_tasks", "steps_total"]),
+        percent: ["percent", "percent_complete", "progress"]
+            .iter()
+            .find_map(|key| object.get(*key)?.as_f64())
+            .map(|percent| percent.clamp(0.0, 100.0)),
+        step: text(object, &["step", "current_task", "message"]).map(str::to_owned),
     }
 }
 

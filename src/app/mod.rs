@@ -30,6 +30,7 @@ pub mod quarantine;
 pub mod query;
 pub mod repair;
 pub mod report;
+pub mod run;
 pub mod schema;
 pub mod scrub;
 pub mod sealing;
@@ -250,6 +251,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Explain(arguments)) => explain::run(&context, arguments),
         Some(Command::Report(arguments)) => report::run(&context, arguments),
         Some(Command::Query(arguments)) => query::run(&context, arguments),
+        Some(Command::Run(arguments)) => run::run(&context, arguments),
         Some(Command::Emit(arguments)) => emit::run(&context, arguments),
         Some(Command::Import(arguments)) => import::run(&context, arguments),
         Some(Command::Verify(arguments)) => verify::run(&context, arguments),

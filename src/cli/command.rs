@@ -3,6 +3,7 @@
 use crate::base::text::sanitize;
 use crate::cli::config::Config;
 use crate::cli::hooks::{Hook, Hooks};
+use crate::cli::run::Run;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub enum Command {
     Report(Report),
     /// Ask the log in SQL.
     Query(Query),
+    /// Run a command as a watched task.
+    Run(Run),
     /// Append one event, or one per line of standard input.
     Emit(Emit),
     /// Read transcripts and status files once, history included.
@@ -426,7 +429,8 @@ pub struct Demo {
     pub keep: Option<PathBuf>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A number and a unit.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
     let number: u64 =

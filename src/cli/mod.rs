@@ -5,6 +5,7 @@
 pub mod command;
 pub mod config;
 pub mod hooks;
+pub mod run;
 
 pub use crate::cli::command::Command;
 

@@ -128,7 +128,7 @@ mod tests {
         let path = directory.path().join("watch.lock");
         let lock = FileLock::acquire(&path, Duration::ZERO).unwrap();
         folder(&directory.path().join(WAKE_FOLDER));
-        let watcher = Watcher::recursive([directory.path().join(WAKE_FOLDER)]);
+        let watcher = Watcher::new([directory.path().join(WAKE_FOLDER)]);
         for _ in 0..3 {
             assert!(place.wake());
             assert!(watcher.wait(Duration::from_secs(10)), "each call wakes");

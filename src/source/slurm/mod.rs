@@ -263,7 +263,7 @@ impl Source for Slurm {
         let changes_answers = |name: &&String| name.starts_with("SQUEUE_") || name.starts_with("SACCT_");
         self.shell.unset = env.variables.keys().filter(changes_answers).cloned().collect();
         let inputs = self.followed.iter().cloned().collect();
-        Discovery { roots: Vec::new(), inputs, problems: Vec::new() }
+        Discovery { inputs, ..Discovery::default() }
     }
 
     fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>) {

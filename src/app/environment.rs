@@ -3,6 +3,7 @@
 use crate::app::config::Config;
 use crate::app::project::Project;
 use crate::base::clock::Timestamp;
+use crate::base::zone::Zone;
 use crate::base::{fs, random};
 use crate::source::claude_code::ClaudeCode;
 use crate::source::worktree::Worktree;
@@ -32,6 +33,7 @@ pub fn env(project: &Project, scope: Scope, modified_since: Option<Timestamp>) -
         scope,
         modified_since,
         hash_key: hash_key(project)?,
+        zone: Zone::Local,
     })
 }
 

@@ -16,15 +16,21 @@ pub mod finder;
 #[cfg(test)]
 mod fixture;
 pub mod follower;
+mod node;
+pub mod pi;
 mod place;
 mod recent;
 pub mod scribe;
 mod session;
 mod text;
 pub mod transcripts;
+#[cfg(test)]
+mod trial;
+mod work;
 pub mod worktree;
 
 use crate::base::clock::Timestamp;
+use crate::base::zone::Zone;
 use crate::event::envelope::{Event, Stream};
 use crate::event::redact;
 use serde::{Deserialize, Serialize};
@@ -48,6 +54,8 @@ pub struct Env {
     pub modified_since: Option<Timestamp>,
     /// The key of keyed hashes, one per installation.
     pub hash_key: [u8; 32],
+    /// The zone of the times that agents write without one.
+    pub zone: Zone,
 }
 
 impl Env {

@@ -17,6 +17,7 @@ pub mod finder;
 mod fixture;
 pub mod follower;
 mod node;
+pub mod openhands;
 pub mod pi;
 mod place;
 mod recent;

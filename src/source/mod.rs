@@ -9,6 +9,7 @@
 //! What sources share: [`finder`] (which files), [`follower`] (append-only bytes), [`documents`] (what is rewritten as a
 //! whole), [`transcripts`] (both as one source), [`scribe`] (ids), and the words of all agents' sessions (`session`).
 
+pub mod aider;
 pub mod claude_code;
 pub mod documents;
 mod failure;
@@ -23,6 +24,7 @@ mod place;
 mod recent;
 pub mod scribe;
 mod session;
+pub mod swe_agent;
 mod text;
 pub mod transcripts;
 #[cfg(test)]

@@ -11,12 +11,14 @@
 
 pub mod aider;
 pub mod claude_code;
+pub mod copilot_vs;
 pub mod documents;
 mod failure;
 pub mod finder;
 #[cfg(test)]
 mod fixture;
 pub mod follower;
+pub mod gptme;
 mod node;
 pub mod openhands;
 pub mod pi;

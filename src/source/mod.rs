@@ -11,6 +11,7 @@
 
 pub mod aider;
 pub mod claude_code;
+pub mod cline;
 pub mod copilot_vs;
 pub mod documents;
 mod failure;

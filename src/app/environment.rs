@@ -5,7 +5,14 @@ use crate::app::project::Project;
 use crate::base::clock::Timestamp;
 use crate::base::zone::Zone;
 use crate::base::{fs, random};
+use crate::source::aider::Aider;
 use crate::source::claude_code::ClaudeCode;
+use crate::source::cline::Cline;
+use crate::source::copilot_vs::CopilotVs;
+use crate::source::gptme::Gptme;
+use crate::source::openhands::OpenHands;
+use crate::source::pi::Pi;
+use crate::source::swe_agent::SweAgent;
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
 use anyhow::Context as _;
@@ -17,7 +24,17 @@ const KEY_FILE: &str = "hash_key";
 /// All sources. A new kind of thing to watch is one more line here.
 #[must_use]
 pub fn sources(_config: &Config) -> Vec<Box<dyn Source>> {
-    vec![Box::new(ClaudeCode::default()), Box::new(Worktree::new())]
+    vec![
+        Box::new(ClaudeCode::default()),
+        Box::new(Pi::default()),
+        Box::new(OpenHands::default()),
+        Box::new(SweAgent::default()),
+        Box::new(Aider::default()),
+        Box::new(Cline::default()),
+        Box::new(Gptme::default()),
+        Box::new(CopilotVs::default()),
+        Box::new(Worktree::new()),
+    ]
 }
 
 /// The environment of the sources for this scope.

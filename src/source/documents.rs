@@ -35,6 +35,7 @@ pub trait Reader: Default + Send + Debug {
     const FORMAT: &'static str;
 
     /// A file or folder whose change is one of the document too; `None`: it stands alone.
+    #[must_use]
     fn beside(_: &Self::Context) -> Option<PathBuf> {
         None
     }

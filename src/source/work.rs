@@ -54,6 +54,7 @@ impl Work {
     }
 
     /// See [`keyed_hash`].
+    #[expect(clippy::unnecessary_wraps, reason = "wherever it goes there may be none")]
     pub(crate) fn hash(&self, parts: &[&str]) -> Option<String> {
         Some(keyed_hash(&self.hash_key, parts))
     }

@@ -36,7 +36,7 @@ pub struct Place {
 
 /// The kinds of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// `.aider.chat.history.md`.
     History,
     /// The log of `--analytics-log`.

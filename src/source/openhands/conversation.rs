@@ -34,18 +34,18 @@ const MARKS_MIN: usize = 3;
 
 /// The states of conversations.
 #[derive(Debug, Default)]
-pub struct States;
+pub(super) struct States;
 
 /// What is known of a conversation from outside its state.
 #[derive(Debug)]
-pub struct Place {
+pub(super) struct Place {
     work: Work,
     events: PathBuf,
 }
 
 /// What was read of a conversation in this run.
 #[derive(Debug, Default)]
-pub struct Conversation {
+pub(super) struct Conversation {
     story: Story,
     last: Option<PathBuf>,
     /// What an event lacked, or that a file between others could not be read.

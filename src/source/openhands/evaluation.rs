@@ -44,7 +44,7 @@ const SILENT: [&str; 8] = [
 
 /// The outputs of evaluations. They lie wherever the evaluation was told to put them.
 #[derive(Debug, Default)]
-pub struct Outputs;
+pub(super) struct Outputs;
 
 impl Format for Outputs {
     const SOURCE: &'static str = SOURCE;
@@ -73,7 +73,7 @@ impl Format for Outputs {
 
 /// Nothing is remembered from line to line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Evaluation {}
+pub(super) struct Evaluation {}
 
 impl Adapter for Evaluation {
     type Context = Work;

@@ -1,4 +1,4 @@
-//! OpenHands: the conversations of version 1 (`base_state.json` with a folder `events`) and the results of evaluations with
+//! `OpenHands`: the conversations of version 1 (`base_state.json` with a folder `events`) and the results of evaluations with
 //! version 0 (`output.jsonl`, one line for each instance).
 //!
 //! | task | id | end |
@@ -28,7 +28,7 @@ use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Sour
 /// The name in `source` fields.
 const SOURCE: &str = "openhands";
 
-/// Reads what OpenHands writes, of both versions.
+/// Reads what `OpenHands` writes, of both versions.
 #[derive(Debug, Default)]
 pub struct OpenHands {
     conversations: Documents<States, Conversation>,

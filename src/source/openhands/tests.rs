@@ -1,5 +1,7 @@
 //! Hand-written conversations and outputs in, whole events out; and a real output against counts of an independent program.
 
+#![expect(clippy::needless_pass_by_value, reason = "records are composed of values written in place")]
+
 use crate::source::Source;
 use crate::source::fixture::{Log, write};
 use crate::source::openhands::OpenHands;
@@ -90,7 +92,7 @@ fn story() -> Vec<Value> {
     ]
 }
 
-/// Writes a conversation into a folder; the state last, as OpenHands does.
+/// Writes a conversation into a folder; the state last, as `OpenHands` does.
 fn conversation(folder: &Path, events: &[Value], state: &str) {
     for (nth, event) in events.iter().enumerate() {
         let id = event["id"].as_str().unwrap_or("x");

@@ -1,4 +1,4 @@
-//! What the models of OpenHands were used for: the same shape in both versions, a list with one entry for each request.
+//! What the models of `OpenHands` were used for: the same shape in both versions, a list with one entry for each request.
 
 use crate::base::clock::Timestamp;
 use crate::base::zone::Zone;

@@ -1,5 +1,7 @@
 //! Hand-written trajectories in, whole events out; and a real one against counts of an independent program.
 
+#![expect(clippy::needless_pass_by_value, reason = "records are composed of values written in place")]
+
 use crate::source::Source;
 use crate::source::fixture::{Log, write};
 use crate::source::swe_agent::SweAgent;

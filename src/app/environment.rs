@@ -3,22 +3,30 @@
 use crate::app::config::Config;
 use crate::app::project::Project;
 use crate::base::clock::Timestamp;
+use crate::base::zone::Zone;
 use crate::base::{fs, random};
+use crate::source::aider::Aider;
 use crate::source::amp::Amp;
 use crate::source::both::Both;
 use crate::source::claude_code::{self, ClaudeCode, ClaudeStream};
+use crate::source::cline::Cline;
 use crate::source::codex::Codex;
 use crate::source::copilot_cli::CopilotCli;
+use crate::source::copilot_vs::CopilotVs;
 use crate::source::cursor_agent::CursorAgent;
 use crate::source::gemini_cli::{GeminiCli, GeminiCliDocuments};
 use crate::source::generic_jsonl::{GenericJsonl, Section};
+use crate::source::gptme::Gptme;
 use crate::source::job::Jobs;
 use crate::source::madrox;
 use crate::source::opencode::OpenCode;
 use crate::source::opencode::omo::Omo;
+use crate::source::openhands::OpenHands;
+use crate::source::pi::Pi;
 use crate::source::piped::{Piped, PipedFormat};
 use crate::source::qwen_code::{QwenCode, QwenCodeDocuments};
 use crate::source::slurm::Slurm;
+use crate::source::swe_agent::SweAgent;
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
 use anyhow::Context as _;
@@ -40,6 +48,13 @@ pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
         Box::new(CopilotCli::default()),
         Box::new(CursorAgent::default()),
         Box::new(Amp::default()),
+        Box::new(Pi::default()),
+        Box::new(OpenHands::default()),
+        Box::new(SweAgent::default()),
+        Box::new(Aider::default()),
+        Box::new(Cline::default()),
+        Box::new(Gptme::default()),
+        Box::new(CopilotVs::default()),
         Box::new(Worktree::new()),
         Box::new(Jobs::new(&config.job)),
         Box::new(Slurm::new(&config.slurm, [])),
@@ -74,6 +89,7 @@ pub fn env(project: &Project, scope: Scope, modified_since: Option<Timestamp>) -
         scope,
         modified_since,
         hash_key: hash_key(project)?,
+        zone: Zone::Local,
     })
 }
 

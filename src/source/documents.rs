@@ -34,6 +34,12 @@ pub trait Reader: Default + Send + Debug {
     /// What such a file is called in messages to people.
     const FORMAT: &'static str;
 
+    /// A file or folder whose change is one of the document too; `None`: it stands alone.
+    #[must_use]
+    fn beside(_: &Self::Context) -> Option<PathBuf> {
+        None
+    }
+
     /// Says everything that the document says; `modified` is the file's own time, for what has none.
     ///
     /// # Errors
@@ -88,7 +94,7 @@ struct Watched<R: Reader> {
     context: R::Context,
     reader: R,
     is_finished: bool,
-    stamp: Option<(u64, u64, i64, i64)>,
+    stamp: Option<Stamp>,
     complained: Option<String>,
 }
 
@@ -332,7 +338,8 @@ where
 impl<R: Reader> Watched<R> {
     fn poll(&mut self, budget: &mut u64, now: Timestamp, out: &mut dyn Emit) -> io::Result<Option<Problem>> {
         let metadata = std::fs::metadata(&self.path)?;
-        let stamp = stamp(&metadata);
+        let beside = R::beside(&self.context).and_then(|path| std::fs::metadata(path).ok());
+        let stamp = (stamp(&metadata), beside.as_ref().map(stamp));
         if self.stamp == Some(stamp) {
             return Ok(None);
         }
@@ -377,6 +384,10 @@ impl<R: Reader> Watched<R> {
     }
 }
 
-fn stamp(metadata: &Metadata) -> (u64, u64, i64, i64) {
+/// What changes when the document, or what stands beside it, is written.
+type Stamp = (FileStamp, Option<FileStamp>);
+type FileStamp = (u64, u64, i64, i64);
+
+fn stamp(metadata: &Metadata) -> FileStamp {
     (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
 }

@@ -174,6 +174,11 @@ impl Session {
         }
     }
 
+    /// The turn is over, as something else said already.
+    pub(crate) const fn close_turn(&mut self) {
+        self.is_turn_open = false;
+    }
+
     /// A message of the `user`, the `assistant` or the `system`.
     pub(crate) fn said(
         &mut self,

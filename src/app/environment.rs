@@ -8,9 +8,9 @@ use crate::base::{fs, random};
 use crate::source::aider::Aider;
 use crate::source::amp::Amp;
 use crate::source::both::Both;
-use crate::source::claude_code::{self, ClaudeCode, ClaudeStream};
+use crate::source::claude_code::{ClaudeCode, ClaudeStream};
 use crate::source::cline::Cline;
-use crate::source::codex::Codex;
+use crate::source::codex::{Codex, ExecStreams, Rollouts};
 use crate::source::copilot_cli::CopilotCli;
 use crate::source::copilot_vs::CopilotVs;
 use crate::source::cursor_agent::CursorAgent;
@@ -23,7 +23,7 @@ use crate::source::opencode::OpenCode;
 use crate::source::opencode::omo::Omo;
 use crate::source::openhands::OpenHands;
 use crate::source::pi::Pi;
-use crate::source::piped::{Piped, PipedFormat};
+use crate::source::piped::PipedFormat;
 use crate::source::qwen_code::{QwenCode, QwenCodeDocuments};
 use crate::source::slurm::Slurm;
 use crate::source::swe_agent::SweAgent;
@@ -71,8 +71,16 @@ pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
 #[must_use]
 pub fn piped_formats() -> Vec<Box<dyn PipedFormat>> {
     vec![
-        Box::<Piped<claude_code::StreamFiles, claude_code::Stream>>::default(),
-        Box::<Piped<claude_code::Files, claude_code::Transcript>>::default(),
+        ClaudeStream::piped(),
+        ExecStreams::piped(),
+        ClaudeCode::piped(),
+        Rollouts::piped(),
+        GeminiCli::piped(),
+        QwenCode::piped(),
+        CopilotCli::piped(),
+        CursorAgent::piped(),
+        Pi::piped(),
+        Gptme::piped(),
     ]
 }
 

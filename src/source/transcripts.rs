@@ -3,6 +3,7 @@
 use crate::base::clock::Timestamp;
 use crate::source::finder::{Finder, Format};
 use crate::source::follower::{Adapter, Follower, Pool};
+use crate::source::piped::{Piped, PipedFormat};
 use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Source};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -26,6 +27,18 @@ impl<F, A: Adapter> Default for Transcripts<F, A> {
             resumable: BTreeMap::new(),
             format: PhantomData,
         }
+    }
+}
+
+impl<F, A> Transcripts<F, A>
+where
+    A: Adapter + 'static,
+    F: Format<Context = A::Context>,
+{
+    /// The same format, read from standard input as it comes.
+    #[must_use]
+    pub fn piped() -> Box<dyn PipedFormat> {
+        Box::<Piped<F, A>>::default()
     }
 }
 

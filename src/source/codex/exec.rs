@@ -16,14 +16,14 @@ use crate::source::codex::turn::{failed, retries};
 use crate::source::codex::usage::{Totals, usage};
 use crate::source::failure::detail;
 use crate::source::finder::{Format, Found, Head, Home, marks};
-use crate::source::follower::{Adapter, Feed, Identity, Recognition, Sink};
+use crate::source::follower::{Adapter, Identity, Recognition, Sink};
 use crate::source::scribe::{Scribe, TakeFact as _};
 use crate::source::session::{About, End, Progress, Session, Start, keyed_hash};
 use crate::source::text::{beginning, captured, decoded_bytes, elements, objects};
 use crate::source::{Env, Scope};
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const AGENT: &str = "codex";
 /// Names that stand in every stream, of which a renamed one is not missed.
@@ -109,17 +109,6 @@ impl Format for Streams {
         let context = Context { thread, host: env.host.clone(), hash_key: env.hash_key };
         Ok(Some(Found { identity, context, cwd: None }))
     }
-}
-
-/// A feed for what comes from standard input, if its beginning is such a stream. `name`: what the input is called.
-#[must_use]
-pub fn feed(env: &Env, name: PathBuf, beginning: &[u8]) -> Option<Feed<Exec>> {
-    if !Streams::recognises(beginning) {
-        return None;
-    }
-    let head = Head { bytes: beginning.to_vec(), is_whole: false };
-    let found = Streams::look(&name, &head, env).ok()??;
-    Some(Feed::new(found.identity, name, found.context))
 }
 
 /// The memory of one stream.

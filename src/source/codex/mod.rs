@@ -50,10 +50,16 @@ use crate::source::codex::exec::Streams;
 use crate::source::codex::rollout::Rollout;
 use crate::source::transcripts::Transcripts;
 
-pub use crate::source::codex::exec::{Exec, feed};
+pub use crate::source::codex::exec::Exec;
 
 /// The name in `source` fields.
 const SOURCE: &str = "codex";
 
+/// Follows the rollouts.
+pub type Rollouts = Transcripts<Files, Rollout>;
+
+/// Follows what `codex exec --json` writes, where it is kept in a file.
+pub type ExecStreams = Transcripts<Streams, Exec>;
+
 /// Follows the rollouts of Codex, and reads what `codex exec --json` printed into files.
-pub type Codex = Both<Transcripts<Files, Rollout>, Transcripts<Streams, Exec>>;
+pub type Codex = Both<Rollouts, ExecStreams>;

@@ -1,7 +1,8 @@
 //! What `codex exec --json` prints.
 
 use super::*;
-use crate::source::codex::feed;
+use crate::source::codex::ExecStreams;
+use crate::source::finder::Head;
 
 const NAME: &str = "-";
 
@@ -176,9 +177,12 @@ fn standard_input_is_read_as_a_file_is() {
     .concat();
     let text = text(&lines);
     let env = env(Scope::Global);
-    assert!(feed(&env, PathBuf::from(NAME), b"{\"type\":\"system\"}").is_none());
-    let mut feed = feed(&env, PathBuf::from(NAME), &text.as_bytes()[..60]).unwrap();
+    let format = ExecStreams::piped();
+    assert!(!format.recognises(b"{\"type\":\"system\"}"));
     let mut log = Log::default();
+    let head = Head { bytes: text.as_bytes()[..60].to_vec(), is_whole: false };
+    assert!(format.recognises(&head.bytes));
+    let mut feed = format.open(&head, &env, &mut log).unwrap().unwrap();
     for chunk in text.as_bytes().chunks(50) {
         feed.push(chunk, fixture::now(), &mut log);
     }

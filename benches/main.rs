@@ -13,18 +13,20 @@
 mod append;
 mod decode;
 mod fold;
+mod hook;
 mod import;
 mod start;
 mod support;
 mod tail;
 
-const BENCHES: [(&str, fn()); 6] = [
+const BENCHES: [(&str, fn()); 7] = [
     ("decode", decode::run),
     ("fold", fold::run),
     ("append", append::run),
     ("import", import::run),
     ("tail", tail::run),
     ("start", start::run),
+    ("hook", hook::run),
 ];
 
 fn main() {

@@ -40,6 +40,24 @@ def depth(value: Any) -> int:
     return deepest
 
 
+def is_foreign(event: dict[str, Any]) -> bool:
+    """Whether another program wrote the line: it names a task, or says when and what in its own words."""
+    if any(name in event for name in ("type", "v", "w", "n", "crc")):
+        return False
+
+    def says(names: str) -> bool:
+        return any(isinstance(event.get(name), str) and event[name].strip() for name in names.split())
+
+    def has(names: str) -> bool:
+        values = [event.get(name) for name in names.split()]
+        return any(str(value).strip() for value in values if isinstance(value, (str, int, float)) and not isinstance(value, bool))
+
+    if has("task_id taskId delegation_id background_task_id job_id") or str(event.get("id", "")).startswith("bg_"):
+        return True
+    times = "ts timestamp time at completed_at completedAt updated_at updatedAt started_at startedAt created_at createdAt"
+    return has(times) and says("status state outcome result event event_type action")
+
+
 def event_of(line: bytes) -> tuple[dict[str, Any], bool] | None:
     """The object of a good line, and whether a checksum says so; None for a damaged line."""
     if len(line) > LINE_BYTES_MAX:
@@ -51,7 +69,9 @@ def event_of(line: bytes) -> tuple[dict[str, Any], bool] | None:
     except (ValueError, RecursionError):
         return None
     # Each level inside the line's own object counts.
-    if not isinstance(event, dict) or depth(event) - 1 > DEPTH_MAX or not isinstance(event.get("type"), str):
+    if not isinstance(event, dict) or depth(event) - 1 > DEPTH_MAX:
+        return None
+    if not isinstance(event.get("type"), str) and not is_foreign(event):
         return None
     frame = FRAME.fullmatch(line[-FRAME_LENGTH:])
     if frame:
@@ -107,7 +127,7 @@ def report(path: Path, data: bytes, numbers: dict[str, dict[int, int]], position
         event, checked = good
         counts["ok"] += 1
         counts["unchecked"] += not checked
-        if event["type"] == "segment.opened" and seg is None:
+        if event.get("type") == "segment.opened" and seg is None:
             seg = event.get("seg")
         if checked and isinstance(event.get("w"), str) and type(event.get("n")) is int:
             seen = numbers.setdefault(event["w"], {})

@@ -2,7 +2,7 @@
 //! before it is written.
 
 mod acknowledgements;
-mod input;
+pub(super) mod input;
 mod request;
 mod stdin;
 mod words;

@@ -3,9 +3,30 @@
 use crate::app::config::Config;
 use crate::app::project::Project;
 use crate::base::clock::Timestamp;
+use crate::base::zone::Zone;
 use crate::base::{fs, random};
-use crate::source::claude_code::ClaudeCode;
+use crate::source::aider::Aider;
+use crate::source::amp::Amp;
+use crate::source::both::Both;
+use crate::source::claude_code::{self, ClaudeCode, ClaudeStream};
+use crate::source::cline::Cline;
+use crate::source::codex::Codex;
+use crate::source::copilot_cli::CopilotCli;
+use crate::source::copilot_vs::CopilotVs;
+use crate::source::cursor_agent::CursorAgent;
+use crate::source::gemini_cli::{GeminiCli, GeminiCliDocuments};
+use crate::source::generic_jsonl::{GenericJsonl, Section};
+use crate::source::gptme::Gptme;
 use crate::source::job::Jobs;
+use crate::source::madrox;
+use crate::source::opencode::OpenCode;
+use crate::source::opencode::omo::Omo;
+use crate::source::openhands::OpenHands;
+use crate::source::pi::Pi;
+use crate::source::piped::{Piped, PipedFormat};
+use crate::source::qwen_code::{QwenCode, QwenCodeDocuments};
+use crate::source::slurm::Slurm;
+use crate::source::swe_agent::SweAgent;
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
 use anyhow::Context as _;
@@ -17,7 +38,42 @@ const KEY_FILE: &str = "hash_key";
 /// All sources. A new kind of thing to watch is one more line here.
 #[must_use]
 pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
-    vec![Box::new(ClaudeCode::default()), Box::new(Worktree::new()), Box::new(Jobs::new(&config.job))]
+    let mut sources: Vec<Box<dyn Source>> = vec![
+        Box::new(Both::<ClaudeCode, ClaudeStream>::default()),
+        Box::new(Codex::default()),
+        Box::new(OpenCode::default()),
+        Box::new(Omo::default()),
+        Box::new(Both::<GeminiCli, GeminiCliDocuments>::default()),
+        Box::new(Both::<QwenCode, QwenCodeDocuments>::default()),
+        Box::new(CopilotCli::default()),
+        Box::new(CursorAgent::default()),
+        Box::new(Amp::default()),
+        Box::new(Pi::default()),
+        Box::new(OpenHands::default()),
+        Box::new(SweAgent::default()),
+        Box::new(Aider::default()),
+        Box::new(Cline::default()),
+        Box::new(Gptme::default()),
+        Box::new(CopilotVs::default()),
+        Box::new(Worktree::new()),
+        Box::new(Jobs::new(&config.job)),
+        Box::new(Slurm::new(&config.slurm, [])),
+    ];
+    sources.extend(madrox::sources());
+    // The sections were checked when the configuration was read.
+    let sections = config.jsonl.iter().filter_map(|section| Section::check(section).ok());
+    sources.extend(sections.map(|section| Box::new(GenericJsonl::new(section)) as Box<dyn Source>));
+    sources
+}
+
+/// All formats that `import -` reads as they come: first what agents write to their standard output, then transcripts. A
+/// new one is one more line here.
+#[must_use]
+pub fn piped_formats() -> Vec<Box<dyn PipedFormat>> {
+    vec![
+        Box::<Piped<claude_code::StreamFiles, claude_code::Stream>>::default(),
+        Box::<Piped<claude_code::Files, claude_code::Transcript>>::default(),
+    ]
 }
 
 /// The environment of the sources for this scope.
@@ -33,6 +89,7 @@ pub fn env(project: &Project, scope: Scope, modified_since: Option<Timestamp>) -
         scope,
         modified_since,
         hash_key: hash_key(project)?,
+        zone: Zone::Local,
     })
 }
 

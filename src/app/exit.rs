@@ -36,6 +36,8 @@ pub enum Exit {
     SourceUnavailable,
     /// Stopped by Ctrl-C.
     Interrupted,
+    /// As the command that was run.
+    Command(u8),
 }
 
 impl Exit {
@@ -58,6 +60,7 @@ impl Exit {
             Self::Unreadable => 31,
             Self::SourceUnavailable => 40,
             Self::Interrupted => 130,
+            Self::Command(code) => code,
         }
     }
 }

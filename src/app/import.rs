@@ -1,5 +1,7 @@
 //! `agentlog import`: history, once. Importing the same again adds nothing.
 
+mod standard_input;
+
 use crate::app::Context;
 use crate::app::environment;
 use crate::app::exit::{Exit, Failure};
@@ -7,15 +9,21 @@ use crate::app::ingest::{Ingest, Outcome};
 use crate::app::writer::Syncing;
 use crate::base::text;
 use crate::cli::command::Import;
-use crate::source::{Problem, Scope};
+use crate::source::{Problem, Scope, piped};
 use std::io::Write as _;
 use std::path::PathBuf;
 
-/// Reads everything under the paths and tells what came of it.
+/// Reads everything under the paths, or what is piped in (`-`), and tells what came of it.
 ///
 /// # Errors
 /// When the log cannot be written.
 pub fn run(context: &Context, arguments: &Import) -> anyhow::Result<Exit> {
+    if arguments.paths.iter().any(|path| path.as_os_str() == piped::PATH) {
+        return match arguments.paths.as_slice() {
+            [_] => standard_input::run(context),
+            _ => Err(Failure::new(Exit::Usage, "`-` (standard input) is imported alone").into()),
+        };
+    }
     let mut paths = Vec::new();
     let mut missing = Vec::new();
     for path in &arguments.paths {

@@ -5,6 +5,9 @@
 //! and a round that is killed anywhere is repeated without loss. When an append fails the engine must begin again from the log
 //! ([`Ingest::restart`]): nothing in memory is trusted that is not on disk.
 
+mod families;
+
+use crate::app::ingest::families::Families;
 use crate::app::log::Reader;
 use crate::app::positions::cache;
 use crate::app::project::Project;
@@ -23,7 +26,7 @@ use crate::projection::cursor::Cursors;
 use crate::source::{Advance, Emit, Env, KnownFile, Next, Problem, Scope, Source};
 use anyhow::Context as _;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -256,6 +259,7 @@ impl<'a> Ingest<'a> {
             .advance(&mut |location, decoded, _| {
                 if let Decoded::Known(line) = decoded {
                     cursors.apply(location.stream, &line.event);
+                    families.opened(&line.event, cursors);
                     families.recorded(&line.event);
                     recorded.extend(recorded_problem(&line.event));
                 }
@@ -389,72 +393,6 @@ fn farthest(advances: Vec<Advance>) -> BTreeMap<String, (u64, String)> {
         }
     }
     farthest
-}
-
-/// Files that begin alike (a session and its forks, a file and its copy), with the ids of all their events, so that what
-/// one repeats of another is recorded once, in whatever order and in whatever portions they are read.
-#[derive(Default)]
-struct Families {
-    of_file: HashMap<String, usize>,
-    ids: Vec<HashSet<u128>>,
-    /// Files whose events were not looked for in the log yet.
-    unheard: Vec<String>,
-}
-
-impl Families {
-    /// Puts two files into one family.
-    fn join(&mut self, file: &str, other: &str) {
-        let known = (self.of_file.get(file).copied(), self.of_file.get(other).copied());
-        let family = match known {
-            (Some(mine), Some(theirs)) if mine != theirs => {
-                let moved = self.ids.get_mut(theirs).map(std::mem::take).unwrap_or_default();
-                self.of_file
-                    .values_mut()
-                    .filter(|family| **family == theirs)
-                    .for_each(|family| *family = mine);
-                if let Some(ids) = self.ids.get_mut(mine) {
-                    ids.extend(moved);
-                }
-                mine
-            }
-            (Some(family), _) | (None, Some(family)) => family,
-            (None, None) => {
-                self.ids.push(HashSet::new());
-                self.ids.len() - 1
-            }
-        };
-        let fresh = [file, other].into_iter().filter(|file| !self.of_file.contains_key(*file));
-        let fresh: Vec<String> = fresh.map(str::to_owned).collect();
-        self.of_file.extend(fresh.iter().map(|file| (file.clone(), family)));
-        self.unheard.extend(fresh);
-    }
-
-    /// Whether a file belongs to a family.
-    fn has(&self, file: &str) -> bool {
-        self.of_file.contains_key(file)
-    }
-
-    /// Whether an event of a file is the first of its family to say this.
-    fn is_new(&mut self, file: &str, id: EventId) -> bool {
-        let family = self.of_file.get(file).copied();
-        family.and_then(|family| self.ids.get_mut(family)).is_none_or(|ids| ids.insert(id.as_u128()))
-    }
-
-    /// Takes note of an event in the log.
-    fn recorded(&mut self, event: &Event<'_>) {
-        if !self.of_file.is_empty()
-            && let Some(from) = &event.from
-        {
-            self.is_new(&from.file, event.id);
-        }
-    }
-
-    /// Takes note of an event, if it is of one of these files.
-    fn heard(&mut self, event: &Event<'_>, files: &[String]) {
-        if event.from.as_ref().is_some_and(|from| files.iter().any(|file| *file == from.file)) {
-            self.recorded(event);
-        }
-    }
 }
 
 /// Makes everything in the log durable, whoever wrote it.

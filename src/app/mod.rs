@@ -13,6 +13,8 @@ pub mod exit;
 pub mod explain;
 pub mod family;
 pub mod fold;
+pub mod hook;
+pub mod hooks;
 pub mod import;
 pub mod ingest;
 pub mod init;
@@ -28,6 +30,7 @@ pub mod quarantine;
 pub mod query;
 pub mod repair;
 pub mod report;
+pub mod run;
 pub mod schema;
 pub mod scrub;
 pub mod sealing;
@@ -40,7 +43,7 @@ pub mod verify;
 pub mod watch;
 pub mod writer;
 
-use crate::app::config::Config;
+use crate::app::config::{Config, Inputs};
 use crate::app::exit::{Exit, Failure};
 use crate::app::project::Project;
 use crate::base::clock::{Clock, FixedClock, SystemClock, Timestamp};
@@ -78,8 +81,23 @@ impl Context {
     /// # Errors
     /// When the directory, the zone or the configuration is not usable.
     pub fn new(global: &Global) -> anyhow::Result<Self> {
+        Self::with(global, |project| config::load(project, &Inputs::of_process(&global.set)))
+    }
+
+    /// The same with the default settings, for commands that must work where the settings are not valid.
+    ///
+    /// # Errors
+    /// When the directory or the zone is not usable.
+    pub fn with_default_settings(global: &Global) -> anyhow::Result<Self> {
+        Self::with(global, |_| Ok(Config::default()))
+    }
+
+    fn with(
+        global: &Global,
+        settings: impl FnOnce(&Project) -> Result<Config, Failure>,
+    ) -> anyhow::Result<Self> {
         let mut project = Project::find(global, &|name| std::env::var_os(name).map(PathBuf::from))?;
-        let config = config::load(&project)?;
+        let config = settings(&project)?;
         project.rotation = config.journal.rotation();
         let zone = Zone::parse(&global.tz).map_err(|error| {
             Failure::new(Exit::Usage, error.to_string())
@@ -211,7 +229,18 @@ fn harmless(value: &ContextValue) -> Option<ContextValue> {
 fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
     // Over a file size limit (`ulimit -f`) a write must fail with an error, not kill the program: any handler does that.
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
-    let context = Context::new(&cli.global)?;
+    if let Some(Command::Hook(arguments)) = &cli.command {
+        if arguments.errand {
+            hook::errand::run(Context::new(&cli.global)?)?;
+        } else {
+            hook::receive();
+        }
+        return Ok(Exit::Done);
+    }
+    let context = match &cli.command {
+        Some(Command::Config(_) | Command::Hooks(_)) => Context::with_default_settings(&cli.global)?,
+        _ => Context::new(&cli.global)?,
+    };
     match &cli.command {
         None => status::run(&context, &crate::cli::command::Status::default()),
         Some(Command::Init(_)) => init::run(&context),
@@ -222,6 +251,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Explain(arguments)) => explain::run(&context, arguments),
         Some(Command::Report(arguments)) => report::run(&context, arguments),
         Some(Command::Query(arguments)) => query::run(&context, arguments),
+        Some(Command::Run(arguments)) => run::run(&context, arguments),
         Some(Command::Emit(arguments)) => emit::run(&context, arguments),
         Some(Command::Import(arguments)) => import::run(&context, arguments),
         Some(Command::Verify(arguments)) => verify::run(&context, arguments),
@@ -230,6 +260,9 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Scrub(arguments)) => scrub::run(&context, arguments),
         Some(Command::Positions(arguments)) => positions::run(&context, arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&context, arguments),
+        Some(Command::Hooks(arguments)) => hooks::run(&context, arguments),
+        Some(Command::Hook(_)) => Ok(Exit::Done),
+        Some(Command::Config(arguments)) => config::command::run(&context, &cli.global.set, arguments),
         Some(Command::Schema(arguments)) => schema::run(&context, arguments),
         Some(Command::Demo(arguments)) => demo::run(&context, arguments),
     }

@@ -94,14 +94,17 @@ impl Project {
     }
 }
 
-/// The nearest directory with `.agents`, else with `.git`, at `start` or above; a home directory is no project unless
-/// one started there.
+/// The nearest directory with `.agents`, else with `.git`, at `start` or above.
 fn root_of(start: &Path, home: Option<&Path>) -> PathBuf {
-    let holds = |name: &str| {
-        start
-            .ancestors()
-            .find(|dir| dir.join(name).exists() && (Some(*dir) != home || *dir == start))
-            .map(Path::to_path_buf)
-    };
+    let holds = |name: &str| nearest(start, name, home);
     holds(".agents").or_else(|| holds(".git")).unwrap_or_else(|| start.to_path_buf())
+}
+
+/// The nearest directory that holds `name`, at `start` or above; a home directory is no project unless one started there.
+#[must_use]
+pub fn nearest(start: &Path, name: &str, home: Option<&Path>) -> Option<PathBuf> {
+    start
+        .ancestors()
+        .find(|dir| dir.join(name).exists() && (Some(*dir) != home || *dir == start))
+        .map(Path::to_path_buf)
 }

@@ -1,6 +1,7 @@
 //! `agentlog schema`: the schemas of events and outputs, for programs that read them.
 
 use crate::app::Context;
+use crate::app::config::Config;
 use crate::app::exit::{Exit, Failure};
 use crate::base::text;
 use crate::cli::command::Schema;
@@ -46,6 +47,12 @@ pub const OUTPUTS: &[Document] = &[
         summary: "The answer of `agentlog report -o json`.",
         folder: "",
         build: |_| Some(report_json::schema()),
+    },
+    Document {
+        name: "config",
+        summary: "The configuration file, `.agents/agentlog.toml`.",
+        folder: "",
+        build: |name| Some(Config::schema(&schema::id(name))),
     },
 ];
 

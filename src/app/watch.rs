@@ -6,6 +6,7 @@
 use crate::app::backlog::{BackOff, Episode, Turn};
 use crate::app::clocks::Clocks;
 use crate::app::exit::{self, Exit, Failure};
+use crate::app::hook::place::WAKE_FOLDER;
 use crate::app::ingest::{Ingest, first_start_horizon};
 use crate::app::load::Live;
 use crate::app::writer::Syncing;
@@ -28,6 +29,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+/// How long a watcher waits for its lock: a hook that asks whether there is one holds it for a moment.
+const LOCK_WAIT: Duration = Duration::from_millis(250);
 /// How often closed segments are looked at.
 const SEAL_INTERVAL: Duration = Duration::from_mins(10);
 
@@ -39,7 +42,8 @@ pub fn run(context: &Context, arguments: &Watch) -> anyhow::Result<Exit> {
     let state = &context.project.state;
     fs::create_private_dir(&context.project.logs)?;
     fs::create_private_dir(state)?;
-    let lock = FileLock::acquire(&state.join("watch.lock"), Duration::ZERO)?;
+    let lock = FileLock::acquire(&state.join("watch.lock"), LOCK_WAIT)?;
+    fs::create_private_dir(&state.join(WAKE_FOLDER))?;
     if lock.is_none() && !arguments.once {
         return Err(Failure::new(
             Exit::Io,
@@ -154,7 +158,7 @@ impl<'a> Session<'a> {
         self.seal();
         let (mut printed_at, mut sealed_at) = (Instant::now(), Instant::now());
         let mut watched = self.places.clone();
-        let mut watcher = Watcher::with_trees(&watched.0, &watched.1);
+        let mut watcher = self.watcher();
         while !stop.load(Ordering::Relaxed) {
             // Whether something changed or the time is over: both mean looking.
             let _woken = watcher.wait(limits::POLL_FLOOR);
@@ -177,9 +181,16 @@ impl<'a> Session<'a> {
             }
             if watched != self.places {
                 watched.clone_from(&self.places);
-                watcher = Watcher::with_trees(&watched.0, &watched.1);
+                watcher = self.watcher();
             }
         }
+    }
+
+    /// Woken by what is watched, and by hooks.
+    fn watcher(&self) -> Watcher {
+        let wake = self.context.project.state.join(WAKE_FOLDER);
+        let (folders, trees) = &self.places;
+        Watcher::with_trees(folders.iter().chain([&wake]), trees)
     }
 
     /// Seals what is due. It can wait: whatever goes wrong is said, and tried again later.

@@ -1,6 +1,9 @@
 //! One struct per command.
 
 use crate::base::text::sanitize;
+use crate::cli::config::Config;
+use crate::cli::hooks::{Hook, Hooks};
+use crate::cli::run::Run;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +27,8 @@ pub enum Command {
     Report(Report),
     /// Ask the log in SQL.
     Query(Query),
+    /// Run a command as a watched task.
+    Run(Run),
     /// Append one event, or one per line of standard input.
     Emit(Emit),
     /// Read transcripts and status files once, history included.
@@ -40,7 +45,14 @@ pub enum Command {
     Positions(Positions),
     /// Find every source on this machine and say what is wrong.
     Doctor(Doctor),
-    /// Print the JSON Schema of an event type or of an output.
+    /// Have the agents' hooks wake the watcher, or no longer.
+    Hooks(Hooks),
+    /// Pass on that something happened; what the installed hooks call.
+    #[command(hide = true)]
+    Hook(Hook),
+    /// Show the settings and where each comes from, or check a file of them.
+    Config(Config),
+    /// Print the JSON Schema of an event type, an output or the configuration.
     Schema(Schema),
     /// Play sample sessions through the whole pipeline in a scratch directory.
     Demo(Demo),
@@ -281,7 +293,7 @@ pub struct Emit {
 /// Read history once.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// Transcripts, status files, or folders of them.
+    /// Transcripts, status files, or folders of them; `-` reads what an agent writes, from standard input as it comes.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 }
@@ -404,7 +416,7 @@ pub struct Doctor {
 /// Print a schema.
 #[derive(Debug, Args)]
 pub struct Schema {
-    /// An event type, `event`, `status` or `report`; without one, the list of names.
+    /// An event type, `event`, `status`, `report` or `config`; without one, the list of names.
     #[arg(value_name = "TYPE")]
     pub name: Option<String>,
 }
@@ -417,7 +429,8 @@ pub struct Demo {
     pub keep: Option<PathBuf>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A number and a unit.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
     let number: u64 =

@@ -3,6 +3,9 @@
 //! What is typed becomes values here; what they refer to (a task's prefix, a time relative to now) is resolved in `app`.
 
 pub mod command;
+pub mod config;
+pub mod hooks;
+pub mod run;
 
 pub use crate::cli::command::Command;
 
@@ -60,6 +63,9 @@ pub struct Global {
     /// The configuration file, instead of `.agents/agentlog.toml`.
     #[arg(long, value_name = "FILE", global = true, env = "AGENTLOG_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
+    /// A setting, such as `health.failure_streak=5`; may be repeated. It goes before variables and files.
+    #[arg(long, value_name = "KEY=VALUE", global = true, value_parser = config::assignment)]
+    pub set: Vec<String>,
     /// When to use colour.
     #[arg(long, value_enum, default_value_t = ColorWhen::Auto, global = true, env = "AGENTLOG_COLOR", hide_env_values = true)]
     pub color: ColorWhen,

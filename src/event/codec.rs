@@ -11,6 +11,7 @@ use crate::event::cursor::Cursor;
 use crate::event::envelope::{Event, Provenance, VERSION};
 use crate::event::field::{Field, Shape, Text};
 use crate::event::fields::{Fields, Scanned};
+use crate::event::foreign::{self, Foreign};
 use crate::event::ids::EventId;
 use crate::event::key::key;
 use crate::event::owned::IntoStatic;
@@ -166,12 +167,33 @@ impl Decoder {
         let v = Scanned::new(entries).first::<Option<u64>>(key!("v")).map_err(wrong_field)?;
         match v {
             Some(v) if v < VERSION => self.lift(text, v, offset, integrity),
+            None if integrity == Integrity::Unchecked => match foreign::read(entries) {
+                Some(foreign) => self.foreign(foreign, offset, integrity),
+                None => Ok(self.typed(&mut Scanned::new(entries), offset, integrity)),
+            },
             _ => Ok(self.typed(&mut Scanned::new(entries), offset, integrity)),
         }
     }
 
-    /// A line of an older version: lifted on JSON, then read like one of ours. It borrows from the lifted text, which
-    /// nobody keeps, so its texts are copied.
+    /// A line of another program.
+    fn foreign(
+        &self,
+        foreign: Foreign,
+        offset: u64,
+        integrity: Integrity,
+    ) -> Result<Decoded<'static>, Malformed> {
+        match foreign {
+            Foreign::Event(lifted) => self.lifted(&lifted, offset, integrity),
+            Foreign::Unknown { type_name, ts, task } => Ok(Decoded::Unknown(UnknownType {
+                type_name: Text::Owned(type_name),
+                ts,
+                task: task.map(Text::Owned),
+                integrity,
+            })),
+        }
+    }
+
+    /// A line of an older version: lifted on JSON, then read like one of ours.
     fn lift(
         &self,
         text: &str,
@@ -180,8 +202,14 @@ impl Decoder {
         integrity: Integrity,
     ) -> Result<Decoded<'static>, Malformed> {
         let lifted = upcast::lift(text, v, self.upcasters).ok_or(Malformed::Field { field: "v" })?;
+        self.lifted(&lifted, offset, integrity)
+    }
+
+    /// A line that was made from another one. It borrows from the text that was made, which nobody keeps, so its texts are
+    /// copied.
+    fn lifted(&self, lifted: &str, offset: u64, integrity: Integrity) -> Result<Decoded<'static>, Malformed> {
         let mut entries = Vec::new();
-        scan::object(&lifted, &mut entries).map_err(Malformed::Json)?;
+        scan::object(lifted, &mut entries).map_err(Malformed::Json)?;
         Ok(match self.typed(&mut Scanned::new(&entries), offset, integrity) {
             Decoded::Known(line) => Decoded::Known(Line {
                 event: line.event.into_static(),

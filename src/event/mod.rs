@@ -14,6 +14,7 @@ pub mod error;
 pub mod escape;
 pub mod field;
 pub mod fields;
+pub mod foreign;
 pub mod ids;
 pub mod key;
 pub mod owned;

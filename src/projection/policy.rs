@@ -3,13 +3,14 @@
 //! The defaults and where they come from: `docs` of the health rules; three failures is the rule of the field, the silence
 //! and the budgets are longer than those tools that were found to cry wolf.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const MINUTE_MS: u64 = 60 * 1000;
 
 /// The thresholds of health. Every number may be left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// So many consecutive counted failures in one thread make a task struggle.
@@ -62,7 +63,7 @@ impl Policy {
 }
 
 /// How long a tool call may be open, per kind of tool, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Budgets {
     /// Reading and searching files.

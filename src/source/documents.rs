@@ -34,6 +34,12 @@ pub trait Reader: Default + Send + Debug {
     /// What such a file is called in messages to people.
     const FORMAT: &'static str;
 
+    /// A file or folder whose change is one of the document too; `None`: it stands alone.
+    #[must_use]
+    fn beside(_: &Self::Context) -> Option<PathBuf> {
+        None
+    }
+
     /// Says everything that the document says; `modified` is the file's own time, for what has none.
     ///
     /// # Errors
@@ -69,6 +75,7 @@ pub struct Sheet<'s> {
     is_open: bool,
     last_ts: Option<Timestamp>,
     drifted: Option<String>,
+    first_record: Option<String>,
 }
 
 /// Reads all documents of the format `F` with readers `R`.
@@ -87,13 +94,38 @@ struct Watched<R: Reader> {
     context: R::Context,
     reader: R,
     is_finished: bool,
-    stamp: Option<(u64, u64, i64, i64)>,
+    stamp: Option<Stamp>,
     complained: Option<String>,
 }
 
 impl<'s> Sheet<'s> {
+    /// For what stands in `path` about the work of this identity, `file` being the id made of it: a document, or some rows
+    /// of a store that holds the work of many.
+    pub(crate) fn new(
+        out: &'s mut dyn Emit,
+        identity: &'s Identity,
+        file: &'s str,
+        (path, place): (&'s Path, (u64, u64)),
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            out,
+            identity,
+            path,
+            file,
+            place,
+            key: String::new(),
+            next_i: [0; Stream::ALL.len()],
+            now,
+            is_open: false,
+            last_ts: None,
+            drifted: None,
+            first_record: None,
+        }
+    }
+
     /// A sheet for what is observed of something that is no document by itself, such as several small files of one job.
-    /// `file` is the identity's; `path` is where people are to look.
+    /// `path` is where people are to look.
     pub(crate) fn of(
         identity: &'s Identity,
         file: &'s str,
@@ -101,19 +133,7 @@ impl<'s> Sheet<'s> {
         now: Timestamp,
         out: &'s mut dyn Emit,
     ) -> Self {
-        Self {
-            out,
-            identity,
-            path,
-            file,
-            place: (0, 0),
-            key: String::new(),
-            next_i: [0; Stream::ALL.len()],
-            now,
-            is_open: false,
-            last_ts: None,
-            drifted: None,
-        }
+        Self::new(out, identity, file, (path, (0, 0)), now)
     }
 
     /// Another sheet for the same thing, where some of what is said of it has an identity of its own.
@@ -121,10 +141,30 @@ impl<'s> Sheet<'s> {
         Sheet::of(identity, file, self.path, self.now, self.out)
     }
 
+    /// The key of the record of this file that a stream holds last.
+    pub(crate) fn last_key(&self, stream: Stream) -> Option<String> {
+        self.out.last_key(stream, self.file)
+    }
+
+    /// Everything is said: tells if a part was not what it must be, and gives the reason.
+    pub(crate) fn close(mut self, format: &str) -> Option<String> {
+        let reason = self.drifted.take()?;
+        self.say_drifted(format, &reason);
+        Some(reason)
+    }
+}
+
+impl Sheet<'_> {
     /// What follows is said by the record of this native id, in this state.
     pub fn record(&mut self, key: &str) {
         key.clone_into(&mut self.key);
         self.next_i = [0; Stream::ALL.len()];
+    }
+
+    /// Names the first native record, by which another file with the same records is recognised: a copy, or what a tool
+    /// converted the document to. Call it before the first fact.
+    pub fn begins_with(&mut self, first_record: &str) {
+        self.first_record.get_or_insert_with(|| first_record.to_owned());
     }
 
     /// A part of the document is not what it must be; the rest can be read. Said once for each reason.
@@ -136,6 +176,7 @@ impl<'s> Sheet<'s> {
         if std::mem::replace(&mut self.is_open, true) {
             return;
         }
+        let forked_from = self.link();
         match self.out.known(self.file) {
             Some(known) if !known.is_at(self.path) => {
                 let is_gone = known.path.as_deref().is_some_and(|path| !Path::new(path).exists());
@@ -156,14 +197,25 @@ impl<'s> Sheet<'s> {
                     head_bytes: None,
                     head_hash: None,
                     generation: Some(0),
-                    forked_from: None,
-                    first_record: None,
+                    forked_from: forked_from.map(Text::Owned),
+                    first_record: self.first_record.clone().map(Text::Owned),
                 };
                 let id = EventId::of(&[source, b"source.opened", self.file.as_bytes()]);
                 let event = self.event(Fact { id, ts, task: None, agent: None, body }, None);
                 self.out.emit(event);
             }
         }
+    }
+
+    /// Makes the log drop what this document shares with other files, and they with it; gives another session of them.
+    fn link(&mut self) -> Option<String> {
+        let relatives = self.out.with_first_record(self.first_record.as_deref()?, self.file);
+        for relative in &relatives {
+            self.out.exclude(self.file, &relative.file);
+            self.out.exclude(&relative.file, self.file);
+        }
+        let mut sessions = relatives.into_iter().filter_map(|relative| relative.session);
+        sessions.find(|session| self.identity.session.as_ref() != Some(session))
     }
 
     fn event<'e>(&self, fact: Fact<'e>, from: Option<Provenance<'e>>) -> Event<'e> {
@@ -182,7 +234,7 @@ impl<'s> Sheet<'s> {
     }
 
     /// Says that the format has changed, once for each reason.
-    fn say_drifted(&mut self, format: &str, reason: &str) {
+    pub(crate) fn say_drifted(&mut self, format: &str, reason: &str) {
         let (source, ts) = (self.identity.source.as_bytes(), self.last_ts.unwrap_or(self.now));
         let file = self.file.to_owned();
         self.record("drifted");
@@ -236,7 +288,7 @@ where
     F: Format<Context = R::Context>,
 {
     fn name(&self) -> &'static str {
-        F::SOURCE
+        F::NAME
     }
 
     fn discover(&mut self, env: &Env) -> Discovery {
@@ -286,7 +338,8 @@ where
 impl<R: Reader> Watched<R> {
     fn poll(&mut self, budget: &mut u64, now: Timestamp, out: &mut dyn Emit) -> io::Result<Option<Problem>> {
         let metadata = std::fs::metadata(&self.path)?;
-        let stamp = stamp(&metadata);
+        let beside = R::beside(&self.context).and_then(|path| std::fs::metadata(path).ok());
+        let stamp = (stamp(&metadata), beside.as_ref().map(stamp));
         if self.stamp == Some(stamp) {
             return Ok(None);
         }
@@ -299,19 +352,8 @@ impl<R: Reader> Watched<R> {
         self.stamp = Some(stamp);
         let modified = metadata.modified().map_or(now, Timestamp::from_system);
         let file = self.identity.file(0);
-        let mut sheet = Sheet {
-            out,
-            identity: &self.identity,
-            path: &self.path,
-            file: &file,
-            place: (metadata.dev(), metadata.ino()),
-            key: String::new(),
-            next_i: [0; Stream::ALL.len()],
-            now,
-            is_open: false,
-            last_ts: None,
-            drifted: None,
-        };
+        let place = (metadata.dev(), metadata.ino());
+        let mut sheet = Sheet::new(out, &self.identity, &file, (&self.path, place), now);
         let misfit = match self.reader.read(&self.context, &bytes, modified, &mut sheet) {
             Ok(()) => sheet.drifted.take().map(Misfit::Drifted),
             Err(misfit) => Some(misfit),
@@ -342,6 +384,10 @@ impl<R: Reader> Watched<R> {
     }
 }
 
-fn stamp(metadata: &Metadata) -> (u64, u64, i64, i64) {
+/// What changes when the document, or what stands beside it, is written.
+type Stamp = (FileStamp, Option<FileStamp>);
+type FileStamp = (u64, u64, i64, i64);
+
+fn stamp(metadata: &Metadata) -> FileStamp {
     (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
 }

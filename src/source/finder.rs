@@ -29,6 +29,8 @@ const OLD_EVERY: u64 = 10;
 pub trait Format: Default + Send + Debug + 'static {
     /// The name in `source` fields.
     const SOURCE: &'static str;
+    /// The name of the monitor, where one source has several.
+    const NAME: &'static str = Self::SOURCE;
     /// What is known of a file from outside it.
     type Context: Send + Debug;
 

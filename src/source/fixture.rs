@@ -1,6 +1,8 @@
 //! For the tests of sources: a log in memory that keeps its promises to sources as the real one does, and what `import`
 //! and `watch` do with a source.
 
+pub(crate) mod formats;
+
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::codec;

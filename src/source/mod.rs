@@ -9,26 +9,51 @@
 //! What sources share: [`finder`] (which files), [`follower`] (append-only bytes), [`documents`] (what is rewritten as a
 //! whole), [`transcripts`] (both as one source), [`scribe`] (ids), and the words of all agents' sessions (`session`).
 
+pub mod aider;
+pub mod amp;
+pub mod both;
+mod chat_recording;
 pub mod claude_code;
+pub mod cline;
+pub mod codex;
+pub mod copilot_cli;
+pub mod copilot_vs;
+pub mod cursor_agent;
 pub mod documents;
 mod failure;
 pub mod finder;
 #[cfg(test)]
 mod fixture;
 pub mod follower;
+pub mod gemini_cli;
+pub mod generic_jsonl;
+pub mod gptme;
 pub mod job;
+pub mod madrox;
+mod node;
+pub mod opencode;
+pub mod openhands;
 pub mod output;
+pub mod pi;
+pub mod piped;
 mod place;
 pub mod process;
+pub mod qwen_code;
 mod recent;
 pub mod scribe;
 mod session;
+pub mod slurm;
 mod status_document;
+pub mod swe_agent;
 mod text;
 pub mod transcripts;
+#[cfg(test)]
+mod trial;
+mod work;
 pub mod worktree;
 
 use crate::base::clock::Timestamp;
+use crate::base::zone::Zone;
 use crate::event::envelope::{Event, Stream};
 use crate::event::redact;
 use serde::{Deserialize, Serialize};
@@ -52,6 +77,8 @@ pub struct Env {
     pub modified_since: Option<Timestamp>,
     /// The key of keyed hashes, one per installation.
     pub hash_key: [u8; 32],
+    /// The zone of the times that agents write without one.
+    pub zone: Zone,
 }
 
 impl Env {

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 
 /// How much of a hash is kept: 48 bits, so that a hundred ids are mistaken for one another once in 10¹² questions.
 const HASH_MASK: u64 = (1 << 48) - 1;
+/// So many records of a transcript are remembered, in case one is repeated.
+pub(crate) const RECORDS_KEPT: usize = 128;
 /// Hexadecimal digits of a kept hash.
 const DIGITS: usize = 12;
 

@@ -107,6 +107,18 @@ impl<'r> Scribe<'r> {
         self.write(id, ts, whom, body);
     }
 
+    /// An event about another task whose agent the record does not tell, that something else identifies.
+    pub(crate) fn say_of_task(
+        &mut self,
+        (task, ts): (&str, Timestamp),
+        native: &[&str],
+        detail: &str,
+        body: Body<'_>,
+    ) {
+        let id = self.native_id(native, body.type_name(), detail);
+        self.out.take(Fact { id, ts, task: Some(task), agent: None, body });
+    }
+
     fn record_id(&mut self, type_name: &'static str) -> EventId {
         let seen = self.said.iter_mut().find(|(name, _)| *name == type_name);
         let nth = seen.map_or(0, |(_, nth)| {

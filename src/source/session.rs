@@ -151,6 +151,12 @@ impl Session {
         scribe.say(Body::TurnStarted { thread: Some(Text::Borrowed(MAIN)) });
     }
 
+    /// The same, where the turn has an id of its own and began before the record that tells of it.
+    pub(crate) fn turn_started_of(&mut self, ts: Timestamp, native: &[&str], scribe: &mut Scribe<'_>) {
+        self.is_turn_open = true;
+        scribe.say_of_at(ts, native, "", Body::TurnStarted { thread: Some(Text::Borrowed(MAIN)) });
+    }
+
     /// The agent gives control back: `done`, `interrupted` or `error`. Only a turn that is open can end, unless its duration
     /// was measured.
     pub(crate) fn turn_ended(
@@ -166,6 +172,11 @@ impl Session {
                 duration_ms,
             });
         }
+    }
+
+    /// The turn is over, as something else said already.
+    pub(crate) const fn close_turn(&mut self) {
+        self.is_turn_open = false;
     }
 
     /// A message of the `user`, the `assistant` or the `system`.
@@ -226,6 +237,11 @@ impl Session {
     /// The tool of a call that is open.
     pub(crate) fn open_tool(&self, id: &str) -> Option<&str> {
         self.open.iter().find(|call| call.id == id).map(|call| call.tool.as_str())
+    }
+
+    /// Whether a call is open.
+    pub(crate) const fn has_open_calls(&self) -> bool {
+        !self.open.is_empty()
     }
 
     /// Ends all calls that are open: their session ended, and nobody will.

@@ -79,6 +79,28 @@ pub(crate) fn elements(raw: Raw<'_>) -> Vec<Raw<'_>> {
     all
 }
 
+/// Calls `take` with the text and the members of every object of a line; `false` when something in it is no JSON object. A
+/// line usually holds one; two writers at once can leave two behind each other (`}{`).
+pub(crate) fn objects<'a>(line: &'a str, mut take: impl FnMut(&'a str, &[scan::Entry<'a>])) -> bool {
+    let mut rest = line.trim();
+    let mut entries = Vec::with_capacity(32);
+    while !rest.is_empty() {
+        let length = match scan::object(rest, &mut entries) {
+            Ok(()) => rest.len(),
+            // The scanner stops where a second object begins; the first is known to be whole.
+            Err(error) if error.at > 0 && rest.as_bytes().get(error.at) == Some(&b'{') => error.at,
+            Err(_) => return false,
+        };
+        let Some((first, others)) = rest.split_at_checked(length) else { return false };
+        if length < rest.len() && scan::object(first, &mut entries).is_err() {
+            return false;
+        }
+        take(first, &entries);
+        rest = others;
+    }
+    true
+}
+
 /// A number ≥ 0; fractions are cut.
 pub(crate) fn count(raw: Raw<'_>) -> Option<u64> {
     if raw.kind != RawKind::Number {
@@ -86,6 +108,31 @@ pub(crate) fn count(raw: Raw<'_>) -> Option<u64> {
     }
     let whole = raw.text.split_once('.').map_or(raw.text, |(whole, _)| whole);
     whole.parse().ok()
+}
+
+/// The end of a JSON string, from the beginning of a line; empty for anything else.
+pub(crate) fn ending(raw: Raw<'_>) -> String {
+    let RawKind::Text { escaped } = raw.kind else { return String::new() };
+    let tail = raw.text.get(raw.text.ceil_char_boundary(raw.text.len().saturating_sub(BEGINNING_BYTES))..);
+    let tail = tail.unwrap_or_default();
+    let decoded = if escaped { decode(tail) } else { tail.to_owned() };
+    if tail.len() == raw.text.len() {
+        return decoded;
+    }
+    // The cut may run through an escape, which harms nothing beyond the first line.
+    decoded.split_once('\n').map(|(_, lines)| lines.to_owned()).unwrap_or_default()
+}
+
+/// A short string or a number as text, if there is one and it is not empty.
+pub(crate) fn named(entries: &[scan::Entry<'_>], name: &str) -> Option<String> {
+    let raw = member(entries, name)?;
+    let text = if raw.kind == RawKind::Number { raw.text.to_owned() } else { beginning(raw) };
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// `true` or `false`.
+pub(crate) fn flag(raw: Raw<'_>) -> Option<bool> {
+    (raw.kind == RawKind::Flag).then_some(raw.text == "true")
 }
 
 fn prefix(text: &str, bytes_max: usize) -> &str {
@@ -183,5 +230,13 @@ mod tests {
         let across_the_cut = format!("{} ghp_abcdefghijklmnopqrstuvwxyz0123456789", "y".repeat(280));
         assert!(captured(&across_the_cut).is_some_and(|line| !line.contains("ghp_")));
         assert_eq!(first_line("\n"), None);
+    }
+
+    #[test]
+    fn the_end_of_a_long_string_begins_with_a_line() {
+        assert_eq!(ending(raw(r#""a\nb""#)), "a\nb");
+        let long = format!("\"{}\\nExit Code: 1\"", "é".repeat(5000));
+        assert_eq!(ending(raw(&long)), "Exit Code: 1");
+        assert_eq!(ending(raw(&format!("\"{}\"", "a".repeat(5000)))), "");
     }
 }

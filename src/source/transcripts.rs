@@ -35,7 +35,7 @@ where
     F: Format<Context = A::Context>,
 {
     fn name(&self) -> &'static str {
-        F::SOURCE
+        F::NAME
     }
 
     fn discover(&mut self, env: &Env) -> Discovery {

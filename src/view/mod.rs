@@ -1,5 +1,6 @@
 //! Model → bytes. Reads no file, asks no clock.
 
+pub mod difference;
 pub mod empty;
 pub mod errors;
 pub mod explain;

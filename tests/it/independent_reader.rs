@@ -113,6 +113,16 @@ fn damaged_logs() -> Vec<(&'static str, Vec<u8>)> {
                 .concat(),
         ),
         (
+            "foreign.jsonl",
+            [
+                &by_hand[..],
+                b"{\"task_id\":\"bg_1\",\"agent\":\"explore\",\"prompt\":\"look\",\"timestamp\":\"2026-11-16T09:00:00Z\"}\n",
+                b"{\"task_id\":7,\"status\":\"completed\",\"duration\":3}\n{\"event\":\"tick\",\"time\":1763283600}\n",
+                b"{\"task_id\":\"bg_1\",\"colour\":1}\n{\"v\":1,\"task_id\":\"bg_1\"}\n{\"status\":\"done\"}\n{\"type\":5,\"task_id\":\"x\"}\n",
+            ]
+            .concat(),
+        ),
+        (
             "half_a_frame.jsonl",
             changed(|lines| {
                 let cut = lines[4].len() - 20;

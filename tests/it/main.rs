@@ -10,13 +10,17 @@
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
 mod bad_input;
+mod configuration;
 mod crowd;
 mod docs;
 mod emit_stdin;
 mod fork;
 mod fuzz_corpus;
+mod hooks;
 mod independent_reader;
+mod foreign_lines;
 mod hostile;
+mod import_stdin;
 mod keeping;
 mod layers;
 mod positions;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Standard input; reading gives 0 when the turn's one read is done, which a line reader takes for an end that may grow.
 #[derive(Debug, Default)]
-pub(super) struct Input {
+pub(in crate::app) struct Input {
     may_read: Cell<bool>,
     has_ended: Cell<bool>,
     /// The last byte read was no newline.
@@ -17,7 +17,7 @@ pub(super) struct Input {
 
 impl Input {
     /// Waits until there is something to read; `false` if nothing came in time, or a signal did.
-    pub(super) fn wait(timeout: Duration) -> io::Result<bool> {
+    pub(in crate::app) fn wait(timeout: Duration) -> io::Result<bool> {
         let stdin = io::stdin();
         let mut descriptors = [PollFd::new(&stdin, PollFlags::IN)];
         let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 /// Ended work is remembered, so that its end is told once; the oldest is forgotten first.
 const KEPT_MAX: usize = 64;
 const SHELL_AGENT: &str = "shell";
+const SUBAGENT: &str = "claude-code-subagent";
 
 /// What was started, and how it ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +47,40 @@ struct End<'t> {
 }
 
 impl Background {
+    /// Work that was announced when it began.
+    pub(super) fn announced(
+        &mut self,
+        (id, call): (&str, &str),
+        (title, kind): (Option<String>, Option<String>),
+        is_agent: bool,
+        out: &mut Scribe<'_>,
+    ) {
+        let agent = match kind {
+            Some(kind) => kind.to_lowercase(),
+            None => if is_agent { SUBAGENT } else { SHELL_AGENT }.to_owned(),
+        };
+        let task = if is_agent { format!("agent-{id}") } else { shell_task(id, out) };
+        let (id, call) = (id.to_owned(), call.to_owned());
+        let ts = out.ts();
+        self.launch(Launch { id, call, task, agent, attempt: 1, ended: None }, title, ts, out);
+    }
+
+    /// Work of which it is said how it stands.
+    pub(super) fn reported(
+        &mut self,
+        id: &str,
+        status: &str,
+        (reason, duration_ms): (Option<&str>, Option<u64>),
+        out: &mut Scribe<'_>,
+    ) {
+        let Some(outcome) = outcome_of(status) else { return };
+        if !self.0.iter().any(|launch| launch.id == id) {
+            self.found(id, reason.unwrap_or_default(), out);
+        }
+        let reason = reason.and_then(first_line);
+        self.end(id, outcome, &End { reason, exit_code: None, duration_ms }, out);
+    }
+
     /// The result of a call that starts a sub-agent: it is done, or it goes on by itself.
     pub(super) fn agent_answered(
         &mut self,
@@ -58,7 +93,7 @@ impl Background {
         let text = |names: [&str; 2]| names.iter().find_map(|name| member(result, name)).map(beginning);
         let Some(id) = text(["agentId", "agent_id"]).filter(|id| !id.is_empty()) else { return };
         let kind = kind.or_else(|| text(["agentType", "subagent_type"]));
-        let agent = kind.map_or_else(|| "claude-code-subagent".to_owned(), |kind| kind.to_lowercase());
+        let agent = kind.map_or_else(|| SUBAGENT.to_owned(), |kind| kind.to_lowercase());
         let title = title.or_else(|| text(["description", "prompt"]).as_deref().and_then(captured));
         let launch = Launch {
             task: format!("agent-{id}"),
@@ -154,7 +189,7 @@ impl Background {
         let is_agent =
             summary.starts_with("Agent ") || !summary.starts_with("Background ") && id.starts_with('a');
         let (task, agent) = if is_agent {
-            (format!("agent-{id}"), "claude-code-subagent".to_owned())
+            (format!("agent-{id}"), SUBAGENT.to_owned())
         } else {
             (shell_task(id, out), SHELL_AGENT.to_owned())
         };
@@ -168,6 +203,10 @@ impl Background {
         started: Timestamp,
         out: &mut Scribe<'_>,
     ) {
+        // It was announced already.
+        if self.0.iter().any(|before| before.id == launch.id && before.call == launch.call) {
+            return;
+        }
         // A finished agent can be sent to work again under its old id.
         if let Some(before) = self.0.iter().rev().find(|before| before.id == launch.id) {
             launch.attempt = before.attempt + 1;

@@ -32,7 +32,8 @@ const MARKS: [&str; 9] = [
 ];
 const MARKS_MIN: usize = 2;
 /// Qwen Code took over the shape of the lines, but not what stands in them.
-const FOREIGN_MARKS: [&str; 3] = ["\"systemPayload\"", "\"usageMetadata\"", "\"functionCall\""];
+const FOREIGN_MARKS: [&str; 4] =
+    ["\"systemPayload\"", "\"usageMetadata\"", "\"functionCall\"", "{\"role\":\"user\",\"parts\":"];
 
 /// The transcripts of Claude Code.
 #[derive(Debug, Default)]
@@ -151,7 +152,7 @@ fn cwd_of_lines(head: &[u8]) -> Option<String> {
 }
 
 /// The first string that follows `key`. Inside JSON strings quotes are escaped, so the key is one.
-fn value(head: &[u8], key: &[u8]) -> Option<String> {
+pub(super) fn value(head: &[u8], key: &[u8]) -> Option<String> {
     let start = memchr::memmem::find(head, key)? + key.len();
     let rest = head.get(start..)?;
     let mut end = 0;

@@ -12,6 +12,9 @@
 //! `duration_ms`; retried requests are `model.failed` with a `retry`, given-up ones those without; compactions are
 //! `context.compacted` (clearing old tool results, `microcompact`, is none).
 //!
+//! A headless run also tells of itself on its standard output ([`ClaudeStream`]): under the same ids, so that a session that is
+//! read in both places is recorded once.
+//!
 //! What it refuses: guessing from the name of a folder, reading a line before its newline is written, and recording what
 //! was said or done beyond the first line of prompts, steps and errors.
 
@@ -20,6 +23,7 @@ mod discovery;
 mod failure;
 mod record;
 mod said;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -28,8 +32,9 @@ mod tool;
 mod transcript;
 mod usage;
 
-use crate::source::claude_code::discovery::Files;
-use crate::source::claude_code::transcript::Transcript;
+pub use crate::source::claude_code::discovery::Files;
+pub use crate::source::claude_code::stream::{Stream, StreamFiles};
+pub use crate::source::claude_code::transcript::Transcript;
 use crate::source::transcripts::Transcripts;
 
 /// The name in `source` fields.
@@ -37,3 +42,6 @@ const SOURCE: &str = "claude-code";
 
 /// Follows the transcripts of Claude Code.
 pub type ClaudeCode = Transcripts<Files, Transcript>;
+
+/// Reads saved outputs of headless runs.
+pub type ClaudeStream = Transcripts<StreamFiles, Stream>;

@@ -4,8 +4,8 @@
 //! sequence of objects. Fields nobody asks for are skipped without being looked into.
 
 use crate::base::clock::Timestamp;
-use crate::event::scan::{self, Entry, Raw, RawKind};
-use crate::source::text::{count, member, members, word};
+use crate::event::scan::{Entry, Raw, RawKind};
+use crate::source::text::{count, member, members, objects, word};
 
 /// The types of line that Claude Code writes, 1.0 to 2.1 and what its documentation adds.
 const KINDS: [&str; 25] = [
@@ -66,6 +66,8 @@ pub(super) struct Record<'a> {
     pub(super) retry: Option<u64>,
     pub(super) retry_max: Option<u64>,
     pub(super) attachment: Option<Raw<'a>>,
+    /// The call of a sub-agent whose message this is, where its messages stand among those of the session.
+    pub(super) parent_call: Option<&'a str>,
     is_foreign: bool,
 }
 
@@ -77,25 +79,9 @@ impl Record<'_> {
     }
 }
 
-/// Calls `take` with every object of a line; `false` when something in it is no JSON object.
+/// Calls `take` with every record of a line; `false` when something in it is no JSON object.
 pub(super) fn records<'a>(line: &'a str, mut take: impl FnMut(&Record<'a>)) -> bool {
-    let mut rest = line.trim();
-    let mut entries = Vec::with_capacity(32);
-    while !rest.is_empty() {
-        let length = match scan::object(rest, &mut entries) {
-            Ok(()) => rest.len(),
-            // The scanner stops where a second object begins; the first is known to be whole.
-            Err(error) if error.at > 0 && rest.as_bytes().get(error.at) == Some(&b'{') => error.at,
-            Err(_) => return false,
-        };
-        let Some((first, others)) = rest.split_at_checked(length) else { return false };
-        if length < rest.len() && scan::object(first, &mut entries).is_err() {
-            return false;
-        }
-        take(&record(&entries));
-        rest = others;
-    }
-    true
+    objects(line, |_, entries| take(&record(entries)))
 }
 
 fn record<'a>(entries: &[Entry<'a>]) -> Record<'a> {
@@ -135,6 +121,19 @@ fn record<'a>(entries: &[Entry<'a>]) -> Record<'a> {
     let original = forked.map(members).and_then(|entries| member(&entries, "messageUuid").and_then(word));
     record.uuid = original.or(record.uuid);
     record.message_content = member(&record.message, "content");
+    record
+}
+
+/// The same of a line that Claude Code writes to its standard output, where some members have other names.
+pub(super) fn stream_record<'a>(entries: &[Entry<'a>]) -> Record<'a> {
+    let mut record = record(entries);
+    record.parent_call = member(entries, "parent_tool_use_id").and_then(word);
+    record.is_sidechain = record.parent_call.is_some();
+    record.is_meta |= member(entries, "isSynthetic").is_some_and(is_true);
+    record.is_api_error |= record.kind == "assistant" && record.error.is_some();
+    record.result = member(entries, "tool_use_result");
+    record.request = member(entries, "request_id").and_then(word);
+    record.compact = member(entries, "compact_metadata");
     record
 }
 

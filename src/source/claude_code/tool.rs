@@ -26,6 +26,10 @@ pub(super) struct Calls {
     open: Vec<Call>,
     started: Recent<CALLS_KEPT>,
     ended: Recent<CALLS_KEPT>,
+    /// The attempt at the task that new calls belong to; none: the only one.
+    pub(super) attempt: Option<u64>,
+    /// The records at hand do not say when they were written, so that nothing can be measured.
+    pub(super) is_untimed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +41,10 @@ struct Call {
     input_hash: Option<String>,
     ts: Timestamp,
     purpose: Purpose,
+    #[serde(default)]
+    attempt: Option<u64>,
+    #[serde(default)]
+    is_untimed: bool,
 }
 
 /// What the input says that the result will need.
@@ -77,6 +85,8 @@ impl Transcript {
             input_hash: input.map(|input| keyed_hash(&context.hash_key, &[tool, input.text])),
             ts: scribe.ts(),
             purpose,
+            attempt: self.calls.attempt,
+            is_untimed: self.calls.is_untimed,
         };
         call.start(scribe);
         if self.calls.open.len() >= OPEN_MAX {
@@ -102,8 +112,10 @@ impl Transcript {
             return;
         }
         let place = self.calls.open.iter().position(|call| call.id == id);
-        let call =
-            place.map_or_else(|| Call::unseen(id, thread, scribe), |place| self.calls.open.remove(place));
+        let call = match place {
+            Some(place) => self.calls.open.remove(place),
+            None => self.calls.unseen(id, thread, scribe),
+        };
         let answer = member(block, "content");
         let result = record.result.filter(|result| result.kind == RawKind::Object);
         let details = result.map(members).unwrap_or_default();
@@ -116,7 +128,7 @@ impl Transcript {
         };
         let failed = error.is_some();
         let result_hash = answer.map(|answer| keyed_hash(&context.hash_key, &[answer.text]));
-        call.end(result_hash, error, scribe);
+        call.end(result_hash, error, self.calls.is_untimed, scribe);
         if let Purpose::Wait { on } = &call.purpose {
             scribe.say(Body::WaitingEnded { on: Text::Owned(on.clone()) });
         }
@@ -168,10 +180,10 @@ impl Transcript {
     }
 }
 
-impl Call {
+impl Calls {
     /// A call whose start is not in the transcript: it starts where it ends.
-    fn unseen(id: &str, thread: &str, scribe: &mut Scribe<'_>) -> Self {
-        let call = Self {
+    fn unseen(&self, id: &str, thread: &str, scribe: &mut Scribe<'_>) -> Call {
+        let call = Call {
             id: id.to_owned(),
             tool: UNKNOWN_TOOL.to_owned(),
             thread: thread.to_owned(),
@@ -179,24 +191,34 @@ impl Call {
             input_hash: None,
             ts: scribe.ts(),
             purpose: Purpose::Work,
+            attempt: self.attempt,
+            is_untimed: self.is_untimed,
         };
         call.start(scribe);
         call
     }
+}
 
+impl Call {
     fn start(&self, scribe: &mut Scribe<'_>) {
         let body = Body::ToolStarted {
             tool: Text::Borrowed(&self.tool),
             call: Text::Borrowed(&self.id),
             thread: Some(Text::Borrowed(&self.thread)),
-            attempt: None,
+            attempt: self.attempt,
             model: self.model.as_deref().map(Text::Borrowed),
             input_hash: self.input_hash.as_deref().map(Text::Borrowed),
         };
         scribe.say_of(&["call", &self.id], "", body);
     }
 
-    fn end(&self, result_hash: Option<String>, error: Option<ErrorDetail<'_>>, scribe: &mut Scribe<'_>) {
+    fn end(
+        &self,
+        result_hash: Option<String>,
+        error: Option<ErrorDetail<'_>>,
+        is_untimed: bool,
+        scribe: &mut Scribe<'_>,
+    ) {
         let tool = Text::Borrowed(self.tool.as_str());
         let call = Text::Borrowed(self.id.as_str());
         let thread = Some(Text::Borrowed(self.thread.as_str()));
@@ -204,8 +226,9 @@ impl Call {
         let input_hash = self.input_hash.as_deref().map(Text::Borrowed);
         let result_hash = result_hash.map(Text::Owned);
         // Lines may go back in time; a call that ends before it began took no time.
-        let duration_ms = Some(u64::try_from(scribe.ts().millis_since(self.ts)).unwrap_or(0));
-        let attempt = None;
+        let measured = u64::try_from(scribe.ts().millis_since(self.ts)).unwrap_or(0);
+        let duration_ms = Some(measured).filter(|_| !(self.is_untimed || is_untimed));
+        let attempt = self.attempt;
         let body = match error {
             None => Body::ToolSucceeded {
                 tool,

@@ -19,7 +19,7 @@ use crate::source::claude_code::usage::Usages;
 use crate::source::failure::of_model;
 use crate::source::follower::{Adapter, Recognition, Sink};
 use crate::source::place::Place;
-use crate::source::recent::Recent;
+use crate::source::recent::{RECORDS_KEPT, Recent};
 use crate::source::scribe::{Scribe, TakeFact as _};
 use crate::source::text::{beginning, count, decoded_bytes, elements, member, members, word};
 use serde::{Deserialize, Serialize};
@@ -27,8 +27,6 @@ use std::borrow::Cow;
 
 /// Between two signs of activity that say nothing else lie at least so many milliseconds of the transcript's own time.
 const ACTIVITY_EVERY_MS: i64 = 30_000;
-/// So many records are remembered, in case one is repeated.
-const RECORDS_KEPT: usize = 128;
 const MAIN: &str = "main";
 
 /// What is known of a transcript from outside it.
@@ -64,31 +62,31 @@ impl Context {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Transcript {
-    created: Created,
+    pub(super) created: Created,
     agent: Option<String>,
-    turn: Turn,
+    pub(super) turn: Turn,
     records: Recent<RECORDS_KEPT>,
     threads: Threads,
     pub(super) calls: Calls,
     pub(super) todos: TodoList,
     pub(super) background: Background,
-    usages: Usages,
+    pub(super) usages: Usages,
     last_ts: Option<Timestamp>,
     last_activity: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Created {
-    done: bool,
+pub(super) struct Created {
+    pub(super) done: bool,
     titled: bool,
     /// A slash command, in case no prompt follows it.
     command: Option<String>,
-    cwd: Option<String>,
+    pub(super) cwd: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Turn {
-    open: bool,
+pub(super) struct Turn {
+    pub(super) open: bool,
     /// The message that ended the last turn: its other lines do not begin a new one.
     last_message: Option<String>,
 }
@@ -122,7 +120,8 @@ impl Adapter for Transcript {
 }
 
 impl Transcript {
-    fn record(
+    /// Takes one record; `ordinal` counts those of the line at hand.
+    pub(super) fn record(
         &mut self,
         context: &Context,
         task: &str,
@@ -168,7 +167,7 @@ impl Transcript {
         }
     }
 
-    fn agent_name(&self, context: &Context) -> String {
+    pub(super) fn agent_name(&self, context: &Context) -> String {
         if context.agent_id.is_none() {
             return "claude-code".to_owned();
         }
@@ -180,6 +179,9 @@ impl Transcript {
 
     /// The thread of execution a record belongs to. A sub-agent's own file is one thread.
     fn thread(&mut self, context: &Context, record: &Record<'_>) -> String {
+        if let Some(call) = record.parent_call {
+            return format!("side-{call}");
+        }
         if record.is_sidechain && context.agent_id.is_none() {
             return self.threads.of(record.uuid, record.parent);
         }
@@ -346,7 +348,7 @@ impl Transcript {
     }
 
     /// A sign of life that says nothing else, at most one in thirty seconds.
-    fn activity(&mut self, context: &Context, scribe: &mut Scribe<'_>) {
+    pub(super) fn activity(&mut self, context: &Context, scribe: &mut Scribe<'_>) {
         let quiet = self.last_activity.is_none_or(|last| scribe.ts().millis_since(last) >= ACTIVITY_EVERY_MS);
         if self.created.done && quiet {
             self.create(context, None, scribe);

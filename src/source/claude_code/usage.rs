@@ -7,7 +7,7 @@ use crate::source::claude_code::record::Record;
 use crate::source::scribe::Scribe;
 use crate::source::text::{count, member, members, word};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The lines of a message are near each other, even where sub-agents interleave.
 const KEPT_MAX: usize = 64;
@@ -16,10 +16,14 @@ const MEASURED_SINCE: [u64; 3] = [2, 1, 97];
 const FIELDS: [&str; 4] =
     ["input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"];
 
-/// What was recorded for the latest messages.
+/// What was recorded: for the latest messages, and as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Usages(VecDeque<(String, [u64; 4])>);
+#[serde(default)]
+pub(super) struct Usages {
+    messages: VecDeque<(String, [u64; 4])>,
+    /// By model, in the order of [`FIELDS`].
+    pub(super) totals: BTreeMap<String, [u64; 4]>,
+}
 
 impl Usages {
     /// Records what a line of a message adds. The first line of a message is recorded even if it adds nothing.
@@ -29,17 +33,21 @@ impl Usages {
         let request = record.request.unwrap_or_default();
         let key = format!("{id} {request}");
         let now = FIELDS.map(|field| member(&usage, field).and_then(count).unwrap_or(0));
-        let place = self.0.iter().position(|(known, _)| *known == key);
-        let before = place.and_then(|place| self.0.remove(place));
+        let place = self.messages.iter().position(|(known, _)| *known == key);
+        let before = place.and_then(|place| self.messages.remove(place));
         let [input, output, read, write] = before.as_ref().map_or([0; 4], |(_, counts)| *counts);
         let top = [input.max(now[0]), output.max(now[1]), read.max(now[2]), write.max(now[3])];
         let is_news = before.as_ref().is_none_or(|(_, counts)| *counts != top);
-        if self.0.len() >= KEPT_MAX {
-            self.0.pop_front();
+        if self.messages.len() >= KEPT_MAX {
+            self.messages.pop_front();
         }
-        self.0.push_back((key, top));
+        self.messages.push_back((key, top));
         if !is_news {
             return;
+        }
+        let total = self.totals.entry(model.to_owned()).or_default();
+        for ((total, now), before) in total.iter_mut().zip(top).zip([input, output, read, write]) {
+            *total = total.saturating_add(now.saturating_sub(before));
         }
         let more = |now: u64, before: u64| Some(now.saturating_sub(before));
         let body = Body::UsageRecorded {
@@ -53,7 +61,10 @@ impl Usages {
             cost_usd: None,
             quality: Some(Text::Borrowed(if is_final(record.version) { "measured" } else { "partial" })),
         };
-        out.say_of(&["message", id, request], &format!("{top:?}"), body);
+        // What a session writes to its standard output says less of a message: neither the request nor the final counts. Its
+        // first sighting is the same fact in both.
+        let detail = if before.is_none() { "first".to_owned() } else { format!("{request} {top:?}") };
+        out.say_of(&["message", id], &detail, body);
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::base::defence::Defence;
 use crate::base::fs::{self, FileIdentity};
 use crate::source::follower::prefix::share_beginning;
-use crate::source::follower::sink::Identity;
+use crate::source::follower::sink::{Identity, generations};
 use crate::source::{Emit, KnownFile};
 use std::fs::File;
 use std::io;
@@ -176,9 +176,4 @@ fn among(
     }
     let lost = known.iter().find(|known| is_excepted(known)).unwrap_or(newest);
     Ok(Some((next, Finding::Rewritten(lost.clone()))))
-}
-
-/// All generations of an identity that the log knows, the oldest first.
-fn generations(identity: &Identity, out: &dyn Emit) -> Vec<KnownFile> {
-    (0..).map_while(|generation| out.known(&identity.file(generation))).collect()
 }

@@ -50,7 +50,7 @@ impl<A: Adapter> Follower<A> {
         let is_first = !std::mem::replace(&mut self.placed, true);
         self.move_to(found, continues && is_vouched_for, size, now, out);
         if is_first && self.offset > 0 {
-            link(out, &self.file, &self.opening);
+            link(out, &self.identity, &self.file, &self.opening);
         }
         Ok(())
     }

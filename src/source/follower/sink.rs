@@ -132,6 +132,26 @@ impl Sink<'_> {
         }
     }
 
+    /// The file tells of the same as the one of this identity: what either says is recorded once.
+    pub fn shares_with(&mut self, other: &Identity) {
+        for other in generations(other, self.out).into_iter().filter(|other| other.file != self.file) {
+            self.out.exclude(self.file, &other.file);
+            self.out.exclude(&other.file, self.file);
+        }
+    }
+
+    /// Whether the log has the file of this identity.
+    #[must_use]
+    pub fn knows(&self, other: &Identity) -> bool {
+        self.out.known(&other.file(0)).is_some()
+    }
+
+    /// How many other files the log has that begin with this native record.
+    #[must_use]
+    pub fn count_with_first_record(&self, id: &str) -> usize {
+        self.out.with_first_record(id, self.file).len()
+    }
+
     /// Says that the format has changed.
     pub(super) fn drifted(&mut self, format: &str, drift: Drift) {
         let ts = self.opening.last_ts.unwrap_or(self.now);
@@ -152,7 +172,7 @@ impl Sink<'_> {
     }
 
     fn open(&mut self, ts: Timestamp) {
-        let relatives = link(self.out, self.file, self.opening);
+        let relatives = link(self.out, self.identity, self.file, self.opening);
         let forked_from =
             relatives.into_iter().find(|session| self.identity.session.as_ref() != Some(session));
         let head_bytes = self.end.min(HEAD_HASH_BYTES);
@@ -243,15 +263,31 @@ pub(crate) fn reopen(
     });
 }
 
-/// Makes the log drop what this file repeats of its relatives, and they of it; gives the relatives' sessions.
-pub(super) fn link(out: &mut dyn Emit, file: &str, opening: &Opening) -> Vec<String> {
-    let Some(first_record) = &opening.first_record else { return Vec::new() };
-    let relatives = out.with_first_record(first_record, file);
-    for relative in &relatives {
-        out.exclude(file, &relative.file);
-        out.exclude(&relative.file, file);
+/// Makes the log drop what this file repeats of its relatives, and they of it; gives the sessions of those that begin alike.
+///
+/// A session may be told twice: by its transcript, and by what the agent wrote to its standard output. The identity of
+/// both begins with the session, and the output names the session as its first record: so each finds the other.
+pub(super) fn link(out: &mut dyn Emit, identity: &Identity, file: &str, opening: &Opening) -> Vec<String> {
+    let (first_record, session) = (opening.first_record.as_deref(), identity.parts.first());
+    let alike = first_record.map(|record| out.with_first_record(record, file)).unwrap_or_default();
+    let mut others: Vec<KnownFile> = alike.clone();
+    if let Some(session) = session {
+        others.extend(out.with_first_record(session, file));
+        if first_record == Some(session) {
+            let transcript = Identity { parts: vec![session.clone()], ..identity.clone() };
+            others.extend(generations(&transcript, out));
+        }
     }
-    relatives.into_iter().filter_map(|relative| relative.session).collect()
+    for other in others.iter().filter(|other| other.file != file) {
+        out.exclude(file, &other.file);
+        out.exclude(&other.file, file);
+    }
+    alike.into_iter().filter_map(|relative| relative.session).collect()
+}
+
+/// All files that the log knows under an identity, the oldest first.
+pub(super) fn generations(identity: &Identity, out: &dyn Emit) -> Vec<KnownFile> {
+    (0..).map_while(|generation| out.known(&identity.file(generation))).collect()
 }
 
 /// Our clock, where it is more than a second away from the source's.

@@ -1,0 +1,158 @@
+//! JSON Lines logs of any program, by rules in the configuration: `[[jsonl]]`.
+//!
+//! A section names files and says which member of a record means what; its rules say which records are which events. A
+//! member is named by a path (`job.steps.0.name`); a text that begins with `=` is the value itself. Starts that the log does
+//! not have are made, as for all sources. The language ends there: no expressions, no arithmetic, no templates. What no rule
+//! matches is counted, and a log that none matches any more is reported as changed.
+
+mod config;
+mod record;
+mod section;
+#[cfg(test)]
+mod tests;
+
+pub use crate::source::generic_jsonl::config::{Expected, Jsonl, Rule, When};
+pub use crate::source::generic_jsonl::section::{Invalid, Section};
+
+use crate::base::clock::Timestamp;
+use crate::source::follower::{Follower, Identity, Pool};
+use crate::source::generic_jsonl::record::{Context, Records};
+use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The logs of one section.
+#[derive(Debug)]
+pub struct GenericJsonl {
+    name: &'static str,
+    section: Arc<Section>,
+    pool: Pool<Records>,
+    followed: BTreeSet<PathBuf>,
+    /// Positions of an earlier run whose files were not found yet.
+    resumable: BTreeMap<PathBuf, Position>,
+    reported: BTreeSet<String>,
+}
+
+impl GenericJsonl {
+    /// A reader of the files of this section.
+    #[must_use]
+    pub fn new(section: Section) -> Self {
+        Self {
+            name: interned(section.name()),
+            section: Arc::new(section),
+            pool: Pool::default(),
+            followed: BTreeSet::new(),
+            resumable: BTreeMap::new(),
+            reported: BTreeSet::new(),
+        }
+    }
+
+    /// The files that the patterns name now.
+    fn files(&self, base: &Path, problems: &mut Vec<Problem>) -> BTreeSet<PathBuf> {
+        let mut files = BTreeSet::new();
+        for pattern in self.section.patterns() {
+            let base = glob::Pattern::escape(&base.to_string_lossy());
+            let pattern =
+                if Path::new(pattern).is_absolute() { pattern.clone() } else { format!("{base}/{pattern}") };
+            for found in glob::glob(&pattern).into_iter().flatten() {
+                match found
+                    .map_err(|error| (error.path().to_owned(), error.into()))
+                    .and_then(|path| std::fs::canonicalize(&path).map_err(|error| (path, error)))
+                {
+                    Ok(path) if path.is_file() => {
+                        files.insert(path);
+                    }
+                    Ok(_) => {}
+                    Err((path, error)) => {
+                        problems.push(Problem { path, message: format!("cannot be read: {error}") });
+                    }
+                }
+            }
+        }
+        files
+    }
+
+    fn follow(&mut self, path: &Path, env: &Env) {
+        let parts = vec![env.host.clone(), path.to_string_lossy().into_owned()];
+        let identity = Identity { source: self.name, parts, session: None };
+        let context = Context {
+            source: self.name,
+            section: Arc::clone(&self.section),
+            task: path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
+            host: env.host.clone(),
+        };
+        let is_finished = matches!(env.scope, Scope::Paths(_));
+        let mut follower = Follower::new(identity, path.to_owned(), context, is_finished);
+        if let Some(position) = self.resumable.remove(path) {
+            follower.resume(&position);
+        }
+        self.pool.add(follower);
+        self.followed.insert(path.to_owned());
+    }
+}
+
+impl Source for GenericJsonl {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn discover(&mut self, env: &Env) -> Discovery {
+        let mut found = Discovery::default();
+        let mut files = self.files(&env.base, &mut found.problems);
+        if let Scope::Paths(paths) = &env.scope {
+            files.retain(|file| paths.iter().any(|path| file.starts_with(path)));
+        }
+        for path in files {
+            if !self.followed.contains(&path) {
+                if is_old(&path, env) {
+                    continue;
+                }
+                self.follow(&path, env);
+            }
+            found.roots.extend(path.parent().map(Path::to_owned).filter(|root| !found.roots.contains(root)));
+            found.inputs.push(path);
+        }
+        found.problems.retain(|problem| self.reported.insert(problem.to_string()));
+        found
+    }
+
+    fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>) {
+        let (next, problems, gone) = self.pool.poll(now, out);
+        for (path, position) in gone {
+            self.followed.remove(&path);
+            self.resumable.extend(position.map(|position| (path, position)));
+        }
+        (next, problems)
+    }
+
+    fn advances(&self) -> Vec<Advance> {
+        self.pool.advances().collect()
+    }
+
+    fn positions(&self) -> Vec<Position> {
+        self.pool.positions().chain(self.resumable.values().cloned()).collect()
+    }
+
+    fn resume(&mut self, positions: Vec<Position>) {
+        self.resumable = positions.into_iter().map(|position| (position.path.clone(), position)).collect();
+    }
+}
+
+fn is_old(path: &Path, env: &Env) -> bool {
+    let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let modified = modified.map(Timestamp::from_system);
+    env.modified_since.zip(modified).is_some_and(|(since, modified)| modified < since)
+}
+
+/// The name as one that lives as long as the program: a source's name is known everywhere. There are as many as sections.
+fn interned(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let fresh: &'static str = Box::leak(name.to_owned().into_boxed_str());
+    names.insert(fresh);
+    fresh
+}

@@ -1,0 +1,303 @@
+//! A section that was checked: what it says can be done. Messages name the key that is wrong.
+
+use crate::event::scan::{Entry, Raw, RawKind};
+use crate::source::generic_jsonl::config::{Expected, Jsonl, When};
+use crate::source::text::{beginning, elements, member, members};
+use std::collections::BTreeMap;
+
+/// The names that members may be given, besides those of the rule itself.
+const MEMBERS: [&str; 31] = [
+    "task",
+    "agent",
+    "ts",
+    "type",
+    "id",
+    "parent",
+    "title",
+    "assigned_task",
+    "model",
+    "cwd",
+    "tool",
+    "call",
+    "thread",
+    "error",
+    "exit_code",
+    "duration_ms",
+    "duration_s",
+    "reason",
+    "text",
+    "current",
+    "total",
+    "percent",
+    "step",
+    "message",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cost_usd",
+    "role",
+    "on",
+];
+/// The events that a rule may give, and the members it needs for them.
+const EVENTS: [(&str, &[&str]); 19] = [
+    ("task.created", &[]),
+    ("task.started", &[]),
+    ("task.completed", &[]),
+    ("task.failed", &[]),
+    ("task.timed_out", &[]),
+    ("task.cancelled", &[]),
+    ("tool.started", &["tool", "call"]),
+    ("tool.succeeded", &["call"]),
+    ("tool.failed", &["call"]),
+    ("usage.recorded", &[]),
+    ("model.failed", &["error"]),
+    ("turn.started", &[]),
+    ("turn.ended", &[]),
+    ("message.recorded", &[]),
+    ("progress.reported", &[]),
+    ("output.grew", &[]),
+    ("note.logged", &["text"]),
+    ("waiting.started", &["on"]),
+    ("waiting.ended", &["on"]),
+];
+const NAME_LENGTH_MAX: usize = 40;
+
+/// What is wrong with a section.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("jsonl `{section}`: {key}: {message}")]
+pub struct Invalid {
+    /// The name of the section.
+    pub section: String,
+    /// The key, with the number of the rule it is in.
+    pub key: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// A section whose keys make sense.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Section {
+    name: String,
+    patterns: Vec<String>,
+    rules: Vec<Checked>,
+    has_task: bool,
+    members: BTreeMap<String, Member>,
+}
+
+/// A rule of it. Its members include those of the section.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Checked {
+    conditions: Vec<(Vec<String>, Expected)>,
+    pub(super) emit: &'static str,
+    members: BTreeMap<String, Member>,
+    pub(super) needed: &'static [&'static str],
+}
+
+/// Where a value is taken from.
+#[derive(Clone, Debug, PartialEq)]
+enum Member {
+    Path(Vec<String>),
+    Constant(String),
+}
+
+impl Section {
+    /// Checks a section.
+    ///
+    /// # Errors
+    /// The first key that makes no sense.
+    pub fn check(config: &Jsonl) -> Result<Self, Invalid> {
+        let invalid = |key: String, message: String| Invalid { section: config.name.clone(), key, message };
+        let is_name = |character: char| {
+            character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-'
+        };
+        if config.name.is_empty() || config.name.len() > NAME_LENGTH_MAX || !config.name.chars().all(is_name)
+        {
+            let message = "must be 1 to 40 small letters, digits and hyphens";
+            return Err(invalid("name".to_owned(), message.to_owned()));
+        }
+        if config.paths.is_empty() {
+            return Err(invalid("paths".to_owned(), "names no files".to_owned()));
+        }
+        for pattern in &config.paths {
+            glob::Pattern::new(pattern)
+                .map_err(|error| invalid(format!("paths: \"{pattern}\""), error.to_string()))?;
+        }
+        if config.rule.is_empty() {
+            return Err(invalid("rule".to_owned(), "there is no rule".to_owned()));
+        }
+        let common = read_members(&config.members).map_err(|(key, message)| invalid(key, message))?;
+        let mut rules = Vec::new();
+        for (number, rule) in (1..).zip(&config.rule) {
+            let invalid = |key: &str, message: String| invalid(format!("rule {number}: {key}"), message);
+            let Some((emit, needed)) = EVENTS.iter().find(|(name, _)| *name == rule.emit) else {
+                let known: Vec<&str> = EVENTS.iter().map(|(name, _)| *name).collect();
+                let message = format!(
+                    "\"{}\" is no event that a rule gives; these are: {}",
+                    rule.emit,
+                    known.join(", ")
+                );
+                return Err(invalid("emit", message));
+            };
+            let own = read_members(&rule.members).map_err(|(key, message)| invalid(&key, message))?;
+            let mut members = common.clone();
+            members.extend(own);
+            if let Some(missing) = needed.iter().find(|name| !members.contains_key(**name)) {
+                return Err(invalid(missing, format!("is needed for {emit}")));
+            }
+            let conditions = conditions(&rule.when, &common).map_err(|message| invalid("when", message))?;
+            rules.push(Checked { conditions, emit, members, needed });
+        }
+        let (name, patterns) = (config.name.clone(), config.paths.clone());
+        Ok(Self { name, patterns, rules, has_task: common.contains_key("task"), members: common })
+    }
+
+    /// What the source is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The patterns of its files.
+    #[must_use]
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
+    }
+
+    /// Whether its records say which task they are about.
+    pub(super) const fn has_task(&self) -> bool {
+        self.has_task
+    }
+
+    /// A value that all records have.
+    pub(super) fn text(&self, name: &str, record: &[Entry<'_>]) -> Option<String> {
+        self.members.get(name)?.text(record)
+    }
+
+    /// The value itself, where it is not a constant.
+    pub(super) fn raw<'a>(&self, name: &str, record: &[Entry<'a>]) -> Option<Raw<'a>> {
+        self.members.get(name)?.raw(record)
+    }
+
+    /// The rules that match a record.
+    pub(super) fn matching<'s>(&'s self, record: &'s [Entry<'_>]) -> impl Iterator<Item = &'s Checked> {
+        self.rules.iter().filter(|rule| {
+            rule.conditions.iter().all(|(path, expected)| {
+                follow(path, record).is_some_and(|value| is_expected(value, expected))
+            })
+        })
+    }
+}
+
+impl Checked {
+    /// A value as text.
+    pub(super) fn text(&self, name: &str, record: &[Entry<'_>]) -> Option<String> {
+        self.members.get(name)?.text(record)
+    }
+
+    /// A whole number ≥ 0; fractions are cut.
+    pub(super) fn count(&self, name: &str, record: &[Entry<'_>]) -> Option<u64> {
+        let number = self.number(name, record)?;
+        format!("{:.0}", number.trunc()).parse().ok()
+    }
+
+    /// A number, also one that is written as text.
+    pub(super) fn number(&self, name: &str, record: &[Entry<'_>]) -> Option<f64> {
+        self.text(name, record)?.trim().parse().ok().filter(|number: &f64| number.is_finite())
+    }
+}
+
+impl Member {
+    fn raw<'a>(&self, record: &[Entry<'a>]) -> Option<Raw<'a>> {
+        match self {
+            Self::Path(path) => follow(path, record),
+            Self::Constant(_) => None,
+        }
+    }
+
+    fn text(&self, record: &[Entry<'_>]) -> Option<String> {
+        match self {
+            Self::Constant(constant) => Some(constant.clone()),
+            Self::Path(path) => text_of(follow(path, record)?),
+        }
+    }
+}
+
+/// The value as text; of an object its message.
+fn text_of(value: Raw<'_>) -> Option<String> {
+    match value.kind {
+        RawKind::Text { .. } => Some(beginning(value)),
+        RawKind::Number | RawKind::Flag => Some(value.text.to_owned()),
+        RawKind::Object => member(&members(value), "message").map(beginning),
+        RawKind::Null | RawKind::Array => None,
+    }
+    .filter(|text| !text.trim().is_empty())
+}
+
+/// The value at the end of a path.
+fn follow<'a>(path: &[String], record: &[Entry<'a>]) -> Option<Raw<'a>> {
+    let (first, rest) = path.split_first()?;
+    let mut value = member(record, first)?;
+    for name in rest {
+        value = match value.kind {
+            RawKind::Object => member(&members(value), name)?,
+            RawKind::Array => elements(value).get(name.parse::<usize>().ok()?).copied()?,
+            _ => return None,
+        };
+    }
+    (value.kind != RawKind::Null).then_some(value)
+}
+
+fn is_expected(value: Raw<'_>, expected: &Expected) -> bool {
+    match expected {
+        Expected::Flag(flag) => value.kind == RawKind::Flag && value.text == flag.to_string(),
+        Expected::Integer(number) => {
+            value.kind == RawKind::Number
+                && value.text.parse::<f64>().is_ok_and(|value| format!("{value}") == number.to_string())
+        }
+        Expected::Text(text) if text == "*" => true,
+        Expected::Text(text) => matches!(value.kind, RawKind::Text { .. }) && beginning(value) == *text,
+        Expected::OneOf(all) => all.iter().any(|one| is_expected(value, one)),
+    }
+}
+
+fn conditions(
+    when: &When,
+    common: &BTreeMap<String, Member>,
+) -> Result<Vec<(Vec<String>, Expected)>, String> {
+    match when {
+        When::Type(value) => match common.get("type") {
+            Some(Member::Path(path)) => Ok(vec![(path.clone(), Expected::Text(value.clone()))]),
+            _ => Err(format!(
+                "\"{value}\" is a value of `type`, and the section does not say which member that is"
+            )),
+        },
+        When::Members(members) if members.is_empty() => Err("is empty: it says which records".to_owned()),
+        When::Members(members) => {
+            members.iter().map(|(key, expected)| Ok((path_of(key)?, expected.clone()))).collect()
+        }
+    }
+}
+
+fn read_members(members: &BTreeMap<String, String>) -> Result<BTreeMap<String, Member>, (String, String)> {
+    let read = |(key, value): (&String, &String)| {
+        if !MEMBERS.contains(&key.as_str()) {
+            let message = format!("is no key; those that name members are: {}", MEMBERS.join(", "));
+            return Err((key.clone(), message));
+        }
+        let member = match value.strip_prefix('=') {
+            Some(constant) => Member::Constant(constant.trim().to_owned()),
+            None => Member::Path(path_of(value).map_err(|message| (key.clone(), message))?),
+        };
+        Ok((key.clone(), member))
+    };
+    members.iter().map(read).collect()
+}
+
+fn path_of(text: &str) -> Result<Vec<String>, String> {
+    let parts: Vec<String> = text.split('.').map(str::to_owned).collect();
+    if parts.iter().any(String::is_empty) {
+        return Err(format!("\"{text}\" is no path: names between dots are missing"));
+    }
+    Ok(parts)
+}

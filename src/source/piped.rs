@@ -1,0 +1,291 @@
+//! Formats that are read as they come, from standard input: one line of a list for each.
+//!
+//! A [`PipedFormat`] says whether the first bytes are of it and then takes all bytes ([`PipedStream`]). Who they come from
+//! is told by what they say: there is no path, so the same bytes piped again are the same stream, and add nothing.
+
+use crate::base::clock::Timestamp;
+use crate::base::fs;
+use crate::base::limits::HEAD_HASH_BYTES;
+use crate::source::finder::{Format, Head};
+use crate::source::follower::{Adapter, Feed, Identity};
+use crate::source::{Advance, Emit, Env, KnownFile, Next, Position, Problem};
+use crate::source::{Discovery, Source};
+use std::io;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What standard input is called.
+pub const PATH: &str = "-";
+/// A stream that is not recognised by so many bytes is in no known format.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// A format that can be read from standard input.
+pub trait PipedFormat: Send {
+    /// The name in `source` fields.
+    fn source(&self) -> &'static str;
+
+    /// What it is called in messages to people.
+    fn name(&self) -> &'static str;
+
+    /// Whether a stream that begins so is of the format.
+    fn recognises(&self, head: &[u8]) -> bool;
+
+    /// Begins to read such a stream; `None`: its beginning does not say enough yet.
+    ///
+    /// # Errors
+    /// As those of [`Format::look`].
+    fn open(&self, head: &Head, env: &Env, out: &mut dyn Emit) -> io::Result<Option<Box<dyn PipedStream>>>;
+}
+
+/// A stream that is being read.
+pub trait PipedStream: Send {
+    /// Takes the next bytes.
+    fn push(&mut self, bytes: &[u8], now: Timestamp, out: &mut dyn Emit);
+
+    /// No more bytes will come.
+    fn finish(&mut self, now: Timestamp, out: &mut dyn Emit);
+
+    /// What could not be read, each thing once.
+    fn problems(&mut self) -> Vec<Problem>;
+
+    /// How far it was read, for the log.
+    fn advance(&self) -> Option<Advance>;
+}
+
+/// Reads streams of the format `F` with adapters `A`.
+#[derive(Debug)]
+pub struct Piped<F, A>(PhantomData<fn() -> (F, A)>);
+
+impl<F, A> Default for Piped<F, A> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<F, A> PipedFormat for Piped<F, A>
+where
+    A: Adapter<Context: 'static> + 'static,
+    F: Format<Context = A::Context>,
+{
+    fn source(&self) -> &'static str {
+        F::SOURCE
+    }
+
+    fn name(&self) -> &'static str {
+        A::FORMAT
+    }
+
+    fn recognises(&self, head: &[u8]) -> bool {
+        F::recognises(head)
+    }
+
+    fn open(&self, head: &Head, env: &Env, out: &mut dyn Emit) -> io::Result<Option<Box<dyn PipedStream>>> {
+        let Some(mut found) = F::look(Path::new(PATH), head, env)? else { return Ok(None) };
+        if found.identity.parts.iter().any(|part| part == PATH) {
+            // It does not say whose it is: its first bytes have to tell it from others.
+            found.identity.parts.push(hash(head));
+        }
+        let generation = generation(&found.identity, head, out);
+        let mut feed = Feed::<A>::new(found.identity, PathBuf::from(PATH), found.context);
+        if generation > 0 {
+            feed.start_over(generation);
+        }
+        Ok(Some(Box::new(feed)))
+    }
+}
+
+impl<A: Adapter<Context: 'static> + 'static> PipedStream for Feed<A> {
+    fn push(&mut self, bytes: &[u8], now: Timestamp, out: &mut dyn Emit) {
+        Self::push(self, bytes, now, out);
+    }
+
+    fn finish(&mut self, now: Timestamp, out: &mut dyn Emit) {
+        Self::finish(self, now, out);
+    }
+
+    fn problems(&mut self) -> Vec<Problem> {
+        Self::problems(self)
+    }
+
+    fn advance(&self) -> Option<Advance> {
+        Self::advance(self)
+    }
+}
+
+/// Standard input as a source. Bytes are put into its [`Inlet`]; the first of them tell the format.
+pub struct StandardInput {
+    formats: Vec<Box<dyn PipedFormat>>,
+    env: Env,
+    inlet: Inlet,
+    head: Vec<u8>,
+    state: State,
+}
+
+/// Where bytes of standard input are put for the source that reads them.
+#[derive(Clone, Debug, Default)]
+pub struct Inlet(Arc<Mutex<Incoming>>);
+
+#[derive(Debug, Default)]
+struct Incoming {
+    bytes: Vec<u8>,
+    has_ended: bool,
+    verdict: Verdict,
+}
+
+/// What standard input turned out to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verdict {
+    /// Too little has come to say.
+    #[default]
+    Undecided,
+    /// A stream of the format of this name.
+    Of(&'static str),
+    /// In no format that is known here.
+    Unknown,
+}
+
+enum State {
+    Undecided,
+    Open(Box<dyn PipedStream>, &'static str),
+    Over,
+}
+
+impl Inlet {
+    /// Puts the next bytes in; `has_ended`: none will follow.
+    pub fn put(&self, bytes: &[u8], has_ended: bool) {
+        let mut incoming = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        incoming.bytes.extend_from_slice(bytes);
+        incoming.has_ended |= has_ended;
+    }
+
+    /// What it turned out to be.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).verdict
+    }
+
+    fn take(&self) -> (Vec<u8>, bool) {
+        let mut incoming = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (std::mem::take(&mut incoming.bytes), incoming.has_ended)
+    }
+
+    fn decide(&self, verdict: Verdict) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).verdict = verdict;
+    }
+}
+
+impl StandardInput {
+    /// A reader of what is put into `inlet`, in one of these formats.
+    #[must_use]
+    pub fn new(formats: Vec<Box<dyn PipedFormat>>, env: Env, inlet: Inlet) -> Self {
+        Self { formats, env, inlet, head: Vec::new(), state: State::Undecided }
+    }
+
+    /// Finds the format, once enough has come to tell; then reads what has come until then.
+    fn decide(&mut self, has_ended: bool, now: Timestamp, out: &mut dyn Emit) -> io::Result<()> {
+        let hash_bytes = usize::try_from(HEAD_HASH_BYTES).unwrap_or(usize::MAX);
+        let is_enough = self.head.len() >= hash_bytes && self.head.contains(&b'\n');
+        if !(is_enough || has_ended) {
+            return Ok(());
+        }
+        let is_last_chance = has_ended || self.head.len() >= HEAD_BYTES_MAX;
+        let head = Head { bytes: self.head.clone(), is_whole: has_ended };
+        for format in self.formats.iter().filter(|format| format.recognises(&head.bytes)) {
+            if let Some(mut stream) = format.open(&head, &self.env, out)? {
+                stream.push(&std::mem::take(&mut self.head), now, out);
+                self.state = State::Open(stream, format.source());
+                self.inlet.decide(Verdict::Of(format.name()));
+                return Ok(());
+            }
+        }
+        if is_last_chance {
+            self.head = Vec::new();
+            self.state = State::Over;
+            self.inlet.decide(Verdict::Unknown);
+        }
+        Ok(())
+    }
+}
+
+impl Source for StandardInput {
+    fn name(&self) -> &'static str {
+        match self.state {
+            State::Open(_, source) => source,
+            State::Undecided | State::Over => "standard-input",
+        }
+    }
+
+    fn discover(&mut self, _: &Env) -> Discovery {
+        let is_open = matches!(self.state, State::Open(..));
+        let inputs = is_open.then(|| PathBuf::from(PATH)).into_iter().collect();
+        Discovery { inputs, ..Discovery::default() }
+    }
+
+    fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>) {
+        let (bytes, has_ended) = self.inlet.take();
+        let mut problems = Vec::new();
+        match &mut self.state {
+            State::Open(stream, _) => stream.push(&bytes, now, out),
+            State::Over => {}
+            State::Undecided => {
+                self.head.extend(bytes);
+                if let Err(error) = self.decide(has_ended, now, out) {
+                    let path = PathBuf::from(PATH);
+                    problems.push(Problem { path, message: format!("cannot be read: {error}") });
+                }
+            }
+        }
+        if let State::Open(stream, _) = &mut self.state {
+            if has_ended {
+                stream.finish(now, out);
+            }
+            problems.extend(stream.problems());
+        }
+        (Next::Idle, problems)
+    }
+
+    fn advances(&self) -> Vec<Advance> {
+        match &self.state {
+            State::Open(stream, _) => stream.advance().into_iter().collect(),
+            State::Undecided | State::Over => Vec::new(),
+        }
+    }
+
+    /// None: what comes again comes from its first byte.
+    fn positions(&self) -> Vec<Position> {
+        Vec::new()
+    }
+
+    fn resume(&mut self, _: Vec<Position>) {}
+}
+
+/// Which of the streams of this identity begins so; a new one if none does.
+fn generation(identity: &Identity, head: &Head, out: &mut dyn Emit) -> u64 {
+    let begins_so = |known: &KnownFile| match &known.head {
+        None => true,
+        Some((length, hash)) => {
+            let length = usize::try_from(*length).unwrap_or(usize::MAX);
+            // One that ends before the place up to which the other is known may be its beginning.
+            head.bytes.get(..length).map_or(head.is_whole, |bytes| fs::hash_of(bytes) == *hash)
+        }
+    };
+    let known: Vec<KnownFile> = (0..).map_while(|number| out.known(&identity.file(number))).collect();
+    let found = (0..).zip(&known).find(|(_, known)| begins_so(known)).map(|(number, _)| number);
+    let generation = found.unwrap_or_else(|| u64::try_from(known.len()).unwrap_or(0));
+    let file = identity.file(generation);
+    for other in known.iter().filter(|other| other.file != file) {
+        out.exclude(&file, &other.file);
+        out.exclude(&other.file, &file);
+    }
+    generation
+}
+
+/// A hash of the first bytes, of as many as are always there when a stream is opened.
+fn hash(head: &Head) -> String {
+    let length = usize::try_from(HEAD_HASH_BYTES).unwrap_or(0).min(head.bytes.len());
+    fs::hash_of(head.bytes.get(..length).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

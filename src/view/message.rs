@@ -92,7 +92,8 @@ pub fn brief(task: &TaskStatus, now: Timestamp) -> String {
         (Health::Idle, _) => "finished its turn".to_owned(),
         // A parent that is only named by its children is known by them.
         (Health::Unknown, _) => task.progress.as_ref().and_then(progress).unwrap_or_else(|| {
-            since_last().map_or_else(|| "nothing seen yet".to_owned(), |time| format!("no activity for {time}"))
+            since_last()
+                .map_or_else(|| "nothing seen yet".to_owned(), |time| format!("no activity for {time}"))
         }),
         (Health::Completed, Some(Reason::Unverified)) => "criteria not met".to_owned(),
         (Health::Completed | Health::Failed | Health::TimedOut | Health::Cancelled, _) => failure(task)

@@ -33,6 +33,8 @@ use std::time::{Duration, Instant};
 
 /// How long a round waits for another process that ingests.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
+/// How long a source that panicked is left alone.
+const REST: Duration = Duration::from_mins(1);
 /// How long a round keeps others from ingesting, but for one batch more.
 const ROUND_MAX: Duration = Duration::from_secs(1);
 /// Between two writings of the positions cache: it holds all files, and losing it costs reading only.
@@ -53,6 +55,8 @@ pub struct Ingest<'a> {
     reported: BTreeSet<String>,
     /// Problems that stand in the log.
     recorded: BTreeSet<String>,
+    /// Sources that panicked, and until when they are left alone.
+    resting: BTreeMap<usize, Instant>,
     unsaved: bool,
     saved_at: Option<Instant>,
 }
@@ -101,6 +105,7 @@ impl<'a> Ingest<'a> {
             batch: Batch::default(),
             reported: BTreeSet::new(),
             recorded: BTreeSet::new(),
+            resting: BTreeMap::new(),
             // The first round always saves: the cache may be missing or of another version.
             unsaved: true,
             saved_at: None,
@@ -125,6 +130,7 @@ impl<'a> Ingest<'a> {
         self.batch = Batch::default();
         self.reported.clear();
         self.recorded.clear();
+        self.resting.clear();
         self.unsaved = false;
         self.saved_at = None;
         Ok(())
@@ -148,7 +154,7 @@ impl<'a> Ingest<'a> {
         let mut outcome = Outcome::default();
         let mut problems: Vec<Vec<Problem>> =
             (0..self.sources.len()).map(|idx| self.discover(idx, &mut outcome)).collect();
-        let mut waiting: Vec<usize> = (0..self.sources.len()).collect();
+        let mut waiting: Vec<usize> = (0..self.sources.len()).filter(|idx| !self.rests(*idx)).collect();
         while !waiting.is_empty() {
             waiting = self.round(&waiting, &mut problems, &mut outcome)?;
         }
@@ -268,8 +274,16 @@ impl<'a> Ingest<'a> {
         };
         let polled = catch_unwind(AssertUnwindSafe(|| source.poll(now, &mut sink)));
         let event_count = sink.event_count;
-        let (next, problems) = polled.unwrap_or_else(|_| (Next::Idle, vec![panicked(source.name())]));
+        let (next, problems) = polled.unwrap_or_else(|_| {
+            self.resting.insert(idx, Instant::now() + REST);
+            (Next::Idle, vec![panicked(source.name())])
+        });
         (next, problems, event_count)
+    }
+
+    /// Whether a source is left alone for now.
+    fn rests(&self, idx: usize) -> bool {
+        self.resting.get(&idx).is_some_and(|until| Instant::now() < *until)
     }
 
     /// Folds what was appended since the last round into the cursors; our own lines among it change nothing.

@@ -31,6 +31,8 @@ use std::time::{Duration, Instant};
 
 /// How long a watcher waits for its lock: a hook that asks whether there is one holds it for a moment.
 const LOCK_WAIT: Duration = Duration::from_millis(250);
+/// Between two turns lies at least this: whatever changes ten times in it costs one look.
+const TURN_MIN: Duration = Duration::from_millis(100);
 /// How often closed segments are looked at.
 const SEAL_INTERVAL: Duration = Duration::from_mins(10);
 
@@ -156,12 +158,14 @@ impl<'a> Session<'a> {
             ));
         }
         self.seal();
-        let (mut printed_at, mut sealed_at) = (Instant::now(), Instant::now());
+        let (mut printed_at, mut sealed_at, mut looked_at) = (Instant::now(), Instant::now(), Instant::now());
         let mut watched = self.places.clone();
         let mut watcher = self.watcher();
         while !stop.load(Ordering::Relaxed) {
-            // Whether something changed or the time is over: both mean looking.
+            // Whether something changed or the time is over: both mean looking; but not more often than anybody can see.
             let _woken = watcher.wait(limits::POLL_FLOOR);
+            interrupt::pause(TURN_MIN.saturating_sub(looked_at.elapsed()), stop);
+            looked_at = Instant::now();
             let is_due = printed_at.elapsed() >= interval;
             match self.turn(is_due) {
                 Ok(()) => self.back_off.succeeded(),

@@ -134,9 +134,10 @@ impl Finder {
     ) -> Discovery {
         self.look_count += 1;
         let mut problems = Vec::new();
-        let (roots, paths) = match &env.scope {
-            Scope::Paths(paths) => (paths.clone(), self.given::<F>(paths, &mut problems)),
-            Scope::Global | Scope::Project(_) => self.at_home::<F>(env, &mut problems),
+        let mut around = Discovery::default();
+        let paths = match &env.scope {
+            Scope::Paths(paths) => self.given::<F>(paths, &mut problems),
+            Scope::Global | Scope::Project(_) => self.at_home::<F>(env, &mut around, &mut problems),
         };
         let mut inputs = Vec::new();
         for path in paths {
@@ -161,7 +162,7 @@ impl Finder {
             }
         }
         problems.retain(|problem| self.reported.insert((problem.path.clone(), problem.message.clone())));
-        Discovery { roots, inputs, problems, ..Discovery::default() }
+        Discovery { inputs, problems, ..around }
     }
 
     /// A file is not there any more; if it comes back it is looked at again.
@@ -191,7 +192,8 @@ impl Finder {
         let found = F::look(path, &head, env)?;
         let reason = match &found {
             None => Left::Unripe(metadata.len()),
-            Some(found) if found.cwd.is_none() && head.is_whole && !is_given && !env.scope.takes(None) => {
+            // What it does not say yet it may say later.
+            Some(found) if found.cwd.is_none() && !is_given && !env.scope.takes(None) => {
                 Left::Unripe(metadata.len())
             }
             Some(found) if !env.scope.takes(found.cwd.as_deref()) => Left::Foreign,
@@ -207,15 +209,22 @@ impl Finder {
         (self.look_count + length).is_multiple_of(OLD_EVERY)
     }
 
-    fn at_home<F: Format>(&mut self, env: &Env, problems: &mut Vec<Problem>) -> (Vec<PathBuf>, Vec<PathBuf>) {
-        let (mut roots, mut found) = (Vec::new(), Vec::new());
+    /// The candidates where the tool keeps its files.
+    fn at_home<F: Format>(
+        &mut self,
+        env: &Env,
+        around: &mut Discovery,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<PathBuf> {
+        let mut found = Vec::new();
         for Home { folder, depth } in F::homes(env) {
             self.search::<F>(&folder, depth, false, &mut found, problems);
-            roots.push(folder);
+            // Below a folder that holds the files themselves may lie a hundred thousand others.
+            if depth == 0 { &mut around.folders } else { &mut around.roots }.push(folder);
         }
         found.sort();
         found.dedup();
-        (roots, found)
+        found
     }
 
     /// The candidates among files and folders that were named by hand.

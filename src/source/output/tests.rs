@@ -335,35 +335,3 @@ proptest! {
         job.line(&chars.into_iter().collect::<String>());
     }
 }
-
-/// Not a test: `cargo test --release -- --ignored --nocapture lines_per_second` measures.
-#[test]
-#[ignore = "a measurement"]
-#[expect(clippy::print_stdout, reason = "the measurement is what it is for")]
-fn lines_per_second() {
-    let ordinary: Vec<_> = (0..200_000)
-        .map(|idx| format!("2026-11-20T10:00:00Z worker {idx} has read the file /data/in/{idx}.dat"))
-        .collect();
-    let structured: Vec<_> = (0..200_000)
-        .map(|idx| {
-            format!(r#"{{"timestamp":"2026-11-20T10:00:00Z","level":"INFO","message":"read file {idx}"}}"#)
-        })
-        .collect();
-    let errors: Vec<_> = (0..200_000).map(|idx| format!("ERROR number {idx}")).collect();
-    let bars: Vec<_> = (0..200_000).map(|idx| format!(" 45%|████ | {idx}/200000 [00:10<00:12]")).collect();
-    for (name, config, lines) in [
-        ("ordinary", "preset = \"mqi\"", &ordinary),
-        ("structured", "preset = \"mqi\"", &structured),
-        ("errors", "preset = \"mqi\"", &errors),
-        ("bars", "preset = \"tqdm\"", &bars),
-    ] {
-        let mut job = Job::new(config);
-        let begin = std::time::Instant::now();
-        for line in lines {
-            job.line(line);
-        }
-        let per_second = f64::from(u32::try_from(lines.len()).unwrap()) / begin.elapsed().as_secs_f64();
-        let events = job.said.0.len();
-        println!("{name}: {per_second:.0} lines/s, {events} events");
-    }
-}

@@ -14,14 +14,14 @@ mod real;
 /// A line of `sacct` for one attempt.
 fn account(id: &str, state: &str, exit: &str, times: [&str; 3], elapsed: u64) -> String {
     let [submit, start, end] = times;
-    format!("{id}|{state}|{exit}|{elapsed}|{submit}|{start}|{end}|60|node7|None|/work/app|dreams\n")
+    format!("{id}|{state}|{exit}|{elapsed}|{submit}|{start}|{end}|60|node7|None|/scratch/app|dreams\n")
 }
 
 /// A line of `squeue` for one attempt.
 fn queued(id: &str, state: &str, exit: u64, restarts: u64, times: [&str; 3]) -> String {
     let [submit, start, end] = times;
     format!(
-        "{id}|{state}|{exit}|{restarts}|{submit}|{start}|{end}|0:04|1:00:00|node7|None|/work/app|dreams|\n"
+        "{id}|{state}|{exit}|{restarts}|{submit}|{start}|{end}|0:04|1:00:00|node7|None|/scratch/app|dreams|\n"
     )
 }
 
@@ -47,7 +47,7 @@ fn answer(squeue_says: &str, sacct_says: &str) -> Answer {
 }
 
 fn created(ts: &str) -> Value {
-    json!({"ts": ts, "type": "task.created", "task": "slurm-123", "agent": "slurm", "title": "dreams", "cwd": "/work/app", "project": "app", "timeout_ms": 3_600_000})
+    json!({"ts": ts, "type": "task.created", "task": "slurm-123", "agent": "slurm", "title": "dreams", "cwd": "/scratch/app", "project": "app", "timeout_ms": 3_600_000})
 }
 
 fn started(ts: &str, attempt: u64) -> Value {

@@ -123,14 +123,18 @@ fn an_output_that_does_not_block_is_waited_for() {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_costs_a_warning_and_nothing_else() {
+fn a_log_that_cannot_be_written_costs_warnings_and_nothing_else() {
     let sandbox = Sandbox::new().with_file("project/.agents", "a file where the folder should be");
     let ran = script(&sandbox, &[], "cat /dev/null; echo out; echo err >&2; exit 3");
     assert_eq!((ran.stdout.as_str(), ran.status), ("out\n", Some(3)));
     let lines: Vec<&str> = ran.stderr.lines().collect();
-    assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines[0].starts_with("warning: nothing is recorded: "), "{lines:?}");
-    assert_eq!(lines[1], "err");
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(
+        lines[0].starts_with("warning: cannot open ") && lines[0].contains("default settings"),
+        "{lines:?}"
+    );
+    assert!(lines[1].starts_with("warning: nothing is recorded: "), "{lines:?}");
+    assert_eq!(lines[2], "err");
 }
 
 #[test]

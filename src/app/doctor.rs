@@ -40,9 +40,10 @@ struct Finding {
 /// When standard output cannot be written.
 pub fn run(context: &Context, arguments: &Doctor) -> anyhow::Result<Exit> {
     let mut findings = vec![project(context), log_folder(context)];
-    let (log, damaged) = log(context);
+    let (log, drifted, damaged) = log(context);
     findings.extend(log);
     let sources_start = findings.len();
+    findings.extend(drifted);
     findings.extend(sources(context)?);
     findings.extend(foreign_program());
     let broken = findings.iter().skip(sources_start).any(|finding| finding.grade == Grade::Bad);
@@ -133,7 +134,7 @@ fn log_folder(context: &Context) -> Finding {
 }
 
 /// The state of the log, the sources that drifted, and whether anything is damaged.
-fn log(context: &Context) -> (Vec<Finding>, bool) {
+fn log(context: &Context) -> (Vec<Finding>, Vec<Finding>, bool) {
     let mut reader = Reader::new(&context.project.logs);
     let mut drifted = Vec::new();
     let read = reader.advance(&mut |_, decoded, _| {
@@ -175,15 +176,15 @@ fn log(context: &Context) -> (Vec<Finding>, bool) {
     }
     drifted.sort();
     drifted.dedup();
-    findings.extend(drifted.into_iter().map(|(path, message)| Finding {
+    let drifted = drifted.into_iter().map(|(path, message)| Finding {
         advice: Some("its format may have changed: please report it, with the version of the agent".into()),
         ..finding(Grade::Bad, &path, message)
-    }));
-    (findings, counts.damaged > 0)
+    });
+    (findings, drifted.collect(), counts.damaged > 0)
 }
 
 fn sources(context: &Context) -> anyhow::Result<Vec<Finding>> {
-    let mut findings = Vec::new();
+    let (mut findings, mut absent) = (Vec::new(), Vec::new());
     let horizon = Some(ingest::first_start_horizon(context.now()));
     let here = environment::env(&context.project, Scope::Project(context.project.roots()), horizon)?;
     let everywhere = environment::env(&context.project, Scope::Global, None)?;
@@ -201,14 +202,13 @@ fn sources(context: &Context) -> anyhow::Result<Vec<Finding>> {
             places(all_found.roots.get(..1).unwrap_or_default())
         };
         let total = all_found.inputs.len().max(here.inputs.len());
-        let message = match (total, here.inputs.len()) {
-            (0, _) => "nothing found on this machine".to_owned(),
-            (total, here) => format!(
-                "{} in {roots}; {here} of this project and the last 7 days",
-                text::plural(total as u64, "file")
-            ),
-        };
-        findings.push(finding(if total == 0 { Grade::Note } else { Grade::Good }, name, message));
+        if total == 0 {
+            absent.push(name);
+        } else {
+            let (files, here) = (text::plural(total as u64, "file"), here.inputs.len());
+            let message = format!("{files} in {roots}; {here} of this project and the last 7 days");
+            findings.push(finding(Grade::Good, name, message));
+        }
         let mut problems = here.problems;
         problems
             .extend(all_found.problems.into_iter().filter(|problem| !matches!(problem.message.as_str(), "")));
@@ -218,6 +218,11 @@ fn sources(context: &Context) -> anyhow::Result<Vec<Finding>> {
             advice: Some("is the file readable for you, and written by a supported version?".into()),
             ..finding(Grade::Bad, &problem.path.display().to_string(), problem.message)
         }));
+    }
+    if !absent.is_empty() {
+        absent.dedup();
+        let message = format!("nothing found on this machine of {}", absent.join(", "));
+        findings.push(finding(Grade::Note, "sources", message));
     }
     Ok(findings)
 }

@@ -23,7 +23,7 @@ use crate::event::ids::EventId;
 use crate::event::redact;
 use crate::journal::segment::{self, SegmentState};
 use crate::projection::cursor::Cursors;
-use crate::source::{Advance, Emit, Env, KnownFile, Next, Problem, Scope, Source};
+use crate::source::{Advance, Discovery, Emit, Env, KnownFile, Next, Problem, Scope, Source};
 use anyhow::Context as _;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,8 @@ use std::time::{Duration, Instant};
 
 /// How long a round waits for another process that ingests.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
+/// How long a round keeps others from ingesting, but for one batch more.
+const ROUND_MAX: Duration = Duration::from_secs(1);
 /// Between two writings of the positions cache: it holds all files, and losing it costs reading only.
 const SAVE_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -144,8 +146,16 @@ impl<'a> Ingest<'a> {
     /// When the log cannot be read or written; the engine must be restarted then.
     pub fn catch_up(&mut self) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome::default();
-        for idx in 0..self.sources.len() {
-            self.catch_up_source(idx, &mut outcome)?;
+        let mut problems: Vec<Vec<Problem>> =
+            (0..self.sources.len()).map(|idx| self.discover(idx, &mut outcome)).collect();
+        let mut waiting: Vec<usize> = (0..self.sources.len()).collect();
+        while !waiting.is_empty() {
+            waiting = self.round(&waiting, &mut problems, &mut outcome)?;
+        }
+        for (idx, mut problems) in problems.into_iter().enumerate() {
+            problems.retain(|problem| self.reported.insert(problem.to_string()));
+            self.record_problems(idx, &problems)?;
+            outcome.problems.extend(problems);
         }
         if self.unsaved && self.saved_at.is_none_or(|saved_at| saved_at.elapsed() >= SAVE_INTERVAL) {
             self.save()?;
@@ -198,33 +208,57 @@ impl<'a> Ingest<'a> {
         Ok(())
     }
 
-    fn catch_up_source(&mut self, idx: usize, outcome: &mut Outcome) -> anyhow::Result<()> {
-        let Some(source) = self.sources.get_mut(idx) else { return Ok(()) };
-        let found = source.discover(&self.env);
+    /// Has one source look around.
+    fn discover(&mut self, idx: usize, outcome: &mut Outcome) -> Vec<Problem> {
+        let Some(source) = self.sources.get_mut(idx) else { return Vec::new() };
+        let env = &self.env;
+        let found = catch_unwind(AssertUnwindSafe(|| source.discover(env))).unwrap_or_else(|_| Discovery {
+            problems: vec![panicked(source.name())],
+            ..Discovery::default()
+        });
         outcome.inputs.extend(found.inputs);
         outcome.roots.extend(found.roots);
         outcome.folders.extend(found.folders);
-        let mut problems = found.problems;
-        loop {
-            let (next, more_problems, event_count) = self.round(idx)?;
-            problems.extend(more_problems);
-            outcome.event_count += event_count;
-            if next == Next::Idle {
-                break;
-            }
-        }
-        problems.retain(|problem| self.reported.insert(problem.to_string()));
-        self.record_problems(idx, &problems)?;
-        outcome.problems.extend(problems);
-        Ok(())
+        found.problems
     }
 
-    /// One batch of one source under the ingest lock.
-    fn round(&mut self, idx: usize) -> anyhow::Result<(Next, Vec<Problem>, u64)> {
+    /// One batch of each of these sources under the ingest lock, as long as it is not held for too long; gives those that
+    /// have more to read.
+    fn round(
+        &mut self,
+        waiting: &[usize],
+        problems: &mut [Vec<Problem>],
+        outcome: &mut Outcome,
+    ) -> anyhow::Result<Vec<usize>> {
         let _guard = lock(self.project)?;
         self.refresh()?;
+        let began = Instant::now();
+        let mut more = Vec::new();
+        for idx in waiting.iter().copied() {
+            if began.elapsed() >= ROUND_MAX {
+                more.push(idx);
+                continue;
+            }
+            let (next, found, event_count) = self.poll(idx);
+            if event_count > 0 {
+                self.writer.append(&mut self.batch, self.clock.now())?;
+            }
+            self.unsaved |= event_count > 0 || next == Next::More;
+            outcome.event_count += event_count;
+            if let Some(problems) = problems.get_mut(idx) {
+                problems.extend(found);
+            }
+            if next == Next::More {
+                more.push(idx);
+            }
+        }
+        Ok(more)
+    }
+
+    /// Polls one source. One that panics costs itself only: it is reported and asked again later.
+    fn poll(&mut self, idx: usize) -> (Next, Vec<Problem>, u64) {
         let now = self.clock.now();
-        let Some(source) = self.sources.get_mut(idx) else { return Ok((Next::Idle, Vec::new(), 0)) };
+        let Some(source) = self.sources.get_mut(idx) else { return (Next::Idle, Vec::new(), 0) };
         let mut sink = Sink {
             cursors: &mut self.cursors,
             families: &mut self.families,
@@ -232,24 +266,10 @@ impl<'a> Ingest<'a> {
             logs: &self.project.logs,
             event_count: 0,
         };
-        // A source that panics costs itself only: it is reported and asked again later.
         let polled = catch_unwind(AssertUnwindSafe(|| source.poll(now, &mut sink)));
         let event_count = sink.event_count;
-        let (next, problems) = polled.unwrap_or_else(|_| {
-            let path = PathBuf::from(source.name());
-            (
-                Next::Idle,
-                vec![Problem {
-                    path,
-                    message: "the reader of this source panicked; please report it".into(),
-                }],
-            )
-        });
-        if event_count > 0 {
-            self.writer.append(&mut self.batch, now)?;
-        }
-        self.unsaved |= event_count > 0 || next == Next::More;
-        Ok((next, problems, event_count))
+        let (next, problems) = polled.unwrap_or_else(|_| (Next::Idle, vec![panicked(source.name())]));
+        (next, problems, event_count)
     }
 
     /// Folds what was appended since the last round into the cursors; our own lines among it change nothing.
@@ -288,6 +308,12 @@ impl<'a> Ingest<'a> {
         self.writer.append(&mut self.batch, now)?;
         Ok(())
     }
+}
+
+/// What is said of a source that panicked.
+fn panicked(source: &str) -> Problem {
+    let message = "the reader of this source panicked; please report it".to_owned();
+    Problem { path: PathBuf::from(source), message }
 }
 
 /// What a problem is known by once it stands in the log, where it is redacted and cut.

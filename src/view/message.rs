@@ -90,8 +90,11 @@ pub fn brief(task: &TaskStatus, now: Timestamp) -> String {
         }
         (Health::Waiting, reason) => waiting_for(task, reason).unwrap_or_default(),
         (Health::Idle, _) => "finished its turn".to_owned(),
-        (Health::Unknown, _) => since_last()
-            .map_or_else(|| "nothing seen yet".to_owned(), |time| format!("no activity for {time}")),
+        // A parent that is only named by its children is known by them.
+        (Health::Unknown, _) => task.progress.as_ref().and_then(progress).unwrap_or_else(|| {
+            since_last()
+                .map_or_else(|| "nothing seen yet".to_owned(), |time| format!("no activity for {time}"))
+        }),
         (Health::Completed, Some(Reason::Unverified)) => "criteria not met".to_owned(),
         (Health::Completed | Health::Failed | Health::TimedOut | Health::Cancelled, _) => failure(task)
             .or_else(|| run_ms(task).map(|run| format!("after {}", human_duration(run))))
@@ -139,9 +142,16 @@ fn work_done(task: &TaskStatus) -> String {
     let calls = task.tools.succeeded + task.tools.failed + task.tools.neutral + task.tools.open;
     task.progress.as_ref().and_then(progress).unwrap_or_else(|| match (calls, run_ms(task)) {
         (0, Some(run)) => format!("took {}", human_duration(run)),
+        (0, None) if is_job(task) => "running".to_owned(),
         (0, None) => "no tool call yet".to_owned(),
         (calls, _) => plural(calls, "tool call"),
     })
+}
+
+/// Whether a task is work without a model, of which no tool calls are to be expected.
+fn is_job(task: &TaskStatus) -> bool {
+    const JOBS: [&str; 5] = ["job", "run", "slurm", "tmux", "remote"];
+    task.source.as_deref().is_some_and(|source| JOBS.contains(&source))
 }
 
 fn struggling(task: &TaskStatus, reason: Option<Reason>) -> String {

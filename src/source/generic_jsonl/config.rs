@@ -47,14 +47,22 @@ pub enum When {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Expected {
+    /// This.
+    Only(Literal),
+    /// One of these.
+    OneOf(Vec<Literal>),
+}
+
+/// A value in a record.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Literal {
     /// `true` or `false`.
     Flag(bool),
     /// This number.
     Integer(i64),
     /// This text; `*` is anything that is there.
     Text(String),
-    /// One of these.
-    OneOf(Vec<Expected>),
 }
 
 impl Default for When {

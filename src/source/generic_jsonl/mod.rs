@@ -11,7 +11,7 @@ mod section;
 #[cfg(test)]
 mod tests;
 
-pub use crate::source::generic_jsonl::config::{Expected, Jsonl, Rule, When};
+pub use crate::source::generic_jsonl::config::{Expected, Jsonl, Literal, Rule, When};
 pub use crate::source::generic_jsonl::section::{Invalid, Section};
 
 use crate::base::clock::Timestamp;

@@ -21,7 +21,7 @@ const TASKS_MAX: usize = 256;
 
 /// What is known of a log from outside it.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub(super) struct Context {
     pub(super) source: &'static str,
     pub(super) section: Arc<Section>,
     /// The task of records that name none: the file.
@@ -32,7 +32,7 @@ pub struct Context {
 /// The memory of one log.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Records {
+pub(super) struct Records {
     tasks: VecDeque<(String, Session)>,
     last_ts: Option<Timestamp>,
 }
@@ -110,21 +110,8 @@ impl Found<'_, '_> {
             return false;
         }
         self.create(session, scribe);
-        let (duration_ms, reason) = (self.duration_ms(), self.line("reason").or_else(|| self.line("error")));
-        let (attempt, reason) = (None, reason.map(Text::Owned));
         match self.rule.emit {
-            "task.completed" => {
-                scribe.say(Body::TaskCompleted { attempt, exit_code: self.exit_code(), reason, duration_ms })
-            }
-            "task.failed" => {
-                scribe.say(Body::TaskFailed { attempt, exit_code: self.exit_code(), reason, duration_ms })
-            }
-            "task.timed_out" => {
-                scribe.say(Body::TaskTimedOut { attempt, exit_code: self.exit_code(), reason, duration_ms })
-            }
-            "task.cancelled" => {
-                scribe.say(Body::TaskCancelled { attempt, exit_code: self.exit_code(), reason, duration_ms })
-            }
+            "task.completed" | "task.failed" | "task.timed_out" | "task.cancelled" => scribe.say(self.end()),
             "tool.started" => self.call_started(session, scribe),
             "tool.succeeded" | "tool.failed" => self.call_ended(session, scribe),
             "usage.recorded" => self.used(scribe),
@@ -136,7 +123,10 @@ impl Found<'_, '_> {
                 error: failure::of_model(None, "", &self.text("error").unwrap_or_default()),
             }),
             "turn.started" => session.turn_started(scribe),
-            "turn.ended" => session.turn_ended(reason_of_turn(self.text("reason")), duration_ms, scribe),
+            "turn.ended" => {
+                let reason = reason_of_turn(self.text("reason").as_deref());
+                session.turn_ended(reason, self.duration_ms(), scribe);
+            }
             "message.recorded" => self.said(session, scribe),
             "progress.reported" => session.progress(self.progress(), scribe),
             "output.grew" => scribe.say(Body::OutputGrew { output_bytes: None }),
@@ -156,6 +146,18 @@ impl Found<'_, '_> {
             _ => {}
         }
         true
+    }
+
+    /// How the task ended.
+    fn end(&self) -> Body<'static> {
+        let (attempt, exit_code, duration_ms) = (None, self.exit_code(), self.duration_ms());
+        let reason = self.line("reason").or_else(|| self.line("error")).map(Text::Owned);
+        match self.rule.emit {
+            "task.completed" => Body::TaskCompleted { attempt, exit_code, reason, duration_ms },
+            "task.timed_out" => Body::TaskTimedOut { attempt, exit_code, reason, duration_ms },
+            "task.cancelled" => Body::TaskCancelled { attempt, exit_code, reason, duration_ms },
+            _ => Body::TaskFailed { attempt, exit_code, reason, duration_ms },
+        }
     }
 
     fn create(&self, session: &mut Session, scribe: &mut Scribe<'_>) {
@@ -249,8 +251,8 @@ impl Found<'_, '_> {
     }
 }
 
-fn reason_of_turn(said: Option<String>) -> &'static str {
-    match said.as_deref() {
+fn reason_of_turn(said: Option<&str>) -> &'static str {
+    match said {
         Some("interrupted" | "cancelled" | "aborted") => "interrupted",
         Some("error" | "failed") => "error",
         _ => "done",

@@ -1,7 +1,7 @@
 //! A section that was checked: what it says can be done. Messages name the key that is wrong.
 
 use crate::event::scan::{Entry, Raw, RawKind};
-use crate::source::generic_jsonl::config::{Expected, Jsonl, When};
+use crate::source::generic_jsonl::config::{Expected, Jsonl, Literal, When};
 use crate::source::text::{beginning, elements, member, members};
 use std::collections::BTreeMap;
 
@@ -250,14 +250,20 @@ fn follow<'a>(path: &[String], record: &[Entry<'a>]) -> Option<Raw<'a>> {
 
 fn is_expected(value: Raw<'_>, expected: &Expected) -> bool {
     match expected {
-        Expected::Flag(flag) => value.kind == RawKind::Flag && value.text == flag.to_string(),
-        Expected::Integer(number) => {
+        Expected::Only(literal) => is(value, literal),
+        Expected::OneOf(all) => all.iter().any(|literal| is(value, literal)),
+    }
+}
+
+fn is(value: Raw<'_>, literal: &Literal) -> bool {
+    match literal {
+        Literal::Flag(flag) => value.kind == RawKind::Flag && value.text == flag.to_string(),
+        Literal::Integer(number) => {
             value.kind == RawKind::Number
                 && value.text.parse::<f64>().is_ok_and(|value| format!("{value}") == number.to_string())
         }
-        Expected::Text(text) if text == "*" => true,
-        Expected::Text(text) => matches!(value.kind, RawKind::Text { .. }) && beginning(value) == *text,
-        Expected::OneOf(all) => all.iter().any(|one| is_expected(value, one)),
+        Literal::Text(text) if text == "*" => true,
+        Literal::Text(text) => matches!(value.kind, RawKind::Text { .. }) && beginning(value) == *text,
     }
 }
 
@@ -267,7 +273,9 @@ fn conditions(
 ) -> Result<Vec<(Vec<String>, Expected)>, String> {
     match when {
         When::Type(value) => match common.get("type") {
-            Some(Member::Path(path)) => Ok(vec![(path.clone(), Expected::Text(value.clone()))]),
+            Some(Member::Path(path)) => {
+                Ok(vec![(path.clone(), Expected::Only(Literal::Text(value.clone())))])
+            }
             _ => Err(format!(
                 "\"{value}\" is a value of `type`, and the section does not say which member that is"
             )),

@@ -93,6 +93,8 @@ pub(super) struct Stated {
     pub(super) reason: Option<String>,
     /// A status says that the job has completed.
     pub(super) has_completed: bool,
+    /// Nobody says so: it took longer than its configuration allows.
+    pub(super) is_time_up: bool,
 }
 
 /// An end that counts.
@@ -187,14 +189,18 @@ impl Evidence {
         let has_completed = status.is_some_and(|dated| dated.value.phase == Phase::Completed);
         if let Some(Dated { value: code, at }) = exit_code {
             let ending = if *code == 0 { Ending::Completed } else { Ending::Failed };
-            let stated = Stated { exit_code: Some(*code), reason: None, has_completed };
+            let stated = Stated { exit_code: Some(*code), has_completed, ..Stated::default() };
             return Some(End { ending, at: *at, exit_at: Some(*at), stated });
         }
         if let Some(Dated { value: document, at }) = status
             && let Some(ending) = ending_of(document.phase)
         {
-            let stated =
-                Stated { exit_code: document.exit_code, reason: document.error.clone(), has_completed };
+            let stated = Stated {
+                exit_code: document.exit_code,
+                reason: document.error.clone(),
+                has_completed,
+                ..Stated::default()
+            };
             return Some(End { ending, at: *at, exit_at: None, stated });
         }
         let (log, claim) = self.claim(previous)?;
@@ -234,7 +240,7 @@ impl Evidence {
             (at, format!("idle for {} s without progress", rules.idle_seconds.unwrap_or_default()))
         });
         let (at, reason) = run.into_iter().chain(idle).min_by_key(|(at, _)| *at)?;
-        let stated = Stated { reason: Some(reason), ..Stated::default() };
+        let stated = Stated { reason: Some(reason), is_time_up: true, ..Stated::default() };
         Some(End { ending: Ending::TimedOut, at, exit_at: None, stated })
     }
 

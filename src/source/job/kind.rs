@@ -14,6 +14,7 @@ pub(super) struct Kind {
     pub(super) config: JobConfig,
     pub(super) rules: Rules,
     pub(super) patterns: Arc<Patterns>,
+    pub(super) throttle_percent: f64,
     pub(super) name: TextTemplate,
     pub(super) parent: Option<TextTemplate>,
     pub(super) title: Option<TextTemplate>,
@@ -73,6 +74,7 @@ impl Kind {
             |text: &Option<String>| text.as_deref().map(|text| TextTemplate::parse(text, &known)).transpose();
         let (name, parent, title) =
             (TextTemplate::parse(&config.name, &known)?, text(&config.parent)?, text(&config.title)?);
+        let patterns = config.all_patterns();
         Ok(Self {
             rules: Rules {
                 declares_exit_code: config.exit_code_file.is_some(),
@@ -80,7 +82,8 @@ impl Kind {
                 max_run_seconds: config.max_run_seconds,
                 idle_seconds: config.idle_seconds,
             },
-            patterns: Arc::new(Patterns::compile(&config.all_patterns())?),
+            throttle_percent: patterns.update_throttle_percent,
+            patterns: Arc::new(Patterns::compile(&patterns)?),
             config: config.clone(),
             name,
             parent,

@@ -206,7 +206,7 @@ impl Watched {
                 }
                 Some(Step::Ended { recorded, started_at, stated }) => {
                     self.end(&recorded, started_at, &stated, &evidence, &mut sheet);
-                    if recorded.ending == Ending::TimedOut {
+                    if stated.is_time_up {
                         problems.extend(self.kill(&recorded, sampler, &mut sheet));
                     }
                     memory.result = Some(recorded);
@@ -336,7 +336,7 @@ impl Watched {
 
     /// The progress of the small files, where it has changed enough; else that they are written to at all.
     fn say_progress(&mut self, evidence: &Evidence, sheet: &mut Sheet<'_>) {
-        let throttle = self.kind.config.all_patterns().update_throttle_percent;
+        let throttle = self.kind.throttle_percent;
         if let Some((progress, at)) = &self.reached
             && is_worth_saying(self.said.as_ref(), progress, throttle)
         {

@@ -32,11 +32,11 @@ const MARKS_MIN: usize = 3;
 
 /// The list of instances.
 #[derive(Debug, Default)]
-pub struct InstanceFiles;
+pub(super) struct InstanceFiles;
 
 /// What is known of it from outside.
 #[derive(Debug)]
-pub struct Context {
+pub(super) struct Context {
     host: String,
     scope: Scope,
 }
@@ -74,7 +74,7 @@ impl Format for InstanceFiles {
 
 /// Reads the list.
 #[derive(Debug, Default)]
-pub struct Instances;
+pub(super) struct Instances;
 
 impl Reader for Instances {
     type Context = Context;

@@ -19,7 +19,7 @@ const ACTIVITY_EVERY_MS: i64 = 30_000;
 
 /// Lifecycle logs and panes.
 #[derive(Debug, Default)]
-pub struct LogFiles;
+pub(super) struct LogFiles;
 
 impl Format for LogFiles {
     const SOURCE: &'static str = SOURCE;
@@ -50,7 +50,7 @@ impl Format for LogFiles {
 /// The memory of one log.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct LogLines {
+pub(super) struct LogLines {
     is_begun: bool,
     last_activity: Option<Timestamp>,
 }

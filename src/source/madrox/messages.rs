@@ -37,7 +37,7 @@ const MARKS_MIN: usize = 2;
 
 /// What an instance was told and said.
 #[derive(Debug, Default)]
-pub struct CommunicationFiles;
+pub(super) struct CommunicationFiles;
 
 impl Format for CommunicationFiles {
     const SOURCE: &'static str = SOURCE;
@@ -68,7 +68,7 @@ impl Format for CommunicationFiles {
 /// The memory of one instance's messages.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Communication {
+pub(super) struct Communication {
     session: Session,
     last_ts: Option<Timestamp>,
 }
@@ -133,7 +133,7 @@ impl Communication {
 
 /// What was done with all instances.
 #[derive(Debug, Default)]
-pub struct AuditFiles;
+pub(super) struct AuditFiles;
 
 impl Format for AuditFiles {
     const SOURCE: &'static str = SOURCE;
@@ -172,7 +172,7 @@ impl Format for AuditFiles {
 /// The memory of an audit trail: none but the time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Audit {
+pub(super) struct Audit {
     last_ts: Option<Timestamp>,
 }
 

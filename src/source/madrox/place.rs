@@ -28,7 +28,7 @@ pub(super) fn home(env: &Env, name: &str, depth: usize) -> Vec<Home> {
 
 /// A file of one instance, which is called as the folder it lies in.
 #[derive(Clone, Debug, Default)]
-pub struct OfInstance {
+pub(super) struct OfInstance {
     /// The task.
     pub(super) instance: String,
     /// Where the file lies.

@@ -30,7 +30,7 @@ const WORDS: [&str; 5] = ["on_track", "drifting", "off_track", "blocked", "unkno
 
 /// The latest summary of each instance.
 #[derive(Debug, Default)]
-pub struct SummaryFiles;
+pub(super) struct SummaryFiles;
 
 impl Format for SummaryFiles {
     const SOURCE: &'static str = SOURCE;
@@ -60,7 +60,7 @@ impl Format for SummaryFiles {
 
 /// Reads a summary.
 #[derive(Debug, Default)]
-pub struct Summaries;
+pub(super) struct Summaries;
 
 impl Reader for Summaries {
     type Context = OfInstance;

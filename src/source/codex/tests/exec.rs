@@ -4,8 +4,6 @@ use super::*;
 use crate::source::codex::ExecStreams;
 use crate::source::finder::Head;
 
-const NAME: &str = "-";
-
 fn started() -> [Value; 2] {
     [json!({"type": "thread.started", "thread_id": "t1"}), json!({"type": "turn.started"})]
 }

@@ -188,8 +188,8 @@ fn times_and_spans_are_read_in_all_their_forms() {
 
 #[test]
 fn the_output_of_a_job_is_where_scontrol_says() {
-    let text = "JobId=1 JobName=a b UserId=u(0) WorkDir=/work/my app StdErr=/work/my app/e StdIn=/dev/null StdOut=/work/my app/slurm-1.out Power= \nJobId=6 ArrayJobId=3 ArrayTaskId=1 StdOut=/work/slurm-3_1.out Power=\nJobId=3 ArrayJobId=3 ArrayTaskId=2-3%1 StdOut=/work/slurm-3_4294967294.out Power=\nJobId=7 StdOut=(null)\n";
-    let expected = [("1", "/work/my app/slurm-1.out"), ("3_1", "/work/slurm-3_1.out")];
+    let text = "JobId=1 JobName=a b UserId=u(0) WorkDir=/scratch/my app StdErr=/scratch/my app/e StdIn=/dev/null StdOut=/scratch/my app/slurm-1.out Power= \nJobId=6 ArrayJobId=3 ArrayTaskId=1 StdOut=/scratch/slurm-3_1.out Power=\nJobId=3 ArrayJobId=3 ArrayTaskId=2-3%1 StdOut=/scratch/slurm-3_4294967294.out Power=\nJobId=7 StdOut=(null)\n";
+    let expected = [("1", "/scratch/my app/slurm-1.out"), ("3_1", "/scratch/slurm-3_1.out")];
     assert_eq!(
         scontrol::outputs(text),
         expected.map(|(id, path)| (id.to_owned(), PathBuf::from(path))).into()
@@ -213,7 +213,7 @@ fn rows_hold_what_stood_in_the_line() {
         elapsed_seconds: Some(340),
         limit_seconds: Some(3600),
         nodes: "node7".to_owned(),
-        folder: "/work/app".to_owned(),
+        folder: "/scratch/app".to_owned(),
         ..Row::default()
     };
     assert_eq!((rows, strange), (vec![expected], Vec::new()));

@@ -239,6 +239,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
     }
     let context = match &cli.command {
         Some(Command::Config(_) | Command::Hooks(_)) => Context::with_default_settings(&cli.global)?,
+        Some(Command::Run(_)) => tolerant_context(&cli.global)?,
         _ => Context::new(&cli.global)?,
     };
     match &cli.command {
@@ -266,6 +267,15 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Schema(arguments)) => schema::run(&context, arguments),
         Some(Command::Demo(arguments)) => demo::run(&context, arguments),
     }
+}
+
+/// For a command that must be run whatever our settings are worth.
+fn tolerant_context(global: &Global) -> anyhow::Result<Context> {
+    Context::new(global).or_else(|error| {
+        let context = Context::with_default_settings(global)?;
+        context.warn(&format!("{error:#}; going on with the default settings"));
+        Ok(context)
+    })
 }
 
 /// A message that quotes others: its later lines are indented, so that none of them can pass for one of ours.

@@ -7,29 +7,31 @@
 mod child;
 mod record;
 mod relay;
+mod signals;
+mod start;
 mod terminal;
+mod vitals;
 
 use crate::app::exit::{Exit, Failure};
 use crate::app::run::child::{Child, Ended};
-use crate::app::run::record::{End, Recorder};
+use crate::app::run::record::{Asked, End, Recorder};
 use crate::app::run::relay::{Happening, Missed};
+use crate::app::run::vitals::Vitals;
 use crate::app::{Context, load};
-use crate::base::clock::Timestamp;
 use crate::base::text;
 use crate::cli::run::Run;
 use crate::projection::health::Health;
+use crate::source::job::JobConfig;
 use crate::source::output::{Patterns, PatternsConfig};
-use crate::source::process::{Sample, Sampler, worth_saying};
+use signal_hook::consts::{SIGINT, SIGTSTP};
+use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// How often the process is looked at.
-const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_millis(200);
-/// After its end, so long without a byte ends the passing on of what the command's own children write.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 /// What `timeout(1)` ends with.
 const TIMED_OUT: u8 = 124;
 const NOT_EXECUTABLE: u8 = 126;
@@ -40,12 +42,12 @@ const NOT_FOUND: u8 = 127;
 /// # Errors
 /// When the flags make no sense; never because something could not be recorded.
 pub fn run(context: &Context, arguments: &Run) -> anyhow::Result<Exit> {
-    let patterns = Patterns::compile(&patterns(arguments))
-        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let job = context.config.job.iter().find(|job| arguments.task.as_ref() == Some(&job.name));
+    let (patterns, asked) = looked_for(context, arguments, job)?;
     let (task, attempt) = task(context, arguments);
-    let mut recorder = Recorder::new(context, &task, arguments.agent.as_deref(), patterns);
-    recorder.begin(arguments, attempt);
-    let (child, happenings, missed) = match child::spawn(arguments, &task) {
+    let mut recorder = Recorder::new(context, &task, arguments.agent.as_deref(), patterns, asked);
+    recorder.begin(arguments, job, attempt);
+    let (child, happenings, missed) = match start::spawn(arguments, &task) {
         Ok(spawned) => spawned,
         Err(error) => {
             let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
@@ -63,35 +65,57 @@ pub fn run(context: &Context, arguments: &Run) -> anyhow::Result<Exit> {
         closed_count: 0,
         missed,
         started: Instant::now(),
+        rested: Duration::ZERO,
         grew: Instant::now(),
-        sampled: None,
-        sampler: Sampler::default(),
-        last_sample: None,
+        vitals: Vitals::new(std::env::current_dir().ok()),
         timed_out: None,
         passed_on: None,
     };
     Ok(Exit::Command(supervisor.supervise(&happenings, &mut recorder)))
 }
 
-/// What is looked for in the output.
-fn patterns(arguments: &Run) -> PatternsConfig {
-    PatternsConfig {
-        preset: arguments.preset,
-        progress: arguments.progress.clone(),
-        success: arguments.success.clone(),
-        failure: arguments.failure.clone(),
-        markers: arguments.marker.clone(),
-        errors: arguments.error.clone(),
-        ..PatternsConfig::default()
-    }
+/// What is looked for in the output, and what must be so at the end: as the flags say, else as the job's configuration does.
+fn looked_for(
+    context: &Context,
+    arguments: &Run,
+    job: Option<&JobConfig>,
+) -> anyhow::Result<(Patterns, Asked)> {
+    let asked = Asked {
+        files: either(&arguments.require, job.map(|job| job.required_files.clone())),
+        markers: either(
+            &arguments.marker,
+            job.map(|job| job.required_markers().into_iter().map(str::to_owned).collect()),
+        ),
+    };
+    let flags = |base: PatternsConfig| PatternsConfig {
+        preset: arguments.preset.or(base.preset),
+        progress: either(&arguments.progress, Some(base.progress)),
+        success: either(&arguments.success, Some(base.success)),
+        failure: either(&arguments.failure, Some(base.failure)),
+        markers: either(&arguments.marker, Some(base.markers)),
+        errors: either(&arguments.error, Some(base.errors)),
+        ..base
+    };
+    let compiled = Patterns::compile(&flags(PatternsConfig::default()))
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let Some(job) = job else { return Ok((compiled, asked)) };
+    // What is wrong in a file must not keep the command from running.
+    let patterns = Patterns::compile(&flags(job.all_patterns())).unwrap_or_else(|error| {
+        context.warn(&format!("the patterns of job {} are not used: {error}", job.name));
+        compiled
+    });
+    Ok((patterns, asked))
 }
 
-/// The task, and which attempt at it this is: a named one may have ended before.
+fn either(given: &[String], otherwise: Option<Vec<String>>) -> Vec<String> {
+    if given.is_empty() { otherwise.unwrap_or_default() } else { given.to_vec() }
+}
+
+/// The task, and which attempt at it this is: a named one may have been run before.
 fn task(context: &Context, arguments: &Run) -> (String, u64) {
     let Some(task) = arguments.task.clone() else {
-        let program =
-            arguments.command.first().map(std::path::Path::new).and_then(std::path::Path::file_name);
-        let program = program.map_or_else(|| "command".into(), |name| name.to_string_lossy());
+        let program = arguments.command.first().map(Path::new).and_then(Path::file_name);
+        let program = program.map_or_else(|| "command".into(), OsStr::to_string_lossy);
         let mark = crate::base::random::identity().unwrap_or_default();
         return (format!("{program}-{}", mark.get(..8).unwrap_or_default()), 1);
     };
@@ -100,7 +124,11 @@ fn task(context: &Context, arguments: &Run) -> (String, u64) {
     let known = tasks.iter().find(|known| known.task == task);
     let has_ended =
         |health| matches!(health, Health::Completed | Health::Failed | Health::TimedOut | Health::Cancelled);
-    let attempt = known.map_or(1, |known| known.attempt + u64::from(has_ended(known.verdict.health)));
+    // One that we ran and that has no end was left by a recorder that was killed.
+    let attempt = known.map_or(1, |known| {
+        let was_run = known.source.as_deref() == Some(record::SOURCE) || has_ended(known.verdict.health);
+        known.attempt + u64::from(was_run)
+    });
     (task, attempt)
 }
 
@@ -113,11 +141,11 @@ struct Supervisor<'a> {
     closed_count: usize,
     missed: Missed,
     started: Instant,
+    /// How long it was stopped together with us.
+    rested: Duration,
     /// The last byte of output.
     grew: Instant,
-    sampled: Option<Instant>,
-    sampler: Sampler,
-    last_sample: Option<(Timestamp, Sample)>,
+    vitals: Vitals,
     /// When its time was up, and whether it was asked to end for it.
     timed_out: Option<(Instant, bool)>,
     /// The last signal that was passed on to it and asks to end.
@@ -129,70 +157,84 @@ impl Supervisor<'_> {
     fn supervise(&mut self, happenings: &Receiver<Happening>, recorder: &mut Recorder<'_>) -> u8 {
         let ended = loop {
             match happenings.recv_timeout(TICK) {
-                Ok(Happening::Output(stream, bytes)) => {
-                    self.grew = Instant::now();
-                    recorder.take(stream, &bytes);
-                }
-                Ok(Happening::Signal(signal)) => {
-                    if let Some(asked) = self.child.pass_on(signal) {
-                        self.passed_on = Some(asked);
-                    }
-                }
-                Ok(Happening::Closed) => self.closed_count += 1,
-                Ok(Happening::Ended) => break self.child.reap(),
+                Ok(Happening::Ended) | Err(RecvTimeoutError::Disconnected) => break self.child.reap(),
+                Ok(happening) => self.heed(happening, recorder),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break self.child.reap(),
             }
             self.look(recorder);
             recorder.flush();
         };
         let ran = self.started.elapsed();
         self.listen(happenings, recorder);
-        self.child.restore_terminal();
         recorder.missed(self.missed.bytes());
         let was_killed = self.timed_out.is_some_and(|(_, asked)| asked);
-        let end = self.end(ended);
-        if !was_killed {
-            recorder.end(end, self.attempt, ran);
+        if was_killed {
+            recorder.end_output();
+        } else {
+            recorder.end(self.end(ended), self.attempt, ran);
         }
         recorder.finish();
-        match (was_killed, ended) {
-            (true, _) => TIMED_OUT,
-            (_, Ended::Code(code)) => code,
-            (_, Ended::Signal(signal)) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+        if was_killed { TIMED_OUT } else { ended.status() }
+    }
+
+    fn heed(&mut self, happening: Happening, recorder: &mut Recorder<'_>) {
+        match happening {
+            Happening::Output(stream, bytes) => {
+                self.grew = Instant::now();
+                recorder.take(stream, &bytes);
+            }
+            Happening::Signal(signal) => {
+                let since = Instant::now();
+                let asked = self.child.pass_on(signal);
+                self.passed_on = asked.or(self.passed_on);
+                if signal == SIGTSTP {
+                    self.rested += since.elapsed();
+                    self.grew = Instant::now();
+                }
+            }
+            Happening::Refused => {
+                self.closed_count += 1;
+                self.child.hang_up();
+            }
+            Happening::Closed => self.closed_count += 1,
+            Happening::Ended => {}
         }
     }
 
-    /// What the command's own children still write when it has ended.
+    /// What was written and not yet passed on when the command ended. However slow our output is taken, nothing is lost,
+    /// unless someone asks us to end.
     fn listen(&mut self, happenings: &Receiver<Happening>, recorder: &mut Recorder<'_>) {
         while self.closed_count < self.child.output_count() {
-            match happenings.recv_timeout(LAST_WORDS) {
-                Ok(Happening::Output(stream, bytes)) => recorder.take(stream, &bytes),
-                Ok(Happening::Closed) => self.closed_count += 1,
-                Ok(Happening::Ended) => {}
-                Ok(Happening::Signal(_)) | Err(_) => break,
+            match happenings.recv_timeout(TICK) {
+                Ok(Happening::Signal(signal)) if signals::asks_to_end(signal) => break,
+                Ok(happening) => self.heed(happening, recorder),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
+            recorder.flush();
         }
     }
 
     fn end(&self, ended: Ended) -> End {
-        match ended {
-            Ended::Code(code) if code != 0 && self.passed_on.is_some() => {
-                End::Interrupted(self.passed_on.unwrap_or_default())
+        let interrupted = |signal| End::Interrupted(signal, i64::from(ended.status()));
+        match (ended, self.passed_on) {
+            (Ended::Code(0), _) => End::Code(0),
+            (Ended::Code(_), Some(asked)) => interrupted(asked),
+            // The keyboard of a pseudo-terminal does not speak to us; shells and many others then end so.
+            (Ended::Code(code), None) if i32::from(code) == 128 + SIGINT => interrupted(SIGINT),
+            (Ended::Code(code), None) => End::Code(i64::from(code)),
+            (Ended::Signal(signal), asked) if asked == Some(signal) || signal == SIGINT => {
+                interrupted(signal)
             }
-            Ended::Code(code) => End::Code(i64::from(code)),
-            Ended::Signal(signal)
-                if self.passed_on == Some(signal) || signal == signal_hook::consts::SIGINT =>
-            {
-                End::Interrupted(signal)
-            }
-            Ended::Signal(signal) => End::Signal(signal),
+            (Ended::Signal(signal), _) => End::Signal(signal),
         }
     }
 
     /// Looks at the clock and the process.
     fn look(&mut self, recorder: &mut Recorder<'_>) {
-        self.measure(recorder);
+        for body in self.vitals.look(self.child.pid(), recorder.now()) {
+            recorder.say(body);
+        }
         match self.timed_out {
             None => self.check_time(recorder),
             Some((asked_at, true)) if asked_at.elapsed() >= self.arguments.kill_after => {
@@ -203,12 +245,12 @@ impl Supervisor<'_> {
     }
 
     fn check_time(&mut self, recorder: &mut Recorder<'_>) {
-        let over = |limit: Option<Duration>, since: Instant| limit.filter(|limit| since.elapsed() > *limit);
-        let (ran_for, idle_for) = (self.started, self.grew);
-        let reason = over(self.arguments.timeout, ran_for)
+        let over = |limit: Option<Duration>, took: Duration| limit.filter(|limit| took > *limit);
+        let ran = self.started.elapsed().saturating_sub(self.rested);
+        let reason = over(self.arguments.timeout, ran)
             .map(|limit| format!("max run time {} s", limit.as_secs()))
             .or_else(|| {
-                over(self.arguments.idle_timeout, idle_for)
+                over(self.arguments.idle_timeout, self.grew.elapsed())
                     .map(|limit| format!("idle for {} s without output", limit.as_secs()))
             });
         let Some(reason) = reason else { return };
@@ -217,19 +259,6 @@ impl Supervisor<'_> {
             self.child.ask_to_end();
         }
         self.timed_out = Some((Instant::now(), self.arguments.kill));
-    }
-
-    fn measure(&mut self, recorder: &mut Recorder<'_>) {
-        if self.sampled.is_some_and(|at| at.elapsed() < SAMPLE_EVERY) {
-            return;
-        }
-        self.sampled = Some(Instant::now());
-        let Some(sample) = self.sampler.sample(self.child.pid()) else { return };
-        let now = recorder.now();
-        if !sample.state.is_over() && worth_saying(self.last_sample.as_ref(), now, &sample) {
-            recorder.say(sample.sampled());
-            self.last_sample = Some((now, sample));
-        }
     }
 }
 

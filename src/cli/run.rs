@@ -15,7 +15,13 @@ use std::time::Duration;
 
 The command's bytes pass through untouched, signals reach it, and its exit status is that of agentlog
 (128 + n for signal n, 126 and 127 as a shell has them, 124 if --kill ended it), even when nothing can
-be recorded. Inside it AGENTLOG_TASK names the task, so that `agentlog emit` speaks of it.")]
+be recorded. Inside it AGENTLOG_TASK names the task, so that `agentlog emit` speaks of it.
+
+Where our output is a terminal, the command has one of its own (--no-pty: pipes); as with `ssh -t`, what it
+leaves behind in the background is hung up at its end, and Ctrl-Z does not reach us. What it leaves behind with pipes
+goes on and keeps our output open. If agentlog itself is killed (-9), the command meets a closed pipe, or a
+terminal that hung up. A [[job]] of the task's name in the configuration gives patterns, parent, title and required
+files that are not given here.")]
 pub struct Run {
     /// The task; by default the program's name and a random mark. One that ended before begins its next attempt.
     #[arg(long)]
@@ -26,8 +32,8 @@ pub struct Run {
     /// Who works.
     #[arg(long)]
     pub agent: Option<String>,
-    /// The task that this one is a part of.
-    #[arg(long, value_name = "TASK")]
+    /// The task that this one is a part of; inside a command that is run itself, that command's.
+    #[arg(long, value_name = "TASK", env = "AGENTLOG_TASK", hide_env_values = true)]
     pub parent: Option<String>,
     /// The patterns of a common program: mqi, tqdm, cargo, pytest, snakemake, nextflow, percent.
     #[arg(long, value_name = "NAME", value_parser = preset)]
@@ -47,6 +53,9 @@ pub struct Run {
     /// Errors in the output, instead of ERROR, FAILED, Exception, Traceback, CRITICAL, Fatal; may be repeated.
     #[arg(long, value_name = "REGEX")]
     pub error: Vec<String>,
+    /// A file that must be there at the end, or a pattern such as `out/*.csv`; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub require: Vec<String>,
     /// How long it may run before it counts as timed out.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,

@@ -27,6 +27,7 @@ mod positions;
 mod readme;
 mod real_claude;
 mod rotation;
+mod run;
 mod schemas;
 mod status;
 mod support;

@@ -135,6 +135,11 @@ impl<'s> Shape<'s> {
     /// What may stand here, for people: `whole number ≥ 0`.
     #[must_use]
     pub fn kind(&self) -> String {
+        self.kind_within(1)
+    }
+
+    /// The same, down to a depth: what may contain itself has no end of its own.
+    fn kind_within(&self, depth: usize) -> String {
         let words = self.words();
         if !words.is_empty() {
             let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
@@ -155,8 +160,9 @@ impl<'s> Shape<'s> {
                 continue;
             }
             let mut kind = word.to_owned();
-            if let Some(items) = self.items().filter(|_| json_type == "array") {
-                let _ = write!(kind, " of {}", items.kind().replace("true or false", "truth value"));
+            if let Some(items) = self.items().filter(|_| json_type == "array" && depth > 0) {
+                let of = items.kind_within(depth.saturating_sub(1));
+                let _ = write!(kind, " of {}", of.replace("true or false", "truth value"));
             }
             if let Some(minimum) = self.minimum().filter(|_| ["integer", "number"].contains(&json_type)) {
                 let _ = write!(kind, " ≥ {minimum}");
@@ -344,6 +350,16 @@ mod tests {
         ];
         assert_eq!(told, expected);
         assert_eq!(meaning_of(&schema, "job"), "What is watched.");
+    }
+
+    #[test]
+    fn what_may_contain_itself_has_a_kind_all_the_same() {
+        let schema = json!({
+            "properties": {"rule": {"type": "object", "properties": {"is": {"$ref": "#/$defs/Value"}}}},
+            "$defs": {"Value": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/Value"}}]}},
+        });
+        let kinds: Vec<String> = keys(&schema).into_iter().map(|key| key.kind).collect();
+        assert_eq!(kinds, ["text or array of text or array"]);
     }
 
     #[test]

@@ -13,12 +13,14 @@ use crate::cli::run::Run;
 use crate::event::body::Body;
 use crate::event::envelope::Event;
 use crate::event::field::Text;
+use crate::source::job::{Checked, JobConfig, Seen, is_present};
 use crate::source::output::{self, Output, Patterns};
 use crate::source::scribe::{Fact, Scribe, TakeFact};
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-const SOURCE: &str = "run";
+/// What events of a command are told by.
+pub(super) const SOURCE: &str = "run";
 /// A longer line is looked at in parts.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 /// How long the end goes on trying to write what waits.
@@ -31,8 +33,17 @@ pub(super) enum End {
     Code(i64),
     /// Killed by this signal.
     Signal(i32),
-    /// Someone asked it to end, by this signal.
-    Interrupted(i32),
+    /// Someone asked it to end, by this signal, and it did, with this status.
+    Interrupted(i32, i64),
+}
+
+/// What must be so at the end of a command.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked {
+    /// Files that must be there, or patterns of them.
+    pub(super) files: Vec<String>,
+    /// Words of which one must stand in the output.
+    pub(super) markers: Vec<String>,
 }
 
 /// Writes down what a command does.
@@ -47,12 +58,19 @@ pub(super) struct Recorder<'a> {
     /// The lines that have not ended yet, one for each output.
     partial: [Vec<u8>; 2],
     claimed: Option<output::Ended>,
+    asked: Asked,
     episode: Episode,
 }
 
 impl<'a> Recorder<'a> {
     /// For this task.
-    pub(super) fn new(context: &'a Context, task: &'a str, agent: Option<&str>, patterns: Patterns) -> Self {
+    pub(super) fn new(
+        context: &'a Context,
+        task: &'a str,
+        agent: Option<&str>,
+        patterns: Patterns,
+        asked: Asked,
+    ) -> Self {
         let writer = fs::create_private_dir(&context.project.logs)
             .map_err(anyhow::Error::from)
             .and_then(|()| Writer::new(&context.project, Syncing::Live));
@@ -66,18 +84,23 @@ impl<'a> Recorder<'a> {
             output: Output::default(),
             partial: [Vec::new(), Vec::new()],
             claimed: None,
+            asked,
             episode: Episode::default(),
         }
     }
 
     /// The command is about to be started.
-    pub(super) fn begin(&mut self, arguments: &Run, attempt: u64) {
+    pub(super) fn begin(&mut self, arguments: &Run, job: Option<&JobConfig>, attempt: u64) {
+        let title_of_job = job.and_then(|job| job.title.clone());
+        let parent = arguments.parent.clone().or_else(|| job.and_then(|job| job.parent.clone()));
         let cwd = std::env::current_dir().ok();
         let project = self.context.project.root.as_deref().and_then(std::path::Path::file_name);
         let created = Body::TaskCreated {
-            title: Some(Text::Owned(arguments.title.clone().unwrap_or_else(|| title(arguments)))),
+            title: Some(Text::Owned(
+                arguments.title.clone().or(title_of_job).unwrap_or_else(|| title(arguments)),
+            )),
             assigned_task: None,
-            parent: arguments.parent.clone().map(Text::Owned),
+            parent: parent.map(Text::Owned),
             model: None,
             host: Some(Text::Owned(environment::host())),
             project: project.map(|name| name.to_string_lossy().into_owned().into()),
@@ -144,14 +167,18 @@ impl<'a> Recorder<'a> {
         self.end_output();
         let attempt = Some(attempt);
         let duration_ms = millis(ran);
+        let verdict = self.check(end, attempt);
         let claimed = match self.claimed.take() {
             Some(output::Ended::Failed(reason)) => Some(reason),
             _ => None,
         };
         let body = match (end, claimed) {
-            (End::Code(0), None) => {
-                Body::TaskCompleted { attempt, exit_code: Some(0), reason: None, duration_ms }
-            }
+            (End::Code(0), None) => Body::TaskCompleted {
+                attempt,
+                exit_code: Some(0),
+                reason: verdict.map(Text::Owned),
+                duration_ms,
+            },
             (End::Code(code), claimed) => Body::TaskFailed {
                 attempt,
                 exit_code: Some(code),
@@ -164,9 +191,9 @@ impl<'a> Recorder<'a> {
                 reason: Some(format!("killed by {}", signal_name(signal)).into()),
                 duration_ms,
             },
-            (End::Interrupted(signal), _) => Body::TaskCancelled {
+            (End::Interrupted(signal, code), _) => Body::TaskCancelled {
                 attempt,
-                exit_code: Some(i64::from(128 + signal)),
+                exit_code: Some(code),
                 reason: Some(signal_name(signal).into()),
                 duration_ms,
             },
@@ -205,8 +232,34 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    /// Checks what was asked for, if anything was, and says what came of it.
+    fn check(&mut self, end: End, attempt: Option<u64>) -> Option<String> {
+        let exit_code = match end {
+            End::Code(code) => code,
+            End::Signal(signal) => i64::from(128 + signal),
+            End::Interrupted(..) => return None,
+        };
+        let Asked { files, markers } = std::mem::take(&mut self.asked);
+        if files.is_empty() && markers.is_empty() {
+            return None;
+        }
+        let folder = std::env::current_dir().unwrap_or_default();
+        let has_marker = markers.iter().any(|marker| self.output.has_marker(marker));
+        let seen = Seen {
+            declares_exit_code: true,
+            exit_code: Some(exit_code),
+            required_files: files.iter().map(|name| (name.clone(), is_present(&folder, name))).collect(),
+            has_errors: Some(self.output.has_errors()),
+            has_marker: (!markers.is_empty()).then_some(has_marker),
+            ..Seen::default()
+        };
+        let Checked { criteria, verdict } = Checked::of(&seen);
+        self.say(Body::CompletionChecked { attempt, criteria });
+        Some(verdict)
+    }
+
     /// Says what the output's last lines, and what was held back of it, have to say.
-    fn end_output(&mut self) {
+    pub(super) fn end_output(&mut self) {
         for stream in [0, 1] {
             self.end_line(stream);
         }

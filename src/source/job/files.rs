@@ -16,6 +16,15 @@ use std::path::Path;
 /// A longer file is none of these.
 const BYTES_MAX: u64 = 1024 * 1024;
 
+/// Whether a file, or one that matches a pattern such as `out/*.raw`, is there; relative names begin at the workspace.
+#[must_use]
+pub fn is_present(workspace: &Path, name: &str) -> bool {
+    let path = workspace.join(name);
+    let is_pattern = name.contains(['*', '?', '[']);
+    path.exists()
+        || is_pattern && glob::glob(&path.to_string_lossy()).is_ok_and(|mut found| found.next().is_some())
+}
+
 /// What was said, and when.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Dated<T> {

@@ -19,7 +19,9 @@ mod tests;
 mod vitals;
 mod watched;
 
+pub use crate::source::job::checklist::{Checked, Seen, Status};
 pub use crate::source::job::config::JobConfig;
+pub use crate::source::job::files::is_present;
 
 use crate::base::clock::Timestamp;
 use crate::source::follower::{Follower, Identity, Pool};

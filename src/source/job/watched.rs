@@ -304,13 +304,7 @@ impl Watched {
         let (config, logs) = (&self.kind.config, &evidence.logs);
         let word = self.status.known().map(|dated| dated.value.status.to_uppercase());
         let declares_status = config.status_file.is_some();
-        let is_there = |name: &String| {
-            let path = self.workspace.join(name);
-            let is_pattern = name.contains(['*', '?', '[']);
-            path.exists()
-                || is_pattern
-                    && glob::glob(&path.to_string_lossy()).is_ok_and(|mut found| found.next().is_some())
-        };
+        let is_there = |name: &String| files::is_present(&self.workspace, name);
         let seconds = u32::try_from(took_ms.max(0)).ok().map(|took| f64::from(took) / 1000.0);
         checklist::Seen {
             declares_exit_code: config.exit_code_file.is_some(),

@@ -25,6 +25,7 @@ pub mod scribe;
 mod session;
 mod status_document;
 mod text;
+pub mod tmux;
 pub mod transcripts;
 pub mod worktree;
 

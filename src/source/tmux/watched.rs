@@ -1,0 +1,530 @@
+//! One pane that is watched: it is captured when something happened in it, its new lines are read, and what follows is said.
+//!
+//! What was said before stands in the log of events, under keys that tell what it was made of; nothing that matters is
+//! remembered here alone.
+
+use crate::base::clock::Timestamp;
+use crate::event::body::Body;
+use crate::event::envelope::Stream;
+use crate::event::field::Text;
+use crate::source::documents::Sheet;
+use crate::source::follower::Identity;
+use crate::source::process::{self, Sample, Sampler};
+use crate::source::recent::hash;
+use crate::source::scribe::Scribe;
+use crate::source::session::{self, Progress};
+use crate::source::text::captured;
+use crate::source::tmux::client::NoAnswer;
+use crate::source::tmux::course::{self, Ending, Evidence, Gone, Incarnation, Memory, Recorded, Started, Step};
+use crate::source::tmux::kind::Kind;
+use crate::source::tmux::lines::{self, Capture, Lines, New, Place};
+use crate::source::tmux::pane::Pane;
+use crate::source::tmux::reader::{About, Nowhere, Reader, latest};
+use crate::source::tmux::NAME;
+use crate::source::{Advance, Emit};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// More steps than these at once would be a circle.
+const STEPS_MAX: usize = 8;
+/// What was written so shortly before may still be in the middle of a word, and more may follow in the same second.
+const SETTLED_MS: i64 = 2000;
+/// That a pane lives, and which line is its latest, is said so often.
+const SAID_EVERY_MS: i64 = 30_000;
+const MINUTE_MS: i64 = 60_000;
+/// So many rows above the cursor are captured again, to find the lines that were read.
+const OVERLAP_ROWS: i64 = 24;
+
+/// One pane and its task.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) task: String,
+    pub(super) pane: Pane,
+    pub(super) kind: Arc<Kind>,
+    /// Whether the session is the task's alone.
+    is_alone: bool,
+    agent: String,
+    host: String,
+    /// Where people are to look.
+    place: PathBuf,
+    /// The task, its lines and its process, each with what was said of it.
+    own: File,
+    said: File,
+    vitals: File,
+    lines: Lines,
+    reader: Reader,
+    /// Runs that ended before this process saw the pane.
+    earlier_runs: u64,
+    latest: Option<String>,
+    stamp: Option<Stamp>,
+    step: Option<(u64, Option<Timestamp>)>,
+    alive_at: Option<Timestamp>,
+    sampled: Option<(Timestamp, Sample)>,
+    gone: Option<Gone>,
+    is_introduced: bool,
+    has_ended: bool,
+}
+
+#[derive(Clone, Debug)]
+struct File {
+    identity: Identity,
+    id: String,
+}
+
+/// What tells whether something happened in a pane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp {
+    pane: (u64, (u64, u64), Option<Timestamp>, bool, bool),
+    /// Nothing more can come under this stamp.
+    is_settled: bool,
+}
+
+impl File {
+    fn of(parts: &[&str], task: &str) -> Self {
+        let parts = parts.iter().map(|part| (*part).to_owned()).collect();
+        let identity = Identity { source: NAME, parts, session: Some(task.to_owned()) };
+        Self { id: identity.file(0), identity }
+    }
+
+    fn sheet<'s>(&'s self, place: &'s std::path::Path, now: Timestamp, out: &'s mut dyn Emit) -> Sheet<'s> {
+        Sheet::of(&self.identity, &self.id, place, now, out)
+    }
+}
+
+/// The id under which the log knows what was said of a task.
+fn task_file(host: &str, pane: &Pane, task: &str) -> File {
+    File::of(&[host, &pane.socket_path, task], task)
+}
+
+/// Whether the log knows this pane as this task.
+fn is_known_as(task: &str, pane: &Pane, host: &str, out: &dyn Emit) -> bool {
+    let file = task_file(host, pane, task);
+    let started = out.last_key(Stream::DelegationRequests, &file.id).as_deref().and_then(Started::parse);
+    started.is_some_and(|started| started.incarnation.process.starts_with(&pane_mark(pane)))
+}
+
+/// What is the same as long as a pane is there.
+fn pane_mark(pane: &Pane) -> String {
+    let created = pane.session_created.map_or(0, Timestamp::millis) / 1000;
+    format!("{created}.{}.", pane.id)
+}
+
+impl Watched {
+    /// A pane of a session of which `matching` panes are watched.
+    pub(super) fn new(kind: &Arc<Kind>, pane: Pane, matching: usize, host: &str, out: &dyn Emit) -> Self {
+        let full = pane.full_name();
+        // The log may know it by the other name, from when there were more panes, or fewer.
+        let is_alone = if matching > 1 {
+            is_known_as(&pane.session, &pane, host, out)
+        } else {
+            !is_known_as(&full, &pane, host, out)
+        };
+        let task = if is_alone { pane.session.clone() } else { full };
+        let own = task_file(host, &pane, &task);
+        let mark = pane_mark(&pane);
+        let parts = [host, &pane.socket_path, &pane.server_pid, &mark];
+        let said = File::of(&parts, &task);
+        let vitals = File::of(&[&parts[..], &["process"]].concat(), &task);
+        Self {
+            agent: agent_of(&pane.session),
+            host: host.to_owned(),
+            place: PathBuf::from(format!("{}:{}", pane.socket_path, pane.id)),
+            kind: Arc::clone(kind),
+            own,
+            said,
+            vitals,
+            task,
+            is_alone,
+            pane,
+            lines: Lines::default(),
+            reader: Reader::default(),
+            earlier_runs: 0,
+            latest: None,
+            stamp: None,
+            step: None,
+            alive_at: None,
+            sampled: None,
+            gone: None,
+            is_introduced: false,
+            has_ended: false,
+        }
+    }
+
+    /// Where people are to look.
+    pub(super) fn place(&self) -> PathBuf {
+        self.place.clone()
+    }
+
+    /// Whether the pane is gone and nothing is left to say of it.
+    pub(super) const fn is_over(&self) -> bool {
+        self.gone.is_some() && self.has_ended
+    }
+
+    /// How far its lines were read.
+    pub(super) fn advance(&self) -> Option<Advance> {
+        let Place { count, mark } = self.lines.place();
+        (count > 0).then(|| Advance { file: self.said.id.clone(), offset_bytes: count, tail_hash: mark })
+    }
+
+    /// The pane is not there any more.
+    pub(super) fn went(&mut self, at: Timestamp, with_session: bool) {
+        self.gone.get_or_insert(Gone { at, with_session });
+    }
+
+    /// Takes the pane as it is now, and captures it if something happened; tells whether that was so.
+    pub(super) fn look(&mut self, pane: Pane, now: Timestamp, out: &mut dyn Emit) -> Result<bool, NoAnswer> {
+        self.gone = None;
+        let active_at = pane.activity_at.unwrap_or(now).min(now);
+        let state =
+            (pane.history_size, pane.cursor, pane.activity_at, pane.is_alternate, pane.death.is_some());
+        let before = self.stamp.take();
+        let has_changed = before.as_ref().is_none_or(|before| before.pane != state);
+        let is_settled = now.millis_since(active_at) >= SETTLED_MS;
+        if !has_changed && before.as_ref().is_some_and(|before| before.is_settled) {
+            self.stamp = before;
+            return Ok(false);
+        }
+        let last = std::mem::replace(&mut self.pane, pane);
+        let text = if self.pane.is_alternate {
+            let text = self.kind.client.ask(&["capture-pane", "-p", "-J", "-t", &self.pane.id])?;
+            self.latest = latest(text.lines()).map(str::to_owned);
+            None
+        } else {
+            Some(self.capture(before.is_some().then_some(&last).filter(|last| !last.is_alternate))?)
+        };
+        let count = self.lines.count();
+        if let Some((text, new_rows)) = text {
+            self.read(&text, new_rows, before.is_none(), (active_at, is_settled), (now, out));
+        }
+        if has_changed && self.lines.count() == count {
+            self.say_alive(active_at, now, out);
+        }
+        self.stamp = Some(Stamp { pane: state, is_settled });
+        Ok(has_changed)
+    }
+
+    /// The lines up to the cursor that may be new, and how many rows were added since the last time, if that is known.
+    fn capture(&self, last: Option<&Pane>) -> Result<(String, Option<u64>), NoAnswer> {
+        let pane = &self.pane;
+        let row = |pane: &Pane| pane.history_size.saturating_add(pane.cursor.1);
+        let is_sure = |last: &&Pane| {
+            last.history_size <= pane.history_size
+                && pane.history_size < pane.history_limit
+                && last.width == pane.width
+                && row(last) <= row(pane)
+        };
+        let end = pane.cursor.1.to_string();
+        let ask = |start: &str| {
+            self.kind.client.ask(&["capture-pane", "-p", "-J", "-t", &pane.id, "-S", start, "-E", &end])
+        };
+        if let Some(last) = last.filter(is_sure) {
+            let new_rows = row(pane) - row(last);
+            let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+            let start = signed(row(last)).saturating_sub(signed(pane.history_size)).saturating_sub(OVERLAP_ROWS);
+            let text = ask(&start.to_string())?;
+            let is_dead = pane.death.is_some();
+            if self.lines.new_in(&Capture::of(&text, pane.width, is_dead), Some(new_rows)) != New::Lost {
+                return Ok((text, Some(new_rows)));
+            }
+        }
+        Ok((ask("-")?, None))
+    }
+
+    fn read(
+        &mut self,
+        text: &str,
+        new_rows: Option<u64>,
+        is_first: bool,
+        (active_at, is_settled): (Timestamp, bool),
+        (now, out): (Timestamp, &mut dyn Emit),
+    ) {
+        let is_dead = self.pane.death.is_some();
+        let capture = Capture::of(text, self.pane.width, is_dead);
+        self.latest = latest(capture.whole().iter().copied().chain([capture.cursor()])).map(str::to_owned);
+        if is_first {
+            self.resume(&capture, active_at, out);
+        }
+        let whole = capture.whole();
+        let screen = usize::try_from(self.pane.height.saturating_add(new_rows.unwrap_or(0))).unwrap_or(usize::MAX);
+        let (from, is_redrawn) = match self.lines.new_in(&capture, new_rows) {
+            New::From(place) => (place, false),
+            New::Lost => (whole.len().saturating_sub(screen), true),
+        };
+        let new = whole.get(from..).unwrap_or_default();
+        let skipped = self.kind.config.last_lines.map_or(0, |last| new.len().saturating_sub(last));
+        let shown: Vec<bool> = new.iter().map(|line| is_redrawn && self.lines.has_shown(line)).collect();
+        let Self { lines, reader, said, place, kind, task, agent, .. } = self;
+        let about = About { task, agent, file: &said.id, patterns: &kind.patterns, markers: &kind.markers };
+        let mut sheet = said.sheet(place, now, out);
+        for ((number, line), shown) in new.iter().enumerate().zip(shown) {
+            let is_known = shown || lines.is_known_state(line);
+            lines.take(line);
+            if number < skipped || is_known {
+                continue;
+            }
+            let key = lines.place().key(None);
+            let identity = if is_redrawn { format!("redrawn:{:016x}", hash(line)) } else { key.clone() };
+            sheet.record(&key);
+            reader.line(about, (&identity, lines.count() - 1), line, active_at, &mut sheet);
+        }
+        let cursor = capture.cursor();
+        let may_look = is_settled || !reader.would_conclude(about, cursor, now);
+        if !cursor.is_empty() && may_look && !lines.is_known_state(cursor) {
+            let place = lines.place();
+            let key = place.key(Some(lines.look(cursor)));
+            sheet.record(&key);
+            reader.line(about, (&key, place.count), cursor, active_at, &mut sheet);
+        }
+    }
+
+    /// Goes on where the log says that the lines were read to.
+    fn resume(&mut self, capture: &Capture<'_>, active_at: Timestamp, out: &dyn Emit) {
+        let advanced = out.known(&self.said.id).and_then(|known| known.advanced);
+        let advanced = advanced.and_then(|(count, mark)| Some((Place { count, mark: mark? }, None)));
+        let last = out.last_key(Stream::BackgroundMonitoring, &self.said.id);
+        let last = last.as_deref().and_then(Place::parse);
+        let read_to = [advanced, last].into_iter().flatten().max_by_key(|(place, state)| (place.count, *state));
+        let step = out.last_key(Stream::BackgroundMonitoring, &self.own.id);
+        self.step = step.as_deref().and_then(step_of).map(|step| (step, None));
+        let Some((place, state)) = read_to else { return };
+        let found = lines::find(capture, &place);
+        // What cannot be found again has scrolled away where that is possible, or was redrawn.
+        let has_scrolled = self.pane.history_size.saturating_mul(10) >= self.pane.history_limit.saturating_mul(9);
+        let height = usize::try_from(self.pane.height).unwrap_or(usize::MAX);
+        let lost = if has_scrolled { 0 } else { capture.whole().len().saturating_sub(height) };
+        let known = found.unwrap_or(lost);
+        let about = About {
+            task: &self.task,
+            agent: &self.agent,
+            file: &self.said.id,
+            patterns: &self.kind.patterns,
+            markers: &self.kind.markers,
+        };
+        let mut nowhere = Nowhere { file: &self.said.id, now: active_at };
+        let first = place.count.saturating_sub(u64::try_from(known).unwrap_or(0));
+        for (number, line) in (first..).zip(capture.whole().iter().take(known)) {
+            self.reader.line(about, ("", number), line, active_at, &mut nowhere);
+        }
+        self.reader.finish(about, "", active_at, &mut nowhere);
+        self.lines.resume(capture, known, place.count, state.filter(|_| found.is_some()));
+    }
+
+    /// Says what follows from everything that is known of it now; whether its time has just run out.
+    pub(super) fn judge(&mut self, sampler: &mut Sampler, now: Timestamp, out: &mut dyn Emit) -> bool {
+        let mut memory = Memory {
+            started: out.last_key(Stream::DelegationRequests, &self.own.id).as_deref().and_then(Started::parse),
+            result: out.last_key(Stream::DelegationResults, &self.own.id).as_deref().and_then(Recorded::parse),
+        };
+        let pid = self.pane.pid.filter(|_| self.gone.is_none() && self.pane.death.is_none());
+        let sample = if self.has_ended { None } else { pid.and_then(|pid| sampler.sample(pid)) };
+        let evidence = self.evidence(&memory, sample.as_ref(), now);
+        let mut is_up = false;
+        for _ in 0..STEPS_MAX {
+            match course::next(self.kind.limits, &memory, &evidence, now) {
+                None => break,
+                Some(Step::Started(started)) => {
+                    self.start(&started, now, out);
+                    memory.started = Some(started);
+                }
+                Some(Step::Ended { recorded, started_at, reason }) => {
+                    self.end(&recorded, started_at, reason, now, out);
+                    is_up |= recorded.ending == Ending::TimedOut;
+                    memory.result = Some(recorded);
+                }
+            }
+        }
+        let attempt = memory.started.map_or(0, |started| started.attempt);
+        self.has_ended = memory.result.is_some_and(|result| result.attempt >= attempt);
+        self.say_step(now, out);
+        if !self.has_ended
+            && let Some(sample) = sample
+        {
+            self.say_sample(sample, now, out);
+        }
+        is_up
+    }
+
+    /// Says that the task was ended by this program, because its configuration asks for it.
+    pub(super) fn say_closed(&self, text: &str, now: Timestamp, out: &mut dyn Emit) {
+        let key = format!("closed:{}", pane_mark(&self.pane));
+        let mut sheet = self.vitals.sheet(&self.place, now, out);
+        sheet.record(&key);
+        self.scribe(&self.vitals, &key, now, &mut sheet).say(Body::NoteLogged { text: Text::Borrowed(text) });
+    }
+
+    /// What closes the session, or the pane where the session has other tasks.
+    pub(super) fn closing(&self) -> [&str; 3] {
+        if self.is_alone {
+            ["kill-session", "-t", &self.pane.session_id]
+        } else {
+            ["kill-pane", "-t", &self.pane.id]
+        }
+    }
+
+    fn evidence(&mut self, memory: &Memory, sample: Option<&Sample>, now: Timestamp) -> Evidence {
+        let process = format!("{}{}", pane_mark(&self.pane), self.pane.pid.unwrap_or(0));
+        if let Some(started) = &memory.started
+            && started.incarnation.process == process
+            && !self.is_introduced
+        {
+            self.earlier_runs = started.incarnation.run.saturating_sub(self.reader.run);
+            self.is_introduced = true;
+        }
+        let created = self.pane.session_created.unwrap_or(now);
+        let active_at = self.pane.activity_at.unwrap_or(now).min(now);
+        Evidence {
+            incarnation: Incarnation { process, run: self.reader.run + self.earlier_runs },
+            began_at: sample.map_or(created, |sample| sample.id.started_at.max(created)),
+            death: self.pane.death.clone(),
+            gone: self.gone,
+            claim: self.reader.claim.clone(),
+            active_at,
+            progressed_at: self.reader.progressed_at,
+        }
+    }
+
+    fn start(&mut self, started: &Started, now: Timestamp, out: &mut dyn Emit) {
+        let key = started.to_string();
+        let Incarnation { process, run } = &started.incarnation;
+        let native = [&self.own.id, process.as_str(), &run.to_string(), &started.attempt.to_string()].map(String::from);
+        let native = native.each_ref().map(String::as_str);
+        let mut sheet = self.own.sheet(&self.place, now, out);
+        sheet.record(&key);
+        let cwd = if self.pane.path.is_empty() { &self.pane.session_path } else { &self.pane.path };
+        let parent = (!self.is_alone).then_some(self.pane.session.as_str());
+        let title = Some(self.pane.command.as_str()).filter(|command| !command.is_empty());
+        let about = session::About { title, parent, model: None, host: &self.host, cwd: Some(cwd) };
+        let mut body = about.created();
+        if let Body::TaskCreated { timeout_ms, .. } = &mut body {
+            *timeout_ms = self.kind.limits.max_run_ms.and_then(|limit| u64::try_from(limit).ok());
+        }
+        let mut scribe = self.scribe(&self.own, &key, started.at, &mut sheet);
+        if !self.is_introduced {
+            scribe.say_of(&native, "", body);
+        }
+        scribe.say_of(&native, "", Body::TaskStarted { attempt: Some(started.attempt) });
+        drop(scribe);
+        self.is_introduced = true;
+    }
+
+    fn end(
+        &mut self,
+        recorded: &Recorded,
+        started_at: Timestamp,
+        reason: Option<String>,
+        now: Timestamp,
+        out: &mut dyn Emit,
+    ) {
+        let Recorded { ending, attempt, at, exit_code, .. } = *recorded;
+        let key = recorded.to_string();
+        let identity = format!("end:{attempt}");
+        let mut said = self.said.sheet(&self.place, now, out);
+        said.record(&self.lines.place().key(None));
+        let about = About {
+            task: &self.task,
+            agent: &self.agent,
+            file: &self.said.id,
+            patterns: &self.kind.patterns,
+            markers: &self.kind.markers,
+        };
+        self.reader.finish(about, &identity, at, &mut said);
+        let mut sheet = self.own.sheet(&self.place, now, out);
+        sheet.record(&key);
+        let duration_ms = u64::try_from(at.millis_since(started_at)).ok();
+        let (attempt, reason) = (Some(attempt), reason.map(Text::Owned));
+        self.scribe(&self.own, &key, at, &mut sheet).say(match ending {
+            Ending::Completed => Body::TaskCompleted { attempt, exit_code, reason, duration_ms },
+            Ending::Failed => Body::TaskFailed { attempt, exit_code, reason, duration_ms },
+            Ending::TimedOut => Body::TaskTimedOut { attempt, exit_code, reason, duration_ms },
+            Ending::Cancelled => Body::TaskCancelled { attempt, exit_code, reason, duration_ms },
+        });
+    }
+
+    /// Says the latest line, where it is another one; a step that the output names itself goes before it.
+    fn say_step(&mut self, now: Timestamp, out: &mut dyn Emit) {
+        if self.reader.progress().step.is_some() {
+            return;
+        }
+        let Some(step) = self.latest.as_deref().and_then(captured) else { return };
+        let mark = hash(&step);
+        let is_due = match self.step {
+            None => true,
+            Some((said, at)) => {
+                said != mark && at.is_none_or(|at| now.millis_since(at).abs() >= SAID_EVERY_MS)
+            }
+        };
+        if !is_due {
+            return;
+        }
+        self.step = Some((mark, Some(now)));
+        let at = self.pane.activity_at.unwrap_or(now).min(now);
+        let key = format!("step:{mark:016x}:{}", at.micros());
+        let mut sheet = self.own.sheet(&self.place, now, out);
+        sheet.record(&key);
+        let progress = Progress { step: Some(step), ..self.reader.progress().clone() };
+        self.scribe(&self.own, &key, at, &mut sheet).say(progress.reported());
+    }
+
+    /// Says that something happens in the pane, where no line tells it.
+    fn say_alive(&mut self, active_at: Timestamp, now: Timestamp, out: &mut dyn Emit) {
+        if self.alive_at.is_some_and(|said_at| active_at.millis_since(said_at).abs() < SAID_EVERY_MS) {
+            return;
+        }
+        self.alive_at = Some(active_at);
+        let key = format!("alive:{}", active_at.micros());
+        let mut sheet = self.vitals.sheet(&self.place, now, out);
+        sheet.record(&key);
+        self.scribe(&self.vitals, &key, active_at, &mut sheet).say(Body::OutputGrew { output_bytes: None });
+    }
+
+    fn say_sample(&mut self, sample: Sample, now: Timestamp, out: &mut dyn Emit) {
+        if !process::worth_saying(self.sampled.as_ref(), now, &sample) {
+            return;
+        }
+        self.sampled = Some((now, sample));
+        let minute = now.millis().div_euclid(MINUTE_MS);
+        let key = format!("{}:{}:{minute}", sample.id.pid, sample.state.word());
+        let mut sheet = self.vitals.sheet(&self.place, now, out);
+        sheet.record(&key);
+        self.scribe(&self.vitals, &key, now, &mut sheet).say(sample.sampled());
+    }
+
+    fn scribe<'s>(&'s self, file: &File, key: &str, at: Timestamp, sheet: &'s mut Sheet<'_>) -> Scribe<'s> {
+        Scribe::new(sheet, NAME, (&self.task, &self.agent), at, &[&file.id, key])
+    }
+}
+
+fn step_of(key: &str) -> Option<u64> {
+    let mark = key.strip_prefix("step:")?.split(':').next()?;
+    u64::from_str_radix(mark, 16).ok()
+}
+
+/// Who works in a session, by its name: `agent-explore` is `explore`, `code-generator-20251028-143052` is `code-generator`.
+fn agent_of(session: &str) -> String {
+    let name = session.strip_prefix("agent-").unwrap_or(session);
+    let is_number = |text: &str, digits| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+    let undated = name.rsplit_once('-').and_then(|(rest, time)| {
+        let (rest, date) = rest.rsplit_once('-')?;
+        (is_number(time, 6) && is_number(date, 8)).then_some(rest)
+    });
+    let name = undated.unwrap_or(name);
+    if name.is_empty() { session.to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_named_after_its_agent() {
+        for (session, agent) in [
+            ("agent-explore", "explore"),
+            ("code-generator-20251028-143052", "code-generator"),
+            ("agent-fix-20251028-143052", "fix"),
+            ("agent-", "agent-"),
+            ("work-20251028", "work-20251028"),
+        ] {
+            assert_eq!(agent_of(session), agent);
+        }
+    }
+}

@@ -93,6 +93,8 @@ pub(super) struct Recorded {
     pub(super) exit_code: Option<i64>,
     /// The line of the claim that it follows.
     line: Option<u64>,
+    /// The process whose end it is.
+    process: String,
 }
 
 /// What is to be said next.
@@ -124,20 +126,45 @@ pub(super) fn next(limits: Limits, memory: &Memory, evidence: &Evidence, now: Ti
     }
     let result = memory.result.as_ref().filter(|result| result.attempt >= started.attempt);
     let end = match result {
-        None => evidence.end(now).or_else(|| evidence.timeout(limits, started.at, now)),
-        Some(result) if result.ending == Ending::Cancelled && evidence.gone.is_none() => {
+        None => {
+            let evidence = evidence.without_what_ended(memory.result.as_ref());
+            evidence.end(now).or_else(|| evidence.timeout(limits, started.at, now))
+        }
+        Some(result) if result.ending == Ending::Cancelled && evidence.lives() => {
             return begin(started.attempt + 1, evidence.active_at.max(result.at));
         }
         Some(result) => evidence.end(now).filter(|end| result.is_corrected_by(end)),
     };
     end.map(|End { ending, at, exit_code, line, reason }| Step::Ended {
-        recorded: Recorded { ending, attempt: started.attempt, at, exit_code, line },
+        recorded: Recorded {
+            ending,
+            attempt: started.attempt,
+            at,
+            exit_code,
+            line,
+            process: evidence.incarnation.process.clone(),
+        },
         started_at: started.at,
         reason,
     })
 }
 
 impl Evidence {
+    /// The same without the claim that ended an earlier attempt in the same pane.
+    fn without_what_ended(&self, earlier: Option<&Recorded>) -> Self {
+        let pane = |process: &str| process.rsplit_once('.').map(|(pane, _)| pane.to_owned());
+        let is_old = |claim: &Claim| {
+            earlier.is_some_and(|earlier| {
+                pane(&earlier.process) == pane(&self.incarnation.process) && earlier.line >= Some(claim.line)
+            })
+        };
+        Self { claim: self.claim.clone().filter(|claim| !is_old(claim)), ..self.clone() }
+    }
+
+    const fn lives(&self) -> bool {
+        self.gone.is_none() && self.death.is_none()
+    }
+
     fn end(&self, now: Timestamp) -> Option<End> {
         let line = self.claim.as_ref().map(|claim| claim.line);
         if let Some(Death { exit_code, signal, at }) = &self.death
@@ -213,7 +240,8 @@ impl Recorded {
         let attempt = parts.next()?.parse().ok()?;
         let at = Timestamp::from_micros(parts.next()?.parse().ok()?);
         let (exit_code, line) = (parts.next()?.parse().ok(), parts.next()?.parse().ok());
-        Some(Self { ending, attempt, at, exit_code, line })
+        let process = parts.next()?.to_owned();
+        Some(Self { ending, attempt, at, exit_code, line, process })
     }
 
     /// Whether an end of the same attempt says more than this result: a status where there was none, or a later word.
@@ -228,9 +256,11 @@ impl Recorded {
 impl fmt::Display for Recorded {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = |number: Option<String>| number.unwrap_or_else(|| "-".to_owned());
-        let (code, line) = (self.exit_code.map(|code| code.to_string()), self.line.map(|line| line.to_string()));
+        let (code, line) =
+            (self.exit_code.map(|code| code.to_string()), self.line.map(|line| line.to_string()));
         let (word, at) = (self.ending.word(), self.at.micros());
-        write!(out, "{word}:{}:{at}:{}:{}", self.attempt, number(code), number(line))
+        let (code, line) = (number(code), number(line));
+        write!(out, "{word}:{}:{at}:{code}:{line}:{}", self.attempt, self.process)
     }
 }
 

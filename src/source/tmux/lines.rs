@@ -250,7 +250,10 @@ mod tests {
         assert_eq!(read(&mut lines, &ticks(15), Some(3)).len(), 3);
         let long = format!("{}\n", "y".repeat(200));
         // A line of 200 columns takes three rows.
-        assert_eq!(read(&mut lines, &(ticks(15).trim_end().to_owned() + "\n" + &long + "\n"), Some(3)).len(), 1);
+        assert_eq!(
+            read(&mut lines, &(ticks(15).trim_end().to_owned() + "\n" + &long + "\n"), Some(3)).len(),
+            1
+        );
         let sure = Capture::of("", 80, false);
         assert_eq!(sure.above(7), 0);
     }

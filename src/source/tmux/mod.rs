@@ -88,7 +88,8 @@ impl Source for Tmux {
             return Discovery::default();
         }
         self.env = Some(env.clone());
-        let inputs = self.servers.iter().flat_map(|server| server.panes.values().map(Watched::place)).collect();
+        let inputs =
+            self.servers.iter().flat_map(|server| server.panes.values().map(Watched::place)).collect();
         Discovery { inputs, problems: self.problems.clone(), ..Discovery::default() }
     }
 
@@ -204,7 +205,8 @@ impl Server {
         let is_mine = |pane: &Pane| {
             let key = key_of(pane);
             // A pane that was taken stays, wherever its shell goes.
-            let is_in_scope = || [&pane.path, &pane.session_path].iter().any(|path| is_within(&env.scope, path));
+            let is_in_scope =
+                || [&pane.path, &pane.session_path].iter().any(|path| is_within(&env.scope, path));
             !taken.contains(&key) && self.kind.takes(pane) && (self.panes.contains_key(&key) || is_in_scope())
         };
         let mine: Vec<Pane> = panes.into_iter().filter(is_mine).collect();

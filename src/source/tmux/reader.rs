@@ -64,15 +64,15 @@ impl Reader {
     }
 
     /// Says what was held back.
-    pub(super) fn finish(
-        &mut self,
-        about: About<'_>,
-        identity: &str,
-        ts: Timestamp,
-        out: &mut dyn TakeFact,
-    ) {
+    pub(super) fn finish(&mut self, about: About<'_>, identity: &str, ts: Timestamp, out: &mut dyn TakeFact) {
         let task = (about.task, about.agent);
         self.output.finish(&mut Scribe::new(out, NAME, task, ts, &[about.file, identity]));
+    }
+
+    /// Another process began in the pane: its progress and its end are its own.
+    pub(super) fn begin_again(&mut self) {
+        self.output.begin_again();
+        (self.progress, self.progressed_at, self.claim) = (Progress::default(), None, None);
     }
 
     /// How far the task is.

@@ -14,13 +14,15 @@ use crate::source::recent::hash;
 use crate::source::scribe::Scribe;
 use crate::source::session::{self, Progress};
 use crate::source::text::captured;
+use crate::source::tmux::NAME;
 use crate::source::tmux::client::NoAnswer;
-use crate::source::tmux::course::{self, Ending, Evidence, Gone, Incarnation, Memory, Recorded, Started, Step};
+use crate::source::tmux::course::{
+    self, Ending, Evidence, Gone, Incarnation, Memory, Recorded, Started, Step,
+};
 use crate::source::tmux::kind::Kind;
 use crate::source::tmux::lines::{self, Capture, Lines, New, Place};
 use crate::source::tmux::pane::Pane;
 use crate::source::tmux::reader::{About, Nowhere, Reader, latest};
-use crate::source::tmux::NAME;
 use crate::source::{Advance, Emit};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,14 +56,13 @@ pub(super) struct Watched {
     lines: Lines,
     reader: Reader,
     /// Runs that ended before this process saw the pane.
-    earlier_runs: u64,
+    earlier_runs: Option<u64>,
     latest: Option<String>,
     stamp: Option<Stamp>,
     step: Option<(u64, Option<Timestamp>)>,
     alive_at: Option<Timestamp>,
     sampled: Option<(Timestamp, Sample)>,
     gone: Option<Gone>,
-    is_introduced: bool,
     has_ended: bool,
 }
 
@@ -138,14 +139,13 @@ impl Watched {
             pane,
             lines: Lines::default(),
             reader: Reader::default(),
-            earlier_runs: 0,
+            earlier_runs: None,
             latest: None,
             stamp: None,
             step: None,
             alive_at: None,
             sampled: None,
             gone: None,
-            is_introduced: false,
             has_ended: false,
         }
     }
@@ -185,6 +185,9 @@ impl Watched {
             return Ok(false);
         }
         let last = std::mem::replace(&mut self.pane, pane);
+        if last.pid != self.pane.pid {
+            self.reader.begin_again();
+        }
         let text = if self.pane.is_alternate {
             let text = self.kind.client.ask(&["capture-pane", "-p", "-J", "-t", &self.pane.id])?;
             self.latest = latest(text.lines()).map(str::to_owned);
@@ -220,7 +223,8 @@ impl Watched {
         if let Some(last) = last.filter(is_sure) {
             let new_rows = row(pane) - row(last);
             let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-            let start = signed(row(last)).saturating_sub(signed(pane.history_size)).saturating_sub(OVERLAP_ROWS);
+            let start =
+                signed(row(last)).saturating_sub(signed(pane.history_size)).saturating_sub(OVERLAP_ROWS);
             let text = ask(&start.to_string())?;
             let is_dead = pane.death.is_some();
             if self.lines.new_in(&Capture::of(&text, pane.width, is_dead), Some(new_rows)) != New::Lost {
@@ -245,7 +249,8 @@ impl Watched {
             self.resume(&capture, active_at, out);
         }
         let whole = capture.whole();
-        let screen = usize::try_from(self.pane.height.saturating_add(new_rows.unwrap_or(0))).unwrap_or(usize::MAX);
+        let screen =
+            usize::try_from(self.pane.height.saturating_add(new_rows.unwrap_or(0))).unwrap_or(usize::MAX);
         let (from, is_redrawn) = match self.lines.new_in(&capture, new_rows) {
             New::From(place) => (place, false),
             New::Lost => (whole.len().saturating_sub(screen), true),
@@ -283,13 +288,15 @@ impl Watched {
         let advanced = advanced.and_then(|(count, mark)| Some((Place { count, mark: mark? }, None)));
         let last = out.last_key(Stream::BackgroundMonitoring, &self.said.id);
         let last = last.as_deref().and_then(Place::parse);
-        let read_to = [advanced, last].into_iter().flatten().max_by_key(|(place, state)| (place.count, *state));
+        let read_to =
+            [advanced, last].into_iter().flatten().max_by_key(|(place, state)| (place.count, *state));
         let step = out.last_key(Stream::BackgroundMonitoring, &self.own.id);
         self.step = step.as_deref().and_then(step_of).map(|step| (step, None));
         let Some((place, state)) = read_to else { return };
         let found = lines::find(capture, &place);
         // What cannot be found again has scrolled away where that is possible, or was redrawn.
-        let has_scrolled = self.pane.history_size.saturating_mul(10) >= self.pane.history_limit.saturating_mul(9);
+        let has_scrolled =
+            self.pane.history_size.saturating_mul(10) >= self.pane.history_limit.saturating_mul(9);
         let height = usize::try_from(self.pane.height).unwrap_or(usize::MAX);
         let lost = if has_scrolled { 0 } else { capture.whole().len().saturating_sub(height) };
         let known = found.unwrap_or(lost);
@@ -312,8 +319,14 @@ impl Watched {
     /// Says what follows from everything that is known of it now; whether its time has just run out.
     pub(super) fn judge(&mut self, sampler: &mut Sampler, now: Timestamp, out: &mut dyn Emit) -> bool {
         let mut memory = Memory {
-            started: out.last_key(Stream::DelegationRequests, &self.own.id).as_deref().and_then(Started::parse),
-            result: out.last_key(Stream::DelegationResults, &self.own.id).as_deref().and_then(Recorded::parse),
+            started: out
+                .last_key(Stream::DelegationRequests, &self.own.id)
+                .as_deref()
+                .and_then(Started::parse),
+            result: out
+                .last_key(Stream::DelegationResults, &self.own.id)
+                .as_deref()
+                .and_then(Recorded::parse),
         };
         let pid = self.pane.pid.filter(|_| self.gone.is_none() && self.pane.death.is_none());
         let sample = if self.has_ended { None } else { pid.and_then(|pid| sampler.sample(pid)) };
@@ -365,15 +378,14 @@ impl Watched {
         let process = format!("{}{}", pane_mark(&self.pane), self.pane.pid.unwrap_or(0));
         if let Some(started) = &memory.started
             && started.incarnation.process == process
-            && !self.is_introduced
+            && self.earlier_runs.is_none()
         {
-            self.earlier_runs = started.incarnation.run.saturating_sub(self.reader.run);
-            self.is_introduced = true;
+            self.earlier_runs = Some(started.incarnation.run.saturating_sub(self.reader.run));
         }
         let created = self.pane.session_created.unwrap_or(now);
         let active_at = self.pane.activity_at.unwrap_or(now).min(now);
         Evidence {
-            incarnation: Incarnation { process, run: self.reader.run + self.earlier_runs },
+            incarnation: Incarnation { process, run: self.reader.run + self.earlier_runs.unwrap_or(0) },
             began_at: sample.map_or(created, |sample| sample.id.started_at.max(created)),
             death: self.pane.death.clone(),
             gone: self.gone,
@@ -383,10 +395,11 @@ impl Watched {
         }
     }
 
-    fn start(&mut self, started: &Started, now: Timestamp, out: &mut dyn Emit) {
+    fn start(&self, started: &Started, now: Timestamp, out: &mut dyn Emit) {
         let key = started.to_string();
         let Incarnation { process, run } = &started.incarnation;
-        let native = [&self.own.id, process.as_str(), &run.to_string(), &started.attempt.to_string()].map(String::from);
+        let native = [&self.own.id, process.as_str(), &run.to_string(), &started.attempt.to_string()]
+            .map(String::from);
         let native = native.each_ref().map(String::as_str);
         let mut sheet = self.own.sheet(&self.place, now, out);
         sheet.record(&key);
@@ -399,12 +412,8 @@ impl Watched {
             *timeout_ms = self.kind.limits.max_run_ms.and_then(|limit| u64::try_from(limit).ok());
         }
         let mut scribe = self.scribe(&self.own, &key, started.at, &mut sheet);
-        if !self.is_introduced {
-            scribe.say_of(&native, "", body);
-        }
+        scribe.say_of(&native, "", body);
         scribe.say_of(&native, "", Body::TaskStarted { attempt: Some(started.attempt) });
-        drop(scribe);
-        self.is_introduced = true;
     }
 
     fn end(
@@ -502,7 +511,8 @@ fn step_of(key: &str) -> Option<u64> {
 /// Who works in a session, by its name: `agent-explore` is `explore`, `code-generator-20251028-143052` is `code-generator`.
 fn agent_of(session: &str) -> String {
     let name = session.strip_prefix("agent-").unwrap_or(session);
-    let is_number = |text: &str, digits| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number =
+        |text: &str, digits| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
     let undated = name.rsplit_once('-').and_then(|(rest, time)| {
         let (rest, date) = rest.rsplit_once('-')?;
         (is_number(time, 6) && is_number(date, 8)).then_some(rest)

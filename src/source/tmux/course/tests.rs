@@ -110,6 +110,21 @@ fn another_process_or_another_run_is_another_attempt() {
 }
 
 #[test]
+fn what_ended_one_process_does_not_end_the_next_one_in_its_pane() {
+    let mut memory = Memory::default();
+    let done = Evidence { incarnation: process("1.%0.7", 0), claim: claiming(true, 40, 3), ..living(40) };
+    steps(Limits::default(), &mut memory, &done, 41);
+    let respawned = Evidence { incarnation: process("1.%0.8", 0), began_at: at(50), ..done.clone() };
+    assert_eq!(steps(Limits::default(), &mut memory.clone(), &respawned, 60), ["start 2 @50"]);
+    let elsewhere = Evidence { incarnation: process("2.%0.8", 0), ..respawned.clone() };
+    let expected = ["start 2 @50", "completed 2 @40: marker DONE"];
+    assert_eq!(steps(Limits::default(), &mut memory.clone(), &elsewhere, 60), expected);
+    let again = Evidence { claim: claiming(true, 55, 9), ..respawned };
+    let expected = ["start 2 @50", "completed 2 @55: marker DONE"];
+    assert_eq!(steps(Limits::default(), &mut memory, &again, 60), expected);
+}
+
+#[test]
 fn time_is_up_after_the_maximum_or_without_progress() {
     let run = Limits { max_run_ms: Some(100_000), idle_ms: None };
     let up = |limits, evidence: &Evidence, now| steps(limits, &mut Memory::default(), evidence, now);
@@ -131,7 +146,7 @@ fn time_is_up_after_the_maximum_or_without_progress() {
 
 #[test]
 fn a_key_that_is_none_of_ours_is_no_result() {
-    for key in ["", "completed", "completed:1", "completed:x:1:-:-", "running:1:1:-:-"] {
+    for key in ["", "completed", "completed:1", "completed:x:1:-:-:a", "running:1:1:-:-:a"] {
         assert_eq!(Recorded::parse(key), None, "{key}");
     }
     assert_eq!(Started::parse("start:1:x:a:0"), None);

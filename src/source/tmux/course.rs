@@ -176,9 +176,14 @@ impl Evidence {
             let exit_code = exit_code.filter(|_| signal.is_none());
             return Some(End { ending, at: at.unwrap_or(self.active_at), exit_code, line, reason });
         }
+        let has_rested = now.millis_since(self.active_at) >= REST_MS;
+        if self.death.is_some() && self.gone.is_none() && !has_rested {
+            // tmux knows that the terminal was closed before it has collected the status.
+            return None;
+        }
         let is_over = self.death.is_some() || self.gone.is_some();
         if let Some(claim) = &self.claim {
-            let is_at_rest = is_over || now.millis_since(self.active_at) >= REST_MS;
+            let is_at_rest = is_over || has_rested;
             return (claim.is_well || is_at_rest).then(|| End {
                 ending: if claim.is_well { Ending::Completed } else { Ending::Failed },
                 at: claim.at,

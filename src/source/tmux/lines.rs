@@ -224,7 +224,9 @@ mod tests {
         let capture = Capture::of(text, 80, false);
         let New::From(place) = lines.new_in(&capture, new_rows) else { return vec!["lost".into()] };
         let new = &capture.whole()[place..];
-        new.iter().for_each(|line| lines.take(line));
+        for line in new {
+            lines.take(line);
+        }
         new.iter().map(ToString::to_string).collect()
     }
 
@@ -261,27 +263,23 @@ mod tests {
     #[test]
     fn a_place_is_found_again_by_another_process() {
         let mut lines = Lines::default();
-        let text: String = (0..20).map(|number| format!("line {number}\n")).collect();
-        read(&mut lines, &(text.clone() + "\n"), None);
+        let mut all: Vec<String> = (0..20).map(|number| format!("line {number}")).collect();
+        read(&mut lines, &screen(&all), None);
         let place = lines.place();
         assert_eq!(Place::parse(&place.key(None)), Some((place.clone(), None)));
         assert_eq!(Place::parse(&place.key(Some(7))), Some((place.clone(), Some(7))));
-        let grown = text.clone() + "more\n\n";
+        all.push("more".to_owned());
+        let grown = screen(&all);
         assert_eq!(find(&Capture::of(&grown, 80, false), &place), Some(20));
-        let dropped = grown.split_off_lines(5);
+        let dropped = screen(&all[5..]);
         assert_eq!(find(&Capture::of(&dropped, 80, false), &place), Some(15));
         assert_eq!(find(&Capture::of("other\n\n", 80, false), &place), None);
         assert_eq!(find(&Capture::of(&grown, 80, false), &Place::default()), Some(0));
     }
 
-    trait SplitOffLines {
-        fn split_off_lines(&self, count: usize) -> String;
-    }
-
-    impl SplitOffLines for String {
-        fn split_off_lines(&self, count: usize) -> String {
-            self.lines().skip(count).map(|line| format!("{line}\n")).collect()
-        }
+    /// The lines of a screen, with the cursor below them.
+    fn screen<'l>(lines: impl IntoIterator<Item = &'l String>) -> String {
+        lines.into_iter().fold(String::new(), |text, line| text + line + "\n") + "\n"
     }
 
     #[test]
@@ -303,8 +301,7 @@ mod tests {
             cuts.sort_unstable();
             let (mut lines, mut read_lines, mut before) = (Lines::default(), Vec::new(), 0);
             for cut in cuts {
-                let text: String = all[..cut].iter().map(|line| format!("{line}\n")).collect();
-                read_lines.extend(read(&mut lines, &(text + "\n"), Some((cut - before) as u64)));
+                read_lines.extend(read(&mut lines, &screen(&all[..cut]), Some((cut - before) as u64)));
                 before = cut;
             }
             prop_assert_eq!(read_lines, all);

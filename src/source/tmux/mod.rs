@@ -11,9 +11,11 @@ mod config;
 mod course;
 mod kind;
 mod lines;
+mod naming;
 mod pace;
 mod pane;
 mod reader;
+mod signs;
 mod stream;
 #[cfg(test)]
 mod tests;

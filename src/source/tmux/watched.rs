@@ -7,9 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::envelope::Stream;
 use crate::event::field::Text;
-use crate::source::documents::Sheet;
-use crate::source::follower::Identity;
-use crate::source::process::{self, Sample, Sampler};
+use crate::source::process::{Sample, Sampler};
 use crate::source::recent::hash;
 use crate::source::scribe::Scribe;
 use crate::source::session::{self, Progress};
@@ -21,8 +19,10 @@ use crate::source::tmux::course::{
 };
 use crate::source::tmux::kind::Kind;
 use crate::source::tmux::lines::{self, Capture, Lines, New, Place};
+use crate::source::tmux::naming::{File, agent_of, is_known_as, pane_mark, task_file};
 use crate::source::tmux::pane::Pane;
 use crate::source::tmux::reader::{About, Nowhere, Reader, latest};
+use crate::source::tmux::signs::{Signs, Teller};
 use crate::source::{Advance, Emit};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,9 +31,6 @@ use std::sync::Arc;
 const STEPS_MAX: usize = 8;
 /// What was written so shortly before may still be in the middle of a word, and more may follow in the same second.
 const SETTLED_MS: i64 = 2000;
-/// That a pane lives, and which line is its latest, is said so often.
-const SAID_EVERY_MS: i64 = 30_000;
-const MINUTE_MS: i64 = 60_000;
 /// So many rows above the cursor are captured again, to find the lines that were read.
 const OVERLAP_ROWS: i64 = 24;
 
@@ -49,27 +46,18 @@ pub(super) struct Watched {
     host: String,
     /// Where people are to look.
     place: PathBuf,
-    /// The task, its lines and its process, each with what was said of it.
+    /// The task and its lines, each with what was said of it.
     own: File,
     said: File,
-    vitals: File,
     lines: Lines,
     reader: Reader,
     /// Runs that ended before this process saw the pane.
     earlier_runs: Option<u64>,
+    signs: Signs,
     latest: Option<String>,
     stamp: Option<Stamp>,
-    step: Option<(u64, Option<Timestamp>)>,
-    alive_at: Option<Timestamp>,
-    sampled: Option<(Timestamp, Sample)>,
     gone: Option<Gone>,
     has_ended: bool,
-}
-
-#[derive(Clone, Debug)]
-struct File {
-    identity: Identity,
-    id: String,
 }
 
 /// What tells whether something happened in a pane.
@@ -78,36 +66,6 @@ struct Stamp {
     pane: (u64, (u64, u64), Option<Timestamp>, bool, bool),
     /// Nothing more can come under this stamp.
     is_settled: bool,
-}
-
-impl File {
-    fn of(parts: &[&str], task: &str) -> Self {
-        let parts = parts.iter().map(|part| (*part).to_owned()).collect();
-        let identity = Identity { source: NAME, parts, session: Some(task.to_owned()) };
-        Self { id: identity.file(0), identity }
-    }
-
-    fn sheet<'s>(&'s self, place: &'s std::path::Path, now: Timestamp, out: &'s mut dyn Emit) -> Sheet<'s> {
-        Sheet::of(&self.identity, &self.id, place, now, out)
-    }
-}
-
-/// The id under which the log knows what was said of a task.
-fn task_file(host: &str, pane: &Pane, task: &str) -> File {
-    File::of(&[host, &pane.socket_path, task], task)
-}
-
-/// Whether the log knows this pane as this task.
-fn is_known_as(task: &str, pane: &Pane, host: &str, out: &dyn Emit) -> bool {
-    let file = task_file(host, pane, task);
-    let started = out.last_key(Stream::DelegationRequests, &file.id).as_deref().and_then(Started::parse);
-    started.is_some_and(|started| started.incarnation.process.starts_with(&pane_mark(pane)))
-}
-
-/// What is the same as long as a pane is there.
-fn pane_mark(pane: &Pane) -> String {
-    let created = pane.session_created.map_or(0, Timestamp::millis) / 1000;
-    format!("{created}.{}.", pane.id)
 }
 
 impl Watched {
@@ -125,7 +83,7 @@ impl Watched {
         let mark = pane_mark(&pane);
         let parts = [host, &pane.socket_path, &pane.server_pid, &mark];
         let said = File::of(&parts, &task);
-        let vitals = File::of(&[&parts[..], &["process"]].concat(), &task);
+        let signs = Signs::new(File::of(&[&parts[..], &["process"]].concat(), &task));
         Self {
             agent: agent_of(&pane.session),
             host: host.to_owned(),
@@ -133,7 +91,7 @@ impl Watched {
             kind: Arc::clone(kind),
             own,
             said,
-            vitals,
+            signs,
             task,
             is_alone,
             pane,
@@ -142,9 +100,6 @@ impl Watched {
             earlier_runs: None,
             latest: None,
             stamp: None,
-            step: None,
-            alive_at: None,
-            sampled: None,
             gone: None,
             has_ended: false,
         }
@@ -178,15 +133,15 @@ impl Watched {
         let state =
             (pane.history_size, pane.cursor, pane.activity_at, pane.is_alternate, pane.death.is_some());
         let before = self.stamp.take();
+        let last = std::mem::replace(&mut self.pane, pane);
+        if last.pid != self.pane.pid {
+            self.reader.begin_again();
+        }
         let has_changed = before.as_ref().is_none_or(|before| before.pane != state);
         let is_settled = now.millis_since(active_at) >= SETTLED_MS;
         if !has_changed && before.as_ref().is_some_and(|before| before.is_settled) {
             self.stamp = before;
             return Ok(false);
-        }
-        let last = std::mem::replace(&mut self.pane, pane);
-        if last.pid != self.pane.pid {
-            self.reader.begin_again();
         }
         let text = if self.pane.is_alternate {
             let text = self.kind.client.ask(&["capture-pane", "-p", "-J", "-t", &self.pane.id])?;
@@ -200,7 +155,8 @@ impl Watched {
             self.read(&text, new_rows, before.is_none(), (active_at, is_settled), (now, out));
         }
         if has_changed && self.lines.count() == count {
-            self.say_alive(active_at, now, out);
+            let teller = Teller { task: &self.task, agent: &self.agent, place: &self.place, now };
+            self.signs.alive(teller, active_at, out);
         }
         self.stamp = Some(Stamp { pane: state, is_settled });
         Ok(has_changed)
@@ -290,8 +246,7 @@ impl Watched {
         let last = last.as_deref().and_then(Place::parse);
         let read_to =
             [advanced, last].into_iter().flatten().max_by_key(|(place, state)| (place.count, *state));
-        let step = out.last_key(Stream::BackgroundMonitoring, &self.own.id);
-        self.step = step.as_deref().and_then(step_of).map(|step| (step, None));
+        self.signs.resume(&self.own, out);
         let Some((place, state)) = read_to else { return };
         let found = lines::find(capture, &place);
         // What cannot be found again has scrolled away where that is possible, or was redrawn.
@@ -352,7 +307,8 @@ impl Watched {
         if !self.has_ended
             && let Some(sample) = sample
         {
-            self.say_sample(sample, now, out);
+            let teller = Teller { task: &self.task, agent: &self.agent, place: &self.place, now };
+            self.signs.sampled(teller, sample, out);
         }
         is_up
     }
@@ -360,9 +316,9 @@ impl Watched {
     /// Says that the task was ended by this program, because its configuration asks for it.
     pub(super) fn say_closed(&self, text: &str, now: Timestamp, out: &mut dyn Emit) {
         let key = format!("closed:{}", pane_mark(&self.pane));
-        let mut sheet = self.vitals.sheet(&self.place, now, out);
-        sheet.record(&key);
-        self.scribe(&self.vitals, &key, now, &mut sheet).say(Body::NoteLogged { text: Text::Borrowed(text) });
+        let body = Body::NoteLogged { text: Text::Borrowed(text) };
+        let teller = Teller { task: &self.task, agent: &self.agent, place: &self.place, now };
+        teller.say(self.signs.file(), &key, now, body, out);
     }
 
     /// What closes the session, or the pane where the session has other tasks.
@@ -411,7 +367,8 @@ impl Watched {
         if let Body::TaskCreated { timeout_ms, .. } = &mut body {
             *timeout_ms = self.kind.limits.max_run_ms.and_then(|limit| u64::try_from(limit).ok());
         }
-        let mut scribe = self.scribe(&self.own, &key, started.at, &mut sheet);
+        let task = (self.task.as_str(), self.agent.as_str());
+        let mut scribe = Scribe::new(&mut sheet, NAME, task, started.at, &[]);
         scribe.say_of(&native, "", body);
         scribe.say_of(&native, "", Body::TaskStarted { attempt: Some(started.attempt) });
     }
@@ -437,104 +394,27 @@ impl Watched {
             markers: &self.kind.markers,
         };
         self.reader.finish(about, &identity, at, &mut said);
-        let mut sheet = self.own.sheet(&self.place, now, out);
-        sheet.record(&key);
         let duration_ms = u64::try_from(at.millis_since(started_at)).ok();
         let (attempt, reason) = (Some(attempt), reason.map(Text::Owned));
-        self.scribe(&self.own, &key, at, &mut sheet).say(match ending {
+        let body = match ending {
             Ending::Completed => Body::TaskCompleted { attempt, exit_code, reason, duration_ms },
             Ending::Failed => Body::TaskFailed { attempt, exit_code, reason, duration_ms },
             Ending::TimedOut => Body::TaskTimedOut { attempt, exit_code, reason, duration_ms },
             Ending::Cancelled => Body::TaskCancelled { attempt, exit_code, reason, duration_ms },
-        });
+        };
+        let teller = Teller { task: &self.task, agent: &self.agent, place: &self.place, now };
+        teller.say(&self.own, &key, at, body, out);
     }
 
     /// Says the latest line, where it is another one; a step that the output names itself goes before it.
     fn say_step(&mut self, now: Timestamp, out: &mut dyn Emit) {
-        if self.reader.progress().step.is_some() {
-            return;
-        }
-        let Some(step) = self.latest.as_deref().and_then(captured) else { return };
-        let mark = hash(&step);
-        let is_due = match self.step {
-            None => true,
-            Some((said, at)) => {
-                said != mark && at.is_none_or(|at| now.millis_since(at).abs() >= SAID_EVERY_MS)
-            }
-        };
-        if !is_due {
-            return;
-        }
-        self.step = Some((mark, Some(now)));
-        let at = self.pane.activity_at.unwrap_or(now).min(now);
-        let key = format!("step:{mark:016x}:{}", at.micros());
-        let mut sheet = self.own.sheet(&self.place, now, out);
-        sheet.record(&key);
-        let progress = Progress { step: Some(step), ..self.reader.progress().clone() };
-        self.scribe(&self.own, &key, at, &mut sheet).say(progress.reported());
-    }
-
-    /// Says that something happens in the pane, where no line tells it.
-    fn say_alive(&mut self, active_at: Timestamp, now: Timestamp, out: &mut dyn Emit) {
-        if self.alive_at.is_some_and(|said_at| active_at.millis_since(said_at).abs() < SAID_EVERY_MS) {
-            return;
-        }
-        self.alive_at = Some(active_at);
-        let key = format!("alive:{}", active_at.micros());
-        let mut sheet = self.vitals.sheet(&self.place, now, out);
-        sheet.record(&key);
-        self.scribe(&self.vitals, &key, active_at, &mut sheet).say(Body::OutputGrew { output_bytes: None });
-    }
-
-    fn say_sample(&mut self, sample: Sample, now: Timestamp, out: &mut dyn Emit) {
-        if !process::worth_saying(self.sampled.as_ref(), now, &sample) {
-            return;
-        }
-        self.sampled = Some((now, sample));
-        let minute = now.millis().div_euclid(MINUTE_MS);
-        let key = format!("{}:{}:{minute}", sample.id.pid, sample.state.word());
-        let mut sheet = self.vitals.sheet(&self.place, now, out);
-        sheet.record(&key);
-        self.scribe(&self.vitals, &key, now, &mut sheet).say(sample.sampled());
-    }
-
-    fn scribe<'s>(&'s self, file: &File, key: &str, at: Timestamp, sheet: &'s mut Sheet<'_>) -> Scribe<'s> {
-        Scribe::new(sheet, NAME, (&self.task, &self.agent), at, &[&file.id, key])
-    }
-}
-
-fn step_of(key: &str) -> Option<u64> {
-    let mark = key.strip_prefix("step:")?.split(':').next()?;
-    u64::from_str_radix(mark, 16).ok()
-}
-
-/// Who works in a session, by its name: `agent-explore` is `explore`, `code-generator-20251028-143052` is `code-generator`.
-fn agent_of(session: &str) -> String {
-    let name = session.strip_prefix("agent-").unwrap_or(session);
-    let is_number =
-        |text: &str, digits| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
-    let undated = name.rsplit_once('-').and_then(|(rest, time)| {
-        let (rest, date) = rest.rsplit_once('-')?;
-        (is_number(time, 6) && is_number(date, 8)).then_some(rest)
-    });
-    let name = undated.unwrap_or(name);
-    if name.is_empty() { session.to_owned() } else { name.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_session_is_named_after_its_agent() {
-        for (session, agent) in [
-            ("agent-explore", "explore"),
-            ("code-generator-20251028-143052", "code-generator"),
-            ("agent-fix-20251028-143052", "fix"),
-            ("agent-", "agent-"),
-            ("work-20251028", "work-20251028"),
-        ] {
-            assert_eq!(agent_of(session), agent);
+        let progress = self.reader.progress();
+        let latest = self.latest.as_deref().filter(|_| progress.step.is_none()).and_then(captured);
+        if let Some(step) = latest {
+            let progress = Progress { step: Some(step), ..progress.clone() };
+            let at = self.pane.activity_at.unwrap_or(now).min(now);
+            let teller = Teller { task: &self.task, agent: &self.agent, place: &self.place, now };
+            self.signs.step(teller, &self.own, &progress, at, out);
         }
     }
 }

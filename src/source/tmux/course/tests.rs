@@ -14,12 +14,12 @@ fn living(active: i64) -> Evidence {
     Evidence { incarnation: process("a", 0), began_at: at(10), active_at: at(active), ..Evidence::default() }
 }
 
-fn claiming(is_well: bool, seconds: i64, line: u64) -> Option<Claim> {
-    Some(Claim { is_well, reason: "marker DONE".into(), at: at(seconds), line })
+fn claiming(is_well: bool, seconds: i64, line: u64) -> Claim {
+    Claim { is_well, reason: "marker DONE".into(), at: at(seconds), line }
 }
 
-fn dead(exit_code: Option<i64>, signal: Option<&str>) -> Option<Death> {
-    Some(Death { exit_code, signal: signal.map(str::to_owned), at: Some(at(50)) })
+fn dead(exit_code: Option<i64>, signal: Option<&str>) -> Death {
+    Death { exit_code, signal: signal.map(str::to_owned), at: Some(at(50)) }
 }
 
 /// All steps that follow at an instant, in few words; the memory takes them.
@@ -57,22 +57,23 @@ fn a_pane_that_lives_has_begun() {
 
 #[test]
 fn the_status_of_a_dead_process_is_believed_before_the_output() {
-    let claimed = |death| Evidence { death, claim: claiming(true, 40, 3), ..living(40) };
+    let claimed = |death| Evidence { death: Some(death), claim: Some(claiming(true, 40, 3)), ..living(40) };
     assert_eq!(first(&claimed(dead(Some(3), None)), 60), ["start 1 @10", "failed 1 (3) @50"]);
     assert_eq!(first(&claimed(dead(Some(0), None)), 60), ["start 1 @10", "completed 1 (0) @50"]);
     assert_eq!(first(&claimed(dead(None, Some("9"))), 60), ["start 1 @10", "failed 1 @50: signal 9"]);
     let expected = ["start 1 @10", "completed 1 @40: marker DONE"];
     assert_eq!(first(&claimed(dead(None, None)), 60), expected);
-    let silent = Evidence { death: dead(None, None), ..living(40) };
+    let silent = Evidence { death: Some(dead(None, None)), ..living(40) };
+    assert_eq!(first(&silent, 44), ["start 1 @10"]);
     assert_eq!(first(&silent, 60), ["start 1 @10", "cancelled 1 @50: ended without a status"]);
 }
 
 #[test]
 fn a_claimed_failure_counts_at_rest_and_a_claimed_end_at_once() {
-    let failing = Evidence { claim: claiming(false, 40, 3), ..living(42) };
+    let failing = Evidence { claim: Some(claiming(false, 40, 3)), ..living(42) };
     assert_eq!(first(&failing, 46), ["start 1 @10"]);
     assert_eq!(first(&failing, 47), ["start 1 @10", "failed 1 @40: marker DONE"]);
-    let well = Evidence { claim: claiming(true, 40, 3), ..living(42) };
+    let well = Evidence { claim: Some(claiming(true, 40, 3)), ..living(42) };
     assert_eq!(first(&well, 42), ["start 1 @10", "completed 1 @40: marker DONE"]);
 }
 
@@ -81,7 +82,7 @@ fn a_pane_that_is_gone_without_a_word_was_closed() {
     let gone = |with_session| Evidence { gone: Some(Gone { at: at(60), with_session }), ..living(40) };
     assert_eq!(first(&gone(true), 60), ["start 1 @10", "cancelled 1 @60: session closed"]);
     assert_eq!(first(&gone(false), 60), ["start 1 @10", "cancelled 1 @60: pane closed"]);
-    let done = Evidence { claim: claiming(true, 40, 3), ..gone(true) };
+    let done = Evidence { claim: Some(claiming(true, 40, 3)), ..gone(true) };
     let mut memory = Memory::default();
     let expected = ["start 1 @10", "completed 1 @40: marker DONE"];
     assert_eq!(steps(Limits::default(), &mut memory, &done, 61), expected);
@@ -91,9 +92,9 @@ fn a_pane_that_is_gone_without_a_word_was_closed() {
 #[test]
 fn a_status_that_comes_later_corrects_what_the_output_claimed() {
     let mut memory = Memory::default();
-    let claimed = Evidence { claim: claiming(true, 40, 3), ..living(40) };
+    let claimed = Evidence { claim: Some(claiming(true, 40, 3)), ..living(40) };
     steps(Limits::default(), &mut memory, &claimed, 41);
-    let failed = Evidence { death: dead(Some(3), None), ..claimed };
+    let failed = Evidence { death: Some(dead(Some(3), None)), ..claimed };
     assert_eq!(steps(Limits::default(), &mut memory, &failed, 51), ["failed 1 (3) @50"]);
     assert_eq!(steps(Limits::default(), &mut memory, &failed, 99), [""; 0]);
 }
@@ -101,7 +102,7 @@ fn a_status_that_comes_later_corrects_what_the_output_claimed() {
 #[test]
 fn another_process_or_another_run_is_another_attempt() {
     let mut memory = Memory::default();
-    let died = Evidence { death: dead(Some(3), None), ..living(40) };
+    let died = Evidence { death: Some(dead(Some(3), None)), ..living(40) };
     steps(Limits::default(), &mut memory, &died, 51);
     let again = Evidence { incarnation: process("b", 0), began_at: at(70), ..living(71) };
     assert_eq!(steps(Limits::default(), &mut memory, &again, 72), ["start 2 @70"]);
@@ -112,14 +113,15 @@ fn another_process_or_another_run_is_another_attempt() {
 #[test]
 fn what_ended_one_process_does_not_end_the_next_one_in_its_pane() {
     let mut memory = Memory::default();
-    let done = Evidence { incarnation: process("1.%0.7", 0), claim: claiming(true, 40, 3), ..living(40) };
+    let done =
+        Evidence { incarnation: process("1.%0.7", 0), claim: Some(claiming(true, 40, 3)), ..living(40) };
     steps(Limits::default(), &mut memory, &done, 41);
     let respawned = Evidence { incarnation: process("1.%0.8", 0), began_at: at(50), ..done.clone() };
     assert_eq!(steps(Limits::default(), &mut memory.clone(), &respawned, 60), ["start 2 @50"]);
     let elsewhere = Evidence { incarnation: process("2.%0.8", 0), ..respawned.clone() };
     let expected = ["start 2 @50", "completed 2 @40: marker DONE"];
     assert_eq!(steps(Limits::default(), &mut memory.clone(), &elsewhere, 60), expected);
-    let again = Evidence { claim: claiming(true, 55, 9), ..respawned };
+    let again = Evidence { claim: Some(claiming(true, 55, 9)), ..respawned };
     let expected = ["start 2 @50", "completed 2 @55: marker DONE"];
     assert_eq!(steps(Limits::default(), &mut memory, &again, 60), expected);
 }

@@ -11,7 +11,8 @@ fn ended(watcher: &Watcher) -> Vec<String> {
 }
 
 fn is_dead(server: &Server) {
-    await_that("the end", || server.tmux(&["list-panes", "-t", "agent-x", "-F", "#{pane_dead}"]) == "1");
+    let status = ["list-panes", "-t", "agent-x", "-F", "#{pane_dead_status}#{pane_dead_signal}"];
+    await_that("the end", || !server.tmux(&status).is_empty());
 }
 
 #[test]
@@ -106,6 +107,8 @@ fn a_command_that_is_typed_has_not_ended_and_its_marker_has() {
     watcher.look();
     assert_eq!(ended(&watcher), [""; 0]);
     server.tmux(&["send-keys", "-t", "agent-x", "C-c"]);
+    // What is typed before the prompt is flushed with the interrupt.
+    server.shows("agent-x", "^C\n$");
     server.tmux(&["send-keys", "-t", "agent-x", "echo DO''NE", "Enter"]);
     server.shows("agent-x", "\nDONE");
     watcher.look_until("the end", |log| log.count(|event| event["type"] == "task.completed") == 1);

@@ -1,6 +1,7 @@
 //! Asks a tmux server, as another client of it. Every question has a time limit, none starts a server, and none changes
 //! anything unless the caller's words do.
 
+use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -13,7 +14,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Which server.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Client {
     /// As `tmux -L`.
     pub(super) socket: Option<String>,

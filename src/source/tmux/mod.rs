@@ -30,7 +30,7 @@ use crate::source::tmux::kind::Kind;
 use crate::source::tmux::pace::Pace;
 use crate::source::tmux::pane::Pane;
 use crate::source::tmux::stream::Streams;
-use crate::source::tmux::watched::Watched;
+use crate::source::tmux::watched::{Remembered, Watched};
 use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -57,6 +57,8 @@ struct Server {
     pace: Pace,
     asked_at: Option<Timestamp>,
     panes: BTreeMap<String, Watched>,
+    /// What was there when another process watched, and was not looked for yet.
+    remembered: Vec<Remembered>,
     complained: BTreeSet<String>,
 }
 
@@ -114,10 +116,21 @@ impl Source for Tmux {
     }
 
     fn positions(&self) -> Vec<Position> {
-        Vec::new()
+        self.servers.iter().flat_map(|server| server.panes.values().filter_map(Watched::position)).collect()
     }
 
-    fn resume(&mut self, _: Vec<Position>) {}
+    fn resume(&mut self, positions: Vec<Position>) {
+        for position in positions {
+            let remembered: Option<Remembered> = serde_json::from_value(position.state).ok();
+            let Some(remembered) = remembered else { continue };
+            let is_its = |server: &&mut Server| {
+                server.kind.client == remembered.client && server.kind.takes(&remembered.pane)
+            };
+            if let Some(server) = self.servers.iter_mut().find(is_its) {
+                server.remembered.push(remembered);
+            }
+        }
+    }
 }
 
 impl Server {
@@ -127,6 +140,7 @@ impl Server {
             kind: Arc::new(kind),
             asked_at: None,
             panes: BTreeMap::new(),
+            remembered: Vec::new(),
             complained: BTreeSet::new(),
         }
     }
@@ -145,47 +159,27 @@ impl Server {
         out: &mut dyn Emit,
     ) -> Vec<Problem> {
         self.asked_at = Some(now);
-        let question = Pane::question();
-        let panes = match self.kind.client.ask(&question.each_ref().map(String::as_str)) {
-            Ok(answer) => Pane::all(&answer),
-            Err(NoAnswer::Nobody) => Vec::new(),
-            Err(error) => {
-                // Nothing is known of its panes: that is not the same as that they are gone.
-                if matches!(error, NoAnswer::Late) {
-                    self.pace.interval_ms = LATE_MS.max(self.kind.interval_max_ms);
-                }
-                return self.complain(self.kind.client.name(), error.to_string()).into_iter().collect();
-            }
+        let panes = match self.ask() {
+            Ok(panes) => panes,
+            // Nothing is known of its panes: that is not the same as that they are gone.
+            Err(error) => return self.is_without_answer(&error).into_iter().collect(),
         };
-        let sessions: BTreeSet<&str> = panes.iter().map(|pane| pane.session_id.as_str()).collect();
-        let present: BTreeSet<String> = panes.iter().map(key_of).collect();
-        for (key, watched) in &mut self.panes {
-            if !present.contains(key) {
-                watched.went(now, !sessions.contains(watched.pane.session_id.as_str()));
-            }
-        }
+        self.miss(&panes, env, now);
         let (mut problems, mut is_active) = (Vec::new(), false);
-        let wanted = self.wanted(panes, env, taken);
-        for (pane, matching) in wanted {
-            let key = key_of(&pane);
-            if let Some(folder) = &self.kind.config.stream_to
-                && let Err(error) = streams.follow(&self.kind.client, &pane, &env.base.join(folder))
+        for (pane, matching) in self.wanted(panes, env, taken) {
+            if let Some(folder) = self.kind.config.stream_to.clone()
+                && let Err(error) = streams.follow(&self.kind.client, &pane, &env.base.join(&folder))
             {
-                problems.extend(self.complain(folder.clone(), error.to_string()));
+                problems.extend(self.complain(folder, error.to_string()));
             }
-            let new = || Watched::new(&self.kind, pane.clone(), matching, &env.host, out);
-            if !self.panes.contains_key(&key) {
-                let watched = new();
-                self.panes.insert(key.clone(), watched);
-            }
-            let Some(watched) = self.panes.get_mut(&key) else { continue };
+            let kind = &self.kind;
+            let new = || Watched::new(kind, pane.clone(), matching, &env.host, out);
+            let watched = self.panes.entry(key_of(&pane)).or_insert_with(new);
             match watched.look(pane, now, out) {
                 Ok(has_changed) => is_active |= has_changed,
-                Err(NoAnswer::Late) => {
-                    // The others would have to be waited for as well.
-                    let name = self.kind.client.name();
-                    problems.extend(self.complain(name, NoAnswer::Late.to_string()));
-                    self.pace.interval_ms = LATE_MS.max(self.kind.interval_max_ms);
+                // The others would have to be waited for as well.
+                Err(error @ NoAnswer::Late) => {
+                    problems.extend(self.is_without_answer(&error));
                     return problems;
                 }
                 // It may have gone between question and answer: the next round tells.
@@ -200,6 +194,44 @@ impl Server {
         self.panes.retain(|_, watched| !watched.is_over());
         self.pace = self.pace.after(is_active, self.kind.interval_ms, self.kind.interval_max_ms);
         problems
+    }
+
+    fn ask(&self) -> Result<Vec<Pane>, NoAnswer> {
+        let question = Pane::question();
+        match self.kind.client.ask(&question.each_ref().map(String::as_str)) {
+            Ok(answer) => {
+                let panes = Pane::all(&answer);
+                let is_strange = panes.is_empty() && !answer.trim().is_empty();
+                let complaint = "what `list-panes` says is not understood";
+                if is_strange { Err(NoAnswer::Refused(complaint.to_owned())) } else { Ok(panes) }
+            }
+            Err(NoAnswer::Nobody) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes note of panes that are not there any more, also of those that another process saw.
+    fn miss(&mut self, panes: &[Pane], env: &Env, now: Timestamp) {
+        for remembered in std::mem::take(&mut self.remembered) {
+            let watched = || Watched::remembered(&self.kind, &remembered, &env.host);
+            let key = key_of(&remembered.pane);
+            if panes.iter().all(|pane| key_of(pane) != key) {
+                self.panes.entry(key).or_insert_with(watched);
+            }
+        }
+        let sessions: BTreeSet<&str> = panes.iter().map(|pane| pane.session_id.as_str()).collect();
+        let present: BTreeSet<String> = panes.iter().map(key_of).collect();
+        for (_, watched) in self.panes.iter_mut().filter(|(key, _)| !present.contains(*key)) {
+            watched.went(now, !sessions.contains(watched.pane.session_id.as_str()));
+        }
+    }
+
+    /// The server does not answer as it should; one that does not answer at all is left alone for a while.
+    fn is_without_answer(&mut self, error: &NoAnswer) -> Option<Problem> {
+        if matches!(error, NoAnswer::Late) {
+            self.pace.interval_ms = LATE_MS.max(self.kind.interval_max_ms);
+        }
+        self.complain(self.kind.client.name(), error.to_string())
     }
 
     /// The panes of this section that belong to the scope, each with how many its session has.

@@ -1,9 +1,13 @@
 //! The panes of a server as `list-panes` tells them, all in one answer.
 
 use crate::base::clock::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Between the fields of a line. Control characters do not survive every version of tmux.
 const SEPARATOR: &str = ">|<";
+
+/// The names that shells run under.
+const SHELLS: [&str; 8] = ["sh", "bash", "dash", "zsh", "fish", "ksh", "tcsh", "nu"];
 
 /// What is asked of every pane. A version that does not know one of these says nothing for it.
 const FIELDS: [&str; 26] = [
@@ -36,7 +40,8 @@ const FIELDS: [&str; 26] = [
 ];
 
 /// One pane.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Pane {
     /// `%3`: never used again while the server lives.
     pub(super) id: String,
@@ -65,7 +70,8 @@ pub(super) struct Pane {
 }
 
 /// How the process of a pane that stays (`remain-on-exit`) ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Death {
     pub(super) exit_code: Option<i64>,
     /// The number or the name of a signal.
@@ -87,6 +93,11 @@ impl Pane {
     /// `session:window.pane`.
     pub(super) fn full_name(&self) -> String {
         format!("{}:{}", self.session, self.place)
+    }
+
+    /// Whether a shell is in its foreground: one that waits for a command, or runs a script.
+    pub(super) fn is_shell(&self) -> bool {
+        SHELLS.contains(&self.command.trim_start_matches('-'))
     }
 
     fn parse(line: &str) -> Option<Self> {

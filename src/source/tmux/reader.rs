@@ -129,8 +129,12 @@ fn is_echo(line: &str, markers: &[String]) -> bool {
 /// The last line that says something; the prompt of a shell only where there is nothing else.
 pub(super) fn latest<'l>(lines: impl DoubleEndedIterator<Item = &'l str> + Clone) -> Option<&'l str> {
     let mut said = lines.rev().map(str::trim).filter(|line| !line.is_empty());
-    let is_output = |line: &&str| !line.ends_with(['$', '#', '%', '>', '❯']);
-    said.clone().find(is_output).or_else(|| said.next())
+    said.clone().find(|line| !is_prompt(line)).or_else(|| said.next())
+}
+
+/// Whether a line looks like a shell that waits for a command.
+pub(super) fn is_prompt(line: &str) -> bool {
+    line.trim_end().ends_with(['$', '#', '%', '>', '❯'])
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::envelope::Stream;
+use crate::event::field::Text;
 use crate::source::Emit;
 use crate::source::process::{self, Sample};
 use crate::source::recent::hash;
@@ -14,6 +15,7 @@ use std::path::Path;
 
 /// That a pane lives, and which line is its latest, is said so often.
 const SAID_EVERY_MS: i64 = 30_000;
+const ENDED: &str = "ended";
 const MINUTE_MS: i64 = 60_000;
 
 /// Says something of a task.
@@ -29,6 +31,7 @@ pub(super) struct Teller<'t> {
 #[derive(Debug)]
 pub(super) struct Signs {
     file: File,
+    turns: File,
     /// The latest line, as a hash, and when; another process said it where that is not known.
     step: Option<(u64, Option<Timestamp>)>,
     alive_at: Option<Timestamp>,
@@ -46,8 +49,8 @@ impl Teller<'_> {
 
 impl Signs {
     /// Nothing was said yet.
-    pub(super) const fn new(file: File) -> Self {
-        Self { file, step: None, alive_at: None, sampled: None }
+    pub(super) const fn new(file: File, turns: File) -> Self {
+        Self { file, turns, step: None, alive_at: None, sampled: None }
     }
 
     /// What the log knows the signs by.
@@ -89,6 +92,22 @@ impl Signs {
             let key = format!("step:{mark:016x}:{}", at.micros());
             teller.say(task, &key, at, progress.reported(), out);
         }
+    }
+
+    /// Whether a shell waits for the next command: then nothing is amiss when the pane is silent.
+    pub(super) fn turn(&self, teller: Teller<'_>, is_waiting: bool, at: Timestamp, out: &mut dyn Emit) {
+        let last = out.last_key(Stream::BackgroundMonitoring, &self.turns.id);
+        let has_ended = last.is_some_and(|last| last.starts_with(ENDED));
+        if is_waiting == has_ended {
+            return;
+        }
+        let (word, body) = if is_waiting {
+            let reason = Some(Text::Borrowed("done"));
+            (ENDED, Body::TurnEnded { thread: None, reason, duration_ms: None })
+        } else {
+            ("started", Body::TurnStarted { thread: None })
+        };
+        teller.say(&self.turns, &format!("{word}:{}", at.micros()), at, body, out);
     }
 
     /// The process, as it was measured.

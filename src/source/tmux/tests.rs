@@ -110,6 +110,15 @@ impl Watcher {
         Self { source: Tmux::new(std::slice::from_ref(config)), log, env, looks }
     }
 
+    /// Another process, with the log and what the one before it remembers.
+    fn resumed(self, config: &TmuxConfig) -> Self {
+        let positions = self.source.positions();
+        let mut watcher = self.restarted(config);
+        let saved = serde_json::to_string(&positions).unwrap();
+        watcher.source.resume(serde_json::from_str(&saved).unwrap());
+        watcher
+    }
+
     fn look(&mut self) {
         self.look_at(now().plus_millis(self.looks * 40_000));
         self.looks += 1;

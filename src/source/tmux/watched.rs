@@ -13,7 +13,7 @@ use crate::source::scribe::Scribe;
 use crate::source::session::{self, Progress};
 use crate::source::text::captured;
 use crate::source::tmux::NAME;
-use crate::source::tmux::client::NoAnswer;
+use crate::source::tmux::client::{Client, NoAnswer};
 use crate::source::tmux::course::{
     self, Ending, Evidence, Gone, Incarnation, Memory, Recorded, Started, Step,
 };
@@ -21,9 +21,10 @@ use crate::source::tmux::kind::Kind;
 use crate::source::tmux::lines::{self, Capture, Lines, New, Place};
 use crate::source::tmux::naming::{File, agent_of, is_known_as, pane_mark, task_file};
 use crate::source::tmux::pane::Pane;
-use crate::source::tmux::reader::{About, Nowhere, Reader, latest};
+use crate::source::tmux::reader::{About, Nowhere, Reader, is_prompt, latest};
 use crate::source::tmux::signs::{Signs, Teller};
-use crate::source::{Advance, Emit};
+use crate::source::{Advance, Emit, Position};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -55,9 +56,19 @@ pub(super) struct Watched {
     earlier_runs: Option<u64>,
     signs: Signs,
     latest: Option<String>,
+    /// Whether a prompt stands at the cursor; not known while it may be in the middle of a line.
+    has_prompt: Option<bool>,
     stamp: Option<Stamp>,
     gone: Option<Gone>,
     has_ended: bool,
+}
+
+/// A pane as it is remembered: so that its end is seen by another process too.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Remembered {
+    pub(super) client: Client,
+    pub(super) pane: Pane,
+    is_alone: bool,
 }
 
 /// What tells whether something happened in a pane.
@@ -71,19 +82,44 @@ struct Stamp {
 impl Watched {
     /// A pane of a session of which `matching` panes are watched.
     pub(super) fn new(kind: &Arc<Kind>, pane: Pane, matching: usize, host: &str, out: &dyn Emit) -> Self {
-        let full = pane.full_name();
         // The log may know it by the other name, from when there were more panes, or fewer.
         let is_alone = if matching > 1 {
             is_known_as(&pane.session, &pane, host, out)
         } else {
-            !is_known_as(&full, &pane, host, out)
+            !is_known_as(&pane.full_name(), &pane, host, out)
         };
-        let task = if is_alone { pane.session.clone() } else { full };
+        Self::of(kind, pane, is_alone, host)
+    }
+
+    /// A pane that another process watched and remembers.
+    pub(super) fn remembered(kind: &Arc<Kind>, remembered: &Remembered, host: &str) -> Self {
+        Self::of(kind, remembered.pane.clone(), remembered.is_alone, host)
+    }
+
+    /// What is to be remembered for another process: that the pane was there.
+    pub(super) fn position(&self) -> Option<Position> {
+        let Kind { client, .. } = &*self.kind;
+        let (pane, is_alone) = (self.pane.clone(), self.is_alone);
+        let state = serde_json::to_value(Remembered { client: client.clone(), pane, is_alone }).ok()?;
+        let Place { count, mark } = self.lines.place();
+        (!self.has_ended).then(|| Position {
+            file: self.said.id.clone(),
+            path: self.place.clone(),
+            offset_bytes: count,
+            tail_hash: mark,
+            identity: (0, 0),
+            state,
+        })
+    }
+
+    fn of(kind: &Arc<Kind>, pane: Pane, is_alone: bool, host: &str) -> Self {
+        let task = if is_alone { pane.session.clone() } else { pane.full_name() };
         let own = task_file(host, &pane, &task);
         let mark = pane_mark(&pane);
         let parts = [host, &pane.socket_path, &pane.server_pid, &mark];
         let said = File::of(&parts, &task);
-        let signs = Signs::new(File::of(&[&parts[..], &["process"]].concat(), &task));
+        let part = |name| File::of(&[&parts[..], &[name]].concat(), &task);
+        let signs = Signs::new(part("process"), part("turns"));
         Self {
             agent: agent_of(&pane.session),
             host: host.to_owned(),
@@ -99,6 +135,7 @@ impl Watched {
             reader: Reader::default(),
             earlier_runs: None,
             latest: None,
+            has_prompt: None,
             stamp: None,
             gone: None,
             has_ended: false,
@@ -146,6 +183,7 @@ impl Watched {
         let text = if self.pane.is_alternate {
             let text = self.kind.client.ask(&["capture-pane", "-p", "-J", "-t", &self.pane.id])?;
             self.latest = latest(text.lines()).map(str::to_owned);
+            self.has_prompt = Some(false);
             None
         } else {
             Some(self.capture(before.is_some().then_some(&last).filter(|last| !last.is_alternate))?)
@@ -229,6 +267,7 @@ impl Watched {
             reader.line(about, (&identity, lines.count() - 1), line, active_at, &mut sheet);
         }
         let cursor = capture.cursor();
+        self.has_prompt = if is_prompt(cursor) { is_settled.then_some(true) } else { Some(false) };
         let may_look = is_settled || !reader.would_conclude(about, cursor, now);
         if !cursor.is_empty() && may_look && !lines.is_known_state(cursor) {
             let place = lines.place();
@@ -304,6 +343,7 @@ impl Watched {
         let attempt = memory.started.map_or(0, |started| started.attempt);
         self.has_ended = memory.result.is_some_and(|result| result.attempt >= attempt);
         self.say_step(now, out);
+        self.say_turn(now, out);
         if !self.has_ended
             && let Some(sample) = sample
         {
@@ -415,6 +455,15 @@ impl Watched {
             let at = self.pane.activity_at.unwrap_or(now).min(now);
             let teller = Teller { task: &self.task, agent: &self.agent, place: &self.place, now };
             self.signs.step(teller, &self.own, &progress, at, out);
+        }
+    }
+
+    fn say_turn(&self, now: Timestamp, out: &mut dyn Emit) {
+        let is_watched = !self.has_ended && self.pane.death.is_none() && self.gone.is_none();
+        if let Some(has_prompt) = self.has_prompt.filter(|_| is_watched) {
+            let is_waiting = has_prompt && self.pane.is_shell();
+            let teller = Teller { task: &self.task, agent: &self.agent, place: &self.place, now };
+            self.signs.turn(teller, is_waiting, self.pane.activity_at.unwrap_or(now).min(now), out);
         }
     }
 }

@@ -143,3 +143,73 @@ fn the_process_of_a_pane_is_measured() {
     let sampled = watcher.log.events.iter().find(|event| event["type"] == "process.sampled").unwrap();
     assert_eq!((sampled["pid"].as_u64(), sampled["task"].as_str()), (Some(pid), Some("agent-x")));
 }
+
+#[test]
+fn a_session_that_was_closed_while_nobody_watched_is_missed_by_who_remembers_it() {
+    let Some(server) = Server::new() else { return };
+    server.session("agent-x", "echo working; sleep 600");
+    server.session("agent-y", "sleep 600");
+    server.shows("agent-x", "working");
+    let config = server.config();
+    let mut watcher = Watcher::of(&config);
+    watcher.look();
+    let mut watcher = watcher.resumed(&config);
+    watcher.look();
+    assert_eq!(watcher.said(&["task.cancelled"]), [""; 0]);
+    server.tmux(&["kill-session", "-t", "agent-x"]);
+    let mut watcher = watcher.resumed(&config);
+    watcher.look();
+    let mut watcher = watcher.resumed(&config);
+    watcher.look();
+    assert_eq!(watcher.said(&["task.cancelled"]), ["task.cancelled agent-x attempt=1 session closed"]);
+    assert_eq!(watcher.said(&["task.started"]).len(), 2);
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_reported_once_and_its_sessions_are_not_gone() {
+    let Some(server) = Server::new() else { return };
+    server.session("agent-x", "echo working; sleep 600");
+    server.shows("agent-x", "working");
+    let mut watcher = Watcher::of(&server.config());
+    watcher.look();
+    let before = watcher.count();
+    let pid = server.tmux(&["display-message", "-p", "#{pid}"]);
+    let signal = |name: &str| assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    signal("-STOP");
+    let poll = |watcher: &mut Watcher, seconds: i64| {
+        let at = now().plus_millis(100_000 + seconds * 1000);
+        watcher.source.poll(at, &mut watcher.log).1.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let name = format!("tmux -S {}", server.socket());
+    assert_eq!(poll(&mut watcher, 0), [format!("{name}: the tmux server did not answer within 2 s")]);
+    let began = Instant::now();
+    assert_eq!(poll(&mut watcher, 30), [""; 0]);
+    assert!(began.elapsed() < Duration::from_secs(1), "it was asked again");
+    assert_eq!(poll(&mut watcher, 61), [""; 0]);
+    signal("-CONT");
+    assert_eq!(poll(&mut watcher, 200), [""; 0]);
+    assert_eq!((watcher.count(), ended(&watcher)), (before, vec![]));
+}
+
+#[test]
+fn a_shell_that_waits_for_a_command_is_at_rest() {
+    let Some(server) = Server::new() else { return };
+    server.tmux(&["new-session", "-d", "-x", "80", "-y", "10", "-s", "agent-x", "env PS1='$ ' sh"]);
+    server.shows("agent-x", "$");
+    let config = server.config();
+    let mut watcher = Watcher::of(&config);
+    let turns = ["turn.started", "turn.ended"];
+    watcher.look();
+    let second = || now().millis() / 1000;
+    watcher.look();
+    assert_eq!(watcher.said(&turns), ["turn.ended agent-x done"]);
+    let activity = server.activity();
+    await_that("the next second", || second() > activity);
+    server.tmux(&["send-keys", "-t", "agent-x", "sleep 600", "Enter"]);
+    let command = ["list-panes", "-t", "agent-x", "-F", "#{pane_current_command}"];
+    await_that("the command", || server.tmux(&command) == "sleep");
+    watcher.look();
+    let mut watcher = watcher.restarted(&config);
+    watcher.look();
+    assert_eq!(watcher.said(&turns), ["turn.ended agent-x done", "turn.started agent-x"]);
+}

@@ -252,9 +252,10 @@ impl Recorded {
     /// Whether an end of the same attempt says more than this result: a status where there was none, or a later word.
     fn is_corrected_by(&self, end: &End) -> bool {
         let is_claim = matches!(self.ending, Ending::Completed | Ending::Failed);
+        let was_unknown = self.ending == Ending::Cancelled && end.exit_code.is_some();
         let has_code_now = self.exit_code.is_none() && end.exit_code.is_some();
         let is_later_word = self.exit_code.is_none() && self.ending != end.ending && end.line > self.line;
-        is_claim && end.ending != Ending::Cancelled && (has_code_now || is_later_word)
+        was_unknown || is_claim && end.ending != Ending::Cancelled && (has_code_now || is_later_word)
     }
 }
 

@@ -20,6 +20,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod watched;
+mod zombie;
 
 pub use crate::source::tmux::config::TmuxConfig;
 

@@ -23,6 +23,7 @@ use crate::source::tmux::naming::{File, agent_of, is_known_as, pane_mark, task_f
 use crate::source::tmux::pane::Pane;
 use crate::source::tmux::reader::{About, Nowhere, Reader, is_prompt, latest};
 use crate::source::tmux::signs::{Signs, Teller};
+use crate::source::tmux::zombie;
 use crate::source::{Advance, Emit, Position};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -164,8 +165,14 @@ impl Watched {
     }
 
     /// Takes the pane as it is now, and captures it if something happened; tells whether that was so.
-    pub(super) fn look(&mut self, pane: Pane, now: Timestamp, out: &mut dyn Emit) -> Result<bool, NoAnswer> {
+    pub(super) fn look(
+        &mut self,
+        mut pane: Pane,
+        now: Timestamp,
+        out: &mut dyn Emit,
+    ) -> Result<bool, NoAnswer> {
         self.gone = None;
+        pane.death = pane.death.as_ref().map(|death| zombie::completed(death, pane.pid, &pane.server_pid));
         let active_at = pane.activity_at.unwrap_or(now).min(now);
         let state =
             (pane.history_size, pane.cursor, pane.activity_at, pane.is_alternate, pane.death.is_some());

@@ -65,7 +65,11 @@ fn the_status_of_a_dead_process_is_believed_before_the_output() {
     assert_eq!(first(&claimed(dead(None, None)), 60), expected);
     let silent = Evidence { death: Some(dead(None, None)), ..living(40) };
     assert_eq!(first(&silent, 44), ["start 1 @10"]);
-    assert_eq!(first(&silent, 60), ["start 1 @10", "cancelled 1 @50: ended without a status"]);
+    let mut memory = Memory::default();
+    let expected = ["start 1 @10", "cancelled 1 @50: ended without a status"];
+    assert_eq!(steps(Limits::default(), &mut memory, &silent, 60), expected);
+    let late = Evidence { death: Some(dead(Some(3), None)), ..silent };
+    assert_eq!(steps(Limits::default(), &mut memory, &late, 70), ["failed 1 (3) @50"]);
 }
 
 #[test]

@@ -11,8 +11,7 @@ fn ended(watcher: &Watcher) -> Vec<String> {
 }
 
 fn is_dead(server: &Server) {
-    let status = ["list-panes", "-t", "agent-x", "-F", "#{pane_dead_status}#{pane_dead_signal}"];
-    await_that("the end", || !server.tmux(&status).is_empty());
+    await_that("the end", || server.tmux(&["list-panes", "-t", "agent-x", "-F", "#{pane_dead}"]) == "1");
 }
 
 #[test]
@@ -27,7 +26,10 @@ fn a_process_that_ends_leaves_its_exit_code() {
         is_dead(&server);
         let config = server.config();
         let mut watcher = Watcher::of(&config);
-        watcher.look();
+        // The status may be told a moment after the end.
+        watcher.look_until("a result", |log| {
+            log.count(|event| event["exit_code"] != Value::Null || event["reason"] != Value::Null) > 0
+        });
         watcher.look();
         assert_eq!(ended(&watcher), [expected]);
         let mut watcher = watcher.restarted(&config);
@@ -44,7 +46,7 @@ fn a_process_that_is_started_again_in_its_pane_is_the_next_attempt() {
     is_dead(&server);
     let config = server.config();
     let mut watcher = Watcher::of(&config);
-    watcher.look();
+    watcher.look_until("a result", |log| log.count(|event| event["type"] == "task.failed") == 1);
     server.tmux(&["respawn-pane", "-t", "agent-x", "echo again; exec sleep 600"]);
     server.shows("agent-x", "again");
     watcher.look();

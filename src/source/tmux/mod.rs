@@ -200,12 +200,7 @@ impl Server {
     fn ask(&self) -> Result<Vec<Pane>, NoAnswer> {
         let question = Pane::question();
         match self.kind.client.ask(&question.each_ref().map(String::as_str)) {
-            Ok(answer) => {
-                let panes = Pane::all(&answer);
-                let is_strange = panes.is_empty() && !answer.trim().is_empty();
-                let complaint = "what `list-panes` says is not understood";
-                if is_strange { Err(NoAnswer::Refused(complaint.to_owned())) } else { Ok(panes) }
-            }
+            Ok(answer) => understood(&answer),
             Err(NoAnswer::Nobody) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
@@ -255,6 +250,15 @@ impl Server {
         let is_new = self.complained.insert(format!("{place}: {message}"));
         is_new.then(|| Problem { path: PathBuf::from(place), message })
     }
+}
+
+/// The panes of an answer; an answer without any is no answer, because a server without panes ends.
+fn understood(answer: &str) -> Result<Vec<Pane>, NoAnswer> {
+    let panes = Pane::all(answer);
+    if panes.is_empty() && !answer.trim().is_empty() {
+        return Err(NoAnswer::Refused("what `list-panes` says is not understood".to_owned()));
+    }
+    Ok(panes)
 }
 
 /// Closes what the task of a pane ran in: its time is up, and the configuration says so.

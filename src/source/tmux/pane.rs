@@ -222,6 +222,21 @@ mod tests {
         assert_eq!(Pane::all(&line(&dead)), [expected]);
     }
 
+    #[test]
+    fn a_field_that_an_older_tmux_does_not_know_costs_only_itself() {
+        let whole = Pane::all(&line(&LIVING));
+        for field in 0..LIVING.len() {
+            let mut older = LIVING;
+            older[field] = "";
+            let panes = Pane::all(&line(&older));
+            // Without an id there is no pane; that is said aloud.
+            assert_eq!(panes.len(), usize::from(field > 0), "{}", FIELDS[field]);
+            let is_meant_to_be_empty = LIVING[field].is_empty() || LIVING[field] == "0";
+            assert!(is_meant_to_be_empty || panes != whole, "{}", FIELDS[field]);
+        }
+        assert_eq!(Pane::all(&LIVING[1..].join(SEPARATOR)), []);
+    }
+
     proptest! {
         #[test]
         fn no_answer_is_too_strange(text in ".{0,200}", cut in 0_usize..160, byte in any::<char>()) {

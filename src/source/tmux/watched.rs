@@ -60,6 +60,8 @@ pub(super) struct Watched {
     /// Whether a prompt stands at the cursor; not known while it may be in the middle of a line.
     has_prompt: Option<bool>,
     stamp: Option<Stamp>,
+    /// What another process read was looked for.
+    has_resumed: bool,
     gone: Option<Gone>,
     has_ended: bool,
 }
@@ -89,7 +91,9 @@ impl Watched {
         } else {
             !is_known_as(&pane.full_name(), &pane, host, out)
         };
-        Self::of(kind, pane, is_alone, host)
+        let mut watched = Self::of(kind, pane, is_alone, host);
+        watched.signs.resume(&watched.own, out);
+        watched
     }
 
     /// A pane that another process watched and remembers.
@@ -138,6 +142,7 @@ impl Watched {
             latest: None,
             has_prompt: None,
             stamp: None,
+            has_resumed: false,
             gone: None,
             has_ended: false,
         }
@@ -197,7 +202,7 @@ impl Watched {
         };
         let count = self.lines.count();
         if let Some((text, new_rows)) = text {
-            self.read(&text, new_rows, before.is_none(), (active_at, is_settled), (now, out));
+            self.read(&text, new_rows, (active_at, is_settled), (now, out));
         }
         if has_changed && self.lines.count() == count {
             let teller = Teller { task: &self.task, agent: &self.agent, place: &self.place, now };
@@ -239,14 +244,13 @@ impl Watched {
         &mut self,
         text: &str,
         new_rows: Option<u64>,
-        is_first: bool,
         (active_at, is_settled): (Timestamp, bool),
         (now, out): (Timestamp, &mut dyn Emit),
     ) {
         let is_dead = self.pane.death.is_some();
         let capture = Capture::of(text, self.pane.width, is_dead);
         self.latest = latest(capture.whole().iter().copied().chain([capture.cursor()])).map(str::to_owned);
-        if is_first {
+        if !std::mem::replace(&mut self.has_resumed, true) {
             self.resume(&capture, active_at, out);
         }
         let whole = capture.whole();
@@ -292,7 +296,6 @@ impl Watched {
         let last = last.as_deref().and_then(Place::parse);
         let read_to =
             [advanced, last].into_iter().flatten().max_by_key(|(place, state)| (place.count, *state));
-        self.signs.resume(&self.own, out);
         let Some((place, state)) = read_to else { return };
         let found = lines::find(capture, &place);
         // What cannot be found again has scrolled away where that is possible, or was redrawn.

@@ -126,11 +126,18 @@ fn a_full_screen_program_is_alive_and_its_lines_are_no_output() {
          printf '\\033[?1049l'; echo ERROR: after; sleep 600";
     server.session("agent-x", script);
     server.shows("agent-x", "ERROR in a list");
-    let mut watcher = Watcher::of(&server.config());
+    let config = server.config();
+    let mut watcher = Watcher::of(&config);
+    watcher.look();
+    let mut watcher = watcher.restarted(&config);
     watcher.look();
     assert_eq!(watcher.said(&["error.matched", "output.grew"]), ["output.grew agent-x"]);
+    assert_eq!(watcher.said(&["progress.reported"]), ["progress.reported agent-x ERROR in a list"]);
     server.touch("more");
     server.shows("agent-x", "after");
+    watcher.look();
+    watcher.look();
+    let mut watcher = watcher.restarted(&config);
     watcher.look();
     assert_eq!(watcher.errors(), ["ERROR: after"]);
 }

@@ -96,6 +96,13 @@ fn without_a_server_there_is_nothing_and_no_complaint() {
 }
 
 #[test]
+fn an_answer_in_another_form_is_a_complaint_and_no_pane_is_gone() {
+    let complaint = crate::source::tmux::understood("%0 agent-x 4711\n").unwrap_err().to_string();
+    assert_eq!(complaint, "what `list-panes` says is not understood");
+    assert_eq!(crate::source::tmux::understood("\n").unwrap(), []);
+}
+
+#[test]
 fn files_that_are_named_by_hand_are_no_sessions() {
     let Some(server) = Server::new() else { return };
     server.session("agent-x", "sleep 600");

@@ -92,6 +92,8 @@ struct Watcher {
     log: Log,
     env: Env,
     looks: i64,
+    /// Ends before it can say how far it read.
+    is_killed: bool,
 }
 
 impl Watcher {
@@ -100,14 +102,14 @@ impl Watcher {
     }
 
     fn with(config: &TmuxConfig, env: Env, log: Log) -> Self {
-        Self { source: Tmux::new(std::slice::from_ref(config)), log, env, looks: 0 }
+        Self { source: Tmux::new(std::slice::from_ref(config)), log, env, looks: 0, is_killed: false }
     }
 
     /// Another process after this one, with nothing but the log.
     fn restarted(self, config: &TmuxConfig) -> Self {
-        let Self { env, mut log, looks, .. } = self;
+        let Self { env, mut log, looks, is_killed, .. } = self;
         log.restart();
-        Self { source: Tmux::new(std::slice::from_ref(config)), log, env, looks }
+        Self { source: Tmux::new(std::slice::from_ref(config)), log, env, looks, is_killed }
     }
 
     /// Another process, with the log and what the one before it remembers.
@@ -129,7 +131,9 @@ impl Watcher {
         assert_eq!(found.problems, []);
         let (_, problems) = self.source.poll(at, &mut self.log);
         assert_eq!(problems, []);
-        self.log.advance(self.source.advances());
+        if !self.is_killed {
+            self.log.advance(self.source.advances());
+        }
     }
 
     fn look_until(&mut self, what: &str, is_so: impl Fn(&Log) -> bool) {

@@ -28,6 +28,61 @@ fn only_new_lines_are_read_and_a_restart_reads_none_again() {
 }
 
 #[test]
+fn whoever_is_killed_before_it_says_how_far_it_read_leaves_nothing_to_be_repeated() {
+    let Some(server) = Server::new() else { return };
+    let script = "echo ERROR: one; echo plain; printf 'Progress: 10%%\\nProgress: 20%%\\nasking: '; \
+                  while [ ! -e more ]; do sleep 0.02; done; echo; echo ERROR: two; echo end; sleep 600";
+    server.session("agent-x", script);
+    server.shows("agent-x", "asking");
+    let mut config = server.config();
+    config.patterns = toml::from_str("preset = \"percent\"").unwrap();
+    let mut watcher = Watcher { is_killed: true, ..Watcher::of(&config) };
+    watcher.look();
+    let before = watcher.log.events.len();
+    for _ in 0..3 {
+        watcher = watcher.restarted(&config);
+        watcher.look();
+        let new: Vec<&Value> =
+            watcher.log.events[before..].iter().filter(|event| event["type"] != "process.sampled").collect();
+        assert_eq!(new, [] as [&Value; 0]);
+    }
+    server.touch("more");
+    server.shows("agent-x", "end");
+    watcher = watcher.restarted(&config);
+    watcher.look();
+    watcher = watcher.restarted(&config);
+    watcher.look();
+    assert_eq!(watcher.errors(), ["ERROR: one", "ERROR: two"]);
+}
+
+#[test]
+fn what_is_written_while_it_is_looked_at_is_read_once_and_in_order() {
+    let Some(server) = Server::new() else { return };
+    let script = "for i in $(seq 60); do echo ERROR: no $(echo $i | tr 0-9 a-j); seq 7; sleep 0.02; done; echo end; sleep 600";
+    server.session("agent-x", script);
+    let config = server.config();
+    let mut watcher = Watcher::of(&config);
+    let mut looks = 0;
+    await_that("the end", || {
+        let is_over = server.tmux(&["capture-pane", "-p", "-t", "agent-x"]).contains("end");
+        watcher.look();
+        looks += 1;
+        if looks % 3 == 0 {
+            let empty = Watcher::of(&config);
+            watcher = std::mem::replace(&mut watcher, empty).restarted(&config);
+        }
+        is_over
+    });
+    watcher.look();
+    let letters = |number: u32| {
+        number.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect::<String>()
+    };
+    let expected: Vec<String> = (1..=60).map(|number| format!("ERROR: no {}", letters(number))).collect();
+    assert_eq!(watcher.errors(), expected);
+    assert!(looks > 5, "{looks} looks are too few to be in between");
+}
+
+#[test]
 fn lines_that_the_scrollback_drops_do_not_disturb_the_count() {
     let Some(server) = Server::new() else { return };
     server.tmux(&[

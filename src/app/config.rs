@@ -20,6 +20,7 @@ use crate::projection::policy::Policy;
 use crate::source::generic_jsonl::{Jsonl, Section};
 use crate::source::job::JobConfig;
 use crate::source::slurm::SlurmConfig;
+use crate::source::tmux::TmuxConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -45,6 +46,8 @@ pub struct Config {
     pub jsonl: Vec<Jsonl>,
     /// Jobs of the Slurm workload manager.
     pub slurm: SlurmConfig,
+    /// The tmux sessions that are watched; none: those of this user's server that begin with `agent-`.
+    pub tmux: Vec<TmuxConfig>,
 }
 
 /// How the log is kept.
@@ -291,18 +294,23 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_a_job_in_the_template_has_every_key_and_can_be_used() {
+    fn the_examples_of_jobs_and_sessions_in_the_template_have_every_key_and_can_be_used() {
         let example = TEMPLATE.lines().filter_map(|line| line.strip_prefix('#'));
         let example: Vec<&str> =
             example.filter(|line| !line.starts_with([' ', '#']) && !line.is_empty()).collect();
         let example = example.join("\n");
-        assert_eq!(toml::from_str::<Config>(&example).unwrap().job.len(), 1, "{example}");
+        let used: Config = toml::from_str(&example).unwrap();
+        assert_eq!((used.job.len(), used.tmux.len()), (1, 1), "{example}");
         let table: toml::Table = toml::from_str(&example).unwrap();
-        let keys: Vec<&String> = table["job"][0].as_table().unwrap().keys().collect();
-        let schema = schemars::schema_for!(JobConfig).to_value();
-        let mut known: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-        known.sort();
-        assert_eq!(keys, known);
+        let schemas =
+            [("job", schemars::schema_for!(JobConfig)), ("tmux", schemars::schema_for!(TmuxConfig))];
+        for (section, schema) in schemas {
+            let keys: Vec<&String> = table[section][0].as_table().unwrap().keys().collect();
+            let schema = schema.to_value();
+            let mut known: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+            known.sort();
+            assert_eq!(keys, known);
+        }
     }
 
     #[test]

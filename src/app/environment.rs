@@ -27,6 +27,7 @@ use crate::source::piped::PipedFormat;
 use crate::source::qwen_code::{QwenCode, QwenCodeDocuments};
 use crate::source::slurm::Slurm;
 use crate::source::swe_agent::SweAgent;
+use crate::source::tmux::Tmux;
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
 use anyhow::Context as _;
@@ -57,6 +58,7 @@ pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
         Box::new(CopilotVs::default()),
         Box::new(Worktree::new()),
         Box::new(Jobs::new(&config.job)),
+        Box::new(Tmux::new(&config.tmux)),
         Box::new(Slurm::new(&config.slurm, [])),
     ];
     sources.extend(madrox::sources());

@@ -46,6 +46,7 @@ pub mod slurm;
 mod status_document;
 pub mod swe_agent;
 mod text;
+pub mod tmux;
 pub mod transcripts;
 #[cfg(test)]
 mod trial;

@@ -9,6 +9,7 @@
 //! What sources share: [`finder`] (which files), [`follower`] (append-only bytes), [`documents`] (what is rewritten as a
 //! whole), [`transcripts`] (both as one source), [`scribe`] (ids), and the words of all agents' sessions (`session`).
 
+mod batch;
 pub mod claude_code;
 pub mod documents;
 mod failure;

@@ -5,40 +5,40 @@ use crate::event::field::Text;
 
 /// What was seen of a job at its end. What does not apply to it is `None` or empty.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// The job declares an exit-code file.
-    pub(super) declares_exit_code: bool,
-    pub(super) exit_code: Option<i64>,
+    pub(crate) declares_exit_code: bool,
+    pub(crate) exit_code: Option<i64>,
     /// The word of the status file, as it stands there; `None`: the job declares none.
-    pub(super) status: Option<Status>,
+    pub(crate) status: Option<Status>,
     /// The required files, each with whether it is there.
-    pub(super) required_files: Vec<(String, bool)>,
+    pub(crate) required_files: Vec<(String, bool)>,
     /// Whether the log has errors; `None`: there is no log.
-    pub(super) has_errors: Option<bool>,
+    pub(crate) has_errors: Option<bool>,
     /// Whether the marker was seen; `None`: none is asked for.
-    pub(super) has_marker: Option<bool>,
+    pub(crate) has_marker: Option<bool>,
     /// How long it took, and how long it may take.
-    pub(super) seconds: Option<(f64, f64)>,
+    pub(crate) seconds: Option<(f64, f64)>,
 }
 
 /// What a status file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Status {
+pub(crate) struct Status {
     /// `None`: there is no such file.
-    pub(super) word: Option<String>,
-    pub(super) is_completed: bool,
+    pub(crate) word: Option<String>,
+    pub(crate) is_completed: bool,
 }
 
 /// The criteria in their order, and the first reason that fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Checked {
-    pub(super) criteria: Vec<Criterion<'static>>,
-    pub(super) verdict: String,
+pub(crate) struct Checked {
+    pub(crate) criteria: Vec<Criterion<'static>>,
+    pub(crate) verdict: String,
 }
 
 impl Checked {
     /// Checks all criteria that apply.
-    pub(super) fn of(seen: &Seen) -> Self {
+    pub(crate) fn of(seen: &Seen) -> Self {
         let all = [
             exit_code(seen).map(|result| ("exit code", result)),
             required_files(seen).map(|result| ("required files", result)),

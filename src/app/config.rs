@@ -8,6 +8,7 @@ use crate::journal::retention::Retention;
 use crate::journal::rotate::Rotation;
 use crate::projection::policy::Policy;
 use crate::source::job::JobConfig;
+use crate::source::remote::RemoteConfig;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct Config {
     pub journal: Journal,
     /// The batch jobs that are watched by what they write.
     pub job: Vec<JobConfig>,
+    /// The batch jobs on other machines, watched over SSH.
+    pub remote: Vec<RemoteConfig>,
 }
 
 /// How the log is kept.
@@ -126,18 +129,23 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_a_job_in_the_template_has_every_key_and_can_be_used() {
+    fn the_examples_of_jobs_in_the_template_have_every_key_and_can_be_used() {
         let example = TEMPLATE.lines().filter_map(|line| line.strip_prefix('#'));
         let example: Vec<&str> =
             example.filter(|line| !line.starts_with([' ', '#']) && !line.is_empty()).collect();
         let example = example.join("\n");
-        assert_eq!(toml::from_str::<Config>(&example).unwrap().job.len(), 1, "{example}");
+        let config = toml::from_str::<Config>(&example).unwrap();
+        assert_eq!((config.job.len(), config.remote.len()), (1, 1), "{example}");
         let table: toml::Table = toml::from_str(&example).unwrap();
-        let keys: Vec<&String> = table["job"][0].as_table().unwrap().keys().collect();
-        let schema = schemars::schema_for!(JobConfig).to_value();
-        let mut known: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-        known.sort();
-        assert_eq!(keys, known);
+        for (section, schema) in
+            [("job", schemars::schema_for!(JobConfig)), ("remote", schemars::schema_for!(RemoteConfig))]
+        {
+            let keys: Vec<&String> = table[section][0].as_table().unwrap().keys().collect();
+            let schema = schema.to_value();
+            let mut known: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+            known.sort();
+            assert_eq!(keys, known);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::base::clock::Timestamp;
 use crate::base::{fs, random};
 use crate::source::claude_code::ClaudeCode;
 use crate::source::job::Jobs;
+use crate::source::remote::Remote;
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
 use anyhow::Context as _;
@@ -17,7 +18,12 @@ const KEY_FILE: &str = "hash_key";
 /// All sources. A new kind of thing to watch is one more line here.
 #[must_use]
 pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
-    vec![Box::new(ClaudeCode::default()), Box::new(Worktree::new()), Box::new(Jobs::new(&config.job))]
+    vec![
+        Box::new(ClaudeCode::default()),
+        Box::new(Worktree::new()),
+        Box::new(Jobs::new(&config.job)),
+        Box::new(Remote::new(&config.remote)),
+    ]
 }
 
 /// The environment of the sources for this scope.

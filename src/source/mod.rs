@@ -22,6 +22,7 @@ pub mod output;
 mod place;
 pub mod process;
 mod recent;
+pub mod remote;
 pub mod scribe;
 mod session;
 mod status_document;

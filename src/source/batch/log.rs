@@ -102,7 +102,8 @@ impl LogReader {
         let own = context.patterns.time(&text);
         let ts = own.unwrap_or(written_at);
         let (file, place) = (out.file().to_owned(), at.to_string());
-        let mut scribe = Scribe::new(out, context.source, (&context.task, context.agent), ts, &[&file, &place]);
+        let mut scribe =
+            Scribe::new(out, context.source, (&context.task, context.agent), ts, &[&file, &place]);
         let ended = self.output.line(&context.patterns, &text, &mut scribe);
         self.line_count += 1;
         if self.begun_at.is_none() {

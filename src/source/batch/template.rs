@@ -100,6 +100,43 @@ impl PathTemplate {
         paths.filter_map(fits).collect()
     }
 
+    /// The values of the placeholders in a path that was found elsewhere; `None` where it does not fit.
+    pub(crate) fn values_of(&self, path: &Path) -> Option<Values> {
+        match &self.matcher {
+            Some(matcher) => matcher.values(&path.to_string_lossy()),
+            None => (self.filled(&Values::new()) == path).then(Values::new),
+        }
+    }
+
+    /// The pattern for a POSIX shell that all its paths fit; every other text in it is quoted.
+    pub(crate) fn shell_pattern(&self) -> String {
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+        let of_wildcards = |text: &str| {
+            let mut pattern = String::new();
+            let mut literal = String::new();
+            for character in text.chars() {
+                if matches!(character, '*' | '?' | '[' | ']' | '-' | '!') {
+                    if !literal.is_empty() {
+                        pattern.push_str(&quoted(&std::mem::take(&mut literal)));
+                    }
+                    pattern.push(character);
+                } else {
+                    literal.push(character);
+                }
+            }
+            if !literal.is_empty() {
+                pattern.push_str(&quoted(&literal));
+            }
+            pattern
+        };
+        let of_piece = |piece: &Piece| match piece {
+            Piece::Text(text) => quoted(text),
+            Piece::Pattern(text) => of_wildcards(text),
+            Piece::Placeholder(_) => "*".to_owned(),
+        };
+        self.pieces.iter().map(of_piece).collect()
+    }
+
     /// The deepest folder that all its paths lie in.
     pub(crate) fn root(&self) -> PathBuf {
         let mut fixed = String::new();

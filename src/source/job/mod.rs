@@ -17,9 +17,9 @@ mod watched;
 pub use crate::source::job::config::JobConfig;
 
 use crate::base::clock::Timestamp;
+use crate::source::batch::log::{LogContext, LogFacts, LogReader};
 use crate::source::follower::{Follower, Identity, Pool};
 use crate::source::job::kind::Kind;
-use crate::source::batch::log::{LogContext, LogFacts, LogReader};
 use crate::source::job::watched::Watched;
 use crate::source::process::Sampler;
 use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};

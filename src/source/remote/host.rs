@@ -24,7 +24,7 @@ const NEWS_AHEAD: usize = 8;
 /// Questions on the way at once: what the smallest pipe holds.
 const QUESTIONS_BYTES_MAX: usize = 4096;
 /// What changed within this is looked at every second.
-const LIVELY: Duration = Duration::from_secs(60);
+const LIVELY: Duration = Duration::from_mins(1);
 const QUICK: Duration = Duration::from_secs(1);
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// A connection that held so long was a good one.
@@ -435,7 +435,7 @@ impl File {
                 let is_new = !std::mem::replace(&mut self.is_unreadable, true);
                 (is_new.then_some(News::Unreadable { key }), false)
             }
-            (_, Answer::Shaken) | (Kind::Unsettled { .. }, _) => {
+            (_, Answer::Shaken) | (Kind::Unsettled { .. }, _) | (Kind::Log { .. }, Answer::Gone) => {
                 self.about = None;
                 (None, false)
             }
@@ -448,10 +448,6 @@ impl File {
                 self.about = Some(about);
                 *is_there = true;
                 (Some(News::Small { key, found: Some((about, bytes)) }), false)
-            }
-            (Kind::Log { .. }, Answer::Gone) => {
-                self.about = None;
-                (None, false)
             }
             (Kind::Log { offset, tail }, Answer::Bytes(about, mut bytes)) => {
                 let continues = about.size >= *offset && bytes.starts_with(tail);

@@ -60,9 +60,9 @@ impl Kind {
             return Err(KindError::Seconds);
         }
         let (log, status, exit_code) = (
-            path(&config.log, true)?,
-            path(&config.status_file, false)?,
-            path(&config.exit_code_file, false)?,
+            path(config.log.as_deref(), true)?,
+            path(config.status_file.as_deref(), false)?,
+            path(config.exit_code_file.as_deref(), false)?,
         );
         let paths = [&log, &status, &exit_code];
         if paths.iter().all(|path| path.is_none()) {
@@ -116,9 +116,9 @@ impl Kind {
     }
 }
 
-fn path(text: &Option<String>, is_pattern: bool) -> Result<Option<PathTemplate>, KindError> {
+fn path(text: Option<&str>, is_pattern: bool) -> Result<Option<PathTemplate>, KindError> {
     let Some(text) = text else { return Ok(None) };
-    let refused = |what| KindError::Path { text: text.clone(), what };
+    let refused = |what| KindError::Path { text: text.to_owned(), what };
     if text.contains(['\n', '\r', '\0']) {
         return Err(refused("control characters"));
     }

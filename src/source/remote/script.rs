@@ -105,11 +105,6 @@ impl About {
     }
 }
 
-/// A text that the shell takes for itself, whatever stands in it.
-pub(super) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 /// A path that no program takes for an option.
 pub(super) fn plain(path: &str) -> String {
     if path.starts_with(['/', '.']) { path.to_owned() } else { format!("./{path}") }

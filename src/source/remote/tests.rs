@@ -3,6 +3,8 @@
 
 mod lines;
 mod outage;
+mod pushed;
+mod shells;
 mod server;
 
 use super::*;

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// An answer that begins later will not come.
-const ANSWER_WAIT: Duration = Duration::from_secs(60);
+const ANSWER_WAIT: Duration = Duration::from_mins(1);
 /// Beside the time to connect: names, keys, the login shell.
 const LOGIN_WAIT: Duration = Duration::from_secs(30);
 /// How soon a wait ends when it is to stop.

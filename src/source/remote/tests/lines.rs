@@ -3,7 +3,7 @@
 use super::*;
 
 fn steps(range: std::ops::RangeInclusive<u64>) -> String {
-    range.map(|step| format!("step {step} of 100\n")).collect()
+    range.fold(String::new(), |text, step| text + &format!("step {step} of 100\n"))
 }
 
 fn counting(config: &mut RemoteConfig) {

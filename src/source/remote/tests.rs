@@ -13,7 +13,8 @@ use crate::source::fixture::{self, Log as EventLog, write};
 use crate::source::remote::tests::server::Server;
 use serde_json::Value;
 use std::io::Write as _;
-use std::time::Instant;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Whatever is awaited comes within this, or never.
 const DEADLINE: Duration = Duration::from_secs(20);

@@ -1,6 +1,7 @@
 //! What arrives makes the same events in whatever portions it comes, wherever the process begins again, whatever it is.
 
 use super::*;
+use crate::source::remote::host::News;
 use proptest::prelude::*;
 
 /// A machine that nobody connects to: what would arrive is handed in.
@@ -74,8 +75,7 @@ fn lines_of(log: &[u8], cuts: &[usize], restarts: bool) -> Vec<String> {
             from = if resumes { usize::try_from(positions[0].offset_bytes).unwrap() } else { 0 };
             pushed.source.resume(positions);
             // With positions the first candidate is theirs; without, the file is the one the log knows, from its start.
-            let _unused = knows;
-            pushed.found((resumes || knows).then_some(0), widen(log.len()));
+            pushed.found((resumes || knows).then_some(0), log.len() as u64);
         }
     }
     pushed

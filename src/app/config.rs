@@ -19,6 +19,7 @@ use crate::journal::rotate::Rotation;
 use crate::projection::policy::Policy;
 use crate::source::generic_jsonl::{Jsonl, Section};
 use crate::source::job::JobConfig;
+use crate::source::remote::RemoteConfig;
 use crate::source::slurm::SlurmConfig;
 use crate::source::tmux::TmuxConfig;
 use schemars::JsonSchema;
@@ -48,6 +49,8 @@ pub struct Config {
     pub slurm: SlurmConfig,
     /// The tmux sessions that are watched; none: those of this user's server that begin with `agent-`.
     pub tmux: Vec<TmuxConfig>,
+    /// The batch jobs on other machines, watched over SSH.
+    pub remote: Vec<RemoteConfig>,
 }
 
 /// How the log is kept.
@@ -300,10 +303,13 @@ mod tests {
             example.filter(|line| !line.starts_with([' ', '#']) && !line.is_empty()).collect();
         let example = example.join("\n");
         let used: Config = toml::from_str(&example).unwrap();
-        assert_eq!((used.job.len(), used.tmux.len()), (1, 1), "{example}");
+        assert_eq!((used.job.len(), used.tmux.len(), used.remote.len()), (1, 1, 1), "{example}");
         let table: toml::Table = toml::from_str(&example).unwrap();
-        let schemas =
-            [("job", schemars::schema_for!(JobConfig)), ("tmux", schemars::schema_for!(TmuxConfig))];
+        let schemas = [
+            ("job", schemars::schema_for!(JobConfig)),
+            ("tmux", schemars::schema_for!(TmuxConfig)),
+            ("remote", schemars::schema_for!(RemoteConfig)),
+        ];
         for (section, schema) in schemas {
             let keys: Vec<&String> = table[section][0].as_table().unwrap().keys().collect();
             let schema = schema.to_value();

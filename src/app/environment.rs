@@ -25,6 +25,7 @@ use crate::source::openhands::OpenHands;
 use crate::source::pi::Pi;
 use crate::source::piped::PipedFormat;
 use crate::source::qwen_code::{QwenCode, QwenCodeDocuments};
+use crate::source::remote::Remote;
 use crate::source::slurm::Slurm;
 use crate::source::swe_agent::SweAgent;
 use crate::source::tmux::Tmux;
@@ -59,6 +60,7 @@ pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
         Box::new(Worktree::new()),
         Box::new(Jobs::new(&config.job)),
         Box::new(Tmux::new(&config.tmux)),
+        Box::new(Remote::new(&config.remote)),
         Box::new(Slurm::new(&config.slurm, [])),
     ];
     sources.extend(madrox::sources());

@@ -221,6 +221,12 @@ impl Task {
                 let wait = Wait { kind: WaitKind::of_word(on), stamp, until: None, open: false };
                 self.monitoring.get_or_insert_default().add_wait(wait);
             }
+            // With a task these tell whether anything can be seen of it.
+            Body::SourceFailed { .. } | Body::SourceOpened { .. } => {
+                let open = matches!(body, Body::SourceFailed { .. });
+                let wait = Wait { kind: WaitKind::Sight, stamp, until: None, open };
+                self.monitoring.get_or_insert_default().add_wait(wait);
+            }
             Body::ProcessSampled { process_state, .. } => {
                 let process = Process::of(ProcessState::of_word(process_state), stamp);
                 self.monitoring.get_or_insert_default().add_process(process);

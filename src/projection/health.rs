@@ -127,11 +127,13 @@ pub enum Reason {
     TurnEnded,
     /// Completed as claimed, but criteria are not met.
     Unverified,
+    /// The machine it runs on does not answer.
+    Offline,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::NoEvidence,
         Self::Stale,
         Self::Permission,
@@ -148,6 +150,7 @@ impl Reason {
         Self::Timeouts,
         Self::TurnEnded,
         Self::Unverified,
+        Self::Offline,
     ];
 
     /// The word on the wire.
@@ -170,6 +173,7 @@ impl Reason {
             Self::Timeouts => "timeouts",
             Self::TurnEnded => "turn_ended",
             Self::Unverified => "unverified",
+            Self::Offline => "offline",
         }
     }
 

@@ -116,6 +116,9 @@ impl<'a> Judge<'a> {
         if self.task.last == Stamp::NEVER {
             return Some(verdict(Health::Unknown, Some(Reason::NoEvidence), None, Stamp::NEVER));
         }
+        if let Some(blind) = self.waits().find(|wait| wait.kind == WaitKind::Sight && self.holds(wait, now)) {
+            return Some(verdict(Health::Unknown, Some(Reason::Offline), blind.stamp.at(), blind.stamp));
+        }
         let heard = self.last_heard();
         let stale_from = heard.instant().plus_millis(signed(self.policy.stale_after_ms));
         let alive = self
@@ -128,13 +131,14 @@ impl<'a> Judge<'a> {
     }
 
     fn waiting(&self, now: Timestamp) -> Option<Verdict> {
-        let wait = self.waits().find(|wait| self.holds(wait, now))?;
+        let mut waits = self.waits().filter(|wait| wait.kind != WaitKind::Sight);
+        let wait = waits.find(|wait| self.holds(wait, now))?;
         let reason = match wait.kind {
             WaitKind::Permission => Some(Reason::Permission),
             WaitKind::Question => Some(Reason::Question),
             WaitKind::RateLimit => Some(Reason::RateLimit),
             WaitKind::Child => Some(Reason::Child),
-            WaitKind::Other => None,
+            WaitKind::Other | WaitKind::Sight => None,
         };
         let start = wait.stamp.instant();
         let limit = wait.until.map(|until| milliseconds(until.millis_since(start)));

@@ -23,6 +23,8 @@ pub(crate) enum WaitKind {
     RateLimit,
     Child,
     Other,
+    /// No wait of the task: its source cannot be read, and we wait for that.
+    Sight,
 }
 
 impl WaitKind {

@@ -11,6 +11,7 @@
 
 pub mod aider;
 pub mod amp;
+mod batch;
 pub mod both;
 mod chat_recording;
 pub mod claude_code;
@@ -40,6 +41,7 @@ mod place;
 pub mod process;
 pub mod qwen_code;
 mod recent;
+pub mod remote;
 pub mod scribe;
 mod session;
 pub mod slurm;

@@ -28,6 +28,7 @@ pub fn message_naming(task: &TaskStatus, tool: &str, now: Timestamp) -> String {
         (Health::Stuck, reason) => stuck(task, reason, now),
         (Health::Waiting, reason) => waiting(task, reason),
         (Health::Idle, _) => "finished its turn".to_owned(),
+        (Health::Unknown, Some(Reason::Offline)) => offline(task, now),
         (Health::Unknown, _) => unknown(task, now),
         (Health::Healthy, _) => healthy(task),
         (Health::Completed, Some(Reason::Unverified)) => unverified(verdict),
@@ -90,6 +91,8 @@ pub fn brief(task: &TaskStatus, now: Timestamp) -> String {
         }
         (Health::Waiting, reason) => waiting_for(task, reason).unwrap_or_default(),
         (Health::Idle, _) => "finished its turn".to_owned(),
+        (Health::Unknown, Some(Reason::Offline)) => offline_ms(task, now)
+            .map_or_else(|| "offline".to_owned(), |time| format!("offline for {}", human_duration(time))),
         // A parent that is only named by its children is known by them.
         (Health::Unknown, _) => task.progress.as_ref().and_then(progress).unwrap_or_else(|| {
             since_last()
@@ -225,6 +228,22 @@ fn unknown(task: &TaskStatus, now: Timestamp) -> String {
         Some(silence) => format!("no activity for {}; it may have been closed", duration_in_words(silence)),
         None => "nothing was seen of it yet".to_owned(),
     }
+}
+
+fn offline(task: &TaskStatus, now: Timestamp) -> String {
+    let host = task
+        .host
+        .as_deref()
+        .map_or_else(|| "its machine".to_owned(), |host| sanitize(first_line(host)).into_owned());
+    match offline_ms(task, now) {
+        Some(time) => format!("{host} has not answered for {}", duration_in_words(time)),
+        None => format!("{host} does not answer"),
+    }
+}
+
+/// For how long nothing could be seen of it.
+fn offline_ms(task: &TaskStatus, now: Timestamp) -> Option<i64> {
+    task.verdict.since.map(|since| now.millis_since(since).max(0))
 }
 
 fn healthy(task: &TaskStatus) -> String {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::body::{Body, Criterion};
+use crate::event::error::ErrorDetail;
 use crate::projection::fixture::*;
 
 fn checked(at: &str, oks: &[bool]) -> crate::event::envelope::Event<'static> {
@@ -494,4 +495,39 @@ fn an_event_from_a_clock_ahead_counts_when_it_was_observed() {
     let projection = folded([&started("08:59"), &ahead]);
     let status = projection.task("t", instant("09:15"), &Policy::default()).unwrap();
     assert_eq!((status.last_activity_at, status.verdict.health), (Some(instant("09:00")), Health::Stuck));
+}
+
+#[test]
+fn of_a_task_whose_machine_does_not_answer_nothing_is_known_until_it_is_seen_again() {
+    let unseen = |at: &str| {
+        let error =
+            ErrorDetail { kind: "environment".into(), category: None, message: None, exit_code: None };
+        event(at, Body::SourceFailed { file: None, path: None, error })
+    };
+    let seen = |at: &str| {
+        let body = Body::SourceOpened {
+            file: "f".into(),
+            path: None,
+            session: None,
+            device: None,
+            inode: None,
+            head_bytes: None,
+            head_hash: None,
+            generation: None,
+            forked_from: None,
+            first_record: None,
+        };
+        event(at, body)
+    };
+    let away = given([started("09:00"), output_grew("09:01"), unseen("09:02")]);
+    away.at("09:01:30").expect("healthy since 09:00:00 | output.grew@09:01:00");
+    for at in ["09:02", "09:30", "+2d09:00"] {
+        away.at(at).expect("unknown offline since 09:02:00 | source.failed@09:02:00");
+    }
+    let back = given([started("09:00"), output_grew("09:01"), unseen("09:02"), seen("09:05")]);
+    back.at("09:06").expect("healthy since 09:00:00 | output.grew@09:01:00");
+    let active = given([started("09:00"), unseen("09:02"), output_grew("09:05")]);
+    active.at("09:06").expect("healthy since 09:00:00 | output.grew@09:05:00");
+    let ended = given([started("09:00"), completed("09:01"), unseen("09:02")]);
+    ended.at("09:06").expect("completed since 09:01:00 | task.completed@09:01:00");
 }

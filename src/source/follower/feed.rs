@@ -7,7 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::base::fs::{self, FileIdentity};
 use crate::base::limits::{HEAD_HASH_BYTES, SOURCE_LINE_BYTES_MAX, TAIL_HASH_BYTES};
 use crate::source::follower::{Adapter, Follower, Identity, Origin};
-use crate::source::{Advance, Emit, Position, Problem};
+use crate::source::{Advance, Emit, KnownFile, Position, Problem};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -51,6 +51,34 @@ impl<A: Adapter> Feed<A> {
         self.follower.start_over(identity, false, generation);
         self.memory = Memory::default();
         self.forget_partial();
+    }
+
+    /// Says that what was read as this file of the log was cut, replaced or rewritten; what stands there now has `size` bytes.
+    pub(crate) fn tell_truncated(&self, lost: &KnownFile, size: u64, now: Timestamp, out: &mut dyn Emit) {
+        self.follower.tell_truncated(lost, size, now, out);
+    }
+
+    /// Tells when what comes next was written at the latest; `None`: nobody knows.
+    pub fn written_by(&mut self, modified: Option<Timestamp>) {
+        self.follower.modified = modified;
+    }
+
+    /// What is known of the file from outside it.
+    #[must_use]
+    pub const fn context(&self) -> &A::Context {
+        &self.follower.context
+    }
+
+    /// What the adapter remembers of the lines so far.
+    #[must_use]
+    pub const fn adapter(&self) -> &A {
+        &self.follower.adapter
+    }
+
+    /// The line whose end did not come yet.
+    #[must_use]
+    pub fn partial(&self) -> &[u8] {
+        &self.partial
     }
 
     /// Everything before this byte was handed out as lines; the next byte to push, once what is unfinished is forgotten.

@@ -76,7 +76,7 @@ impl<A: Adapter> Follower<A> {
     }
 
     /// Says once that a file was cut or rewritten. What stands there now is read from the start, under a new id.
-    fn tell_truncated(&self, lost: &KnownFile, size: u64, now: Timestamp, out: &mut dyn Emit) {
+    pub(super) fn tell_truncated(&self, lost: &KnownFile, size: u64, now: Timestamp, out: &mut dyn Emit) {
         if lost.truncated {
             return;
         }

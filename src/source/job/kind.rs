@@ -1,8 +1,8 @@
 //! A `[[job]]` section made ready: patterns compiled, paths taken apart, and checked that they fit together.
 
+use crate::source::batch::course::Rules;
+use crate::source::batch::template::{PathTemplate, TemplateError, TextTemplate, Values};
 use crate::source::job::config::JobConfig;
-use crate::source::job::course::Rules;
-use crate::source::job::template::{PathTemplate, TemplateError, TextTemplate, Values};
 use crate::source::output::{PatternError, Patterns};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -6,27 +6,22 @@
 //! claimed and verified. Nothing is asked of the job, and nothing is done to it, unless its configuration says `kill`.
 //! Files named by hand (`import`) are not jobs: only the configuration makes one.
 
-mod checklist;
 mod config;
-mod course;
-mod files;
 mod kill;
 mod kind;
-mod log;
-mod template;
 #[cfg(test)]
 mod tests;
 mod vitals;
 mod watched;
 
-pub use crate::source::job::checklist::{Checked, Seen, Status};
+pub use crate::source::batch::checklist::{Checked, Seen, Status};
+pub use crate::source::batch::files::is_present;
 pub use crate::source::job::config::JobConfig;
-pub use crate::source::job::files::is_present;
 
 use crate::base::clock::Timestamp;
+use crate::source::batch::log::{LogContext, LogFacts, LogReader};
 use crate::source::follower::{Follower, Identity, Pool};
 use crate::source::job::kind::Kind;
-use crate::source::job::log::{LogContext, LogFacts, LogReader};
 use crate::source::job::watched::Watched;
 use crate::source::process::Sampler;
 use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
@@ -117,7 +112,8 @@ impl Jobs {
         }
         let parts = vec![env.host.clone(), path.to_string_lossy().into_owned(), task.to_owned()];
         let identity = Identity { source: NAME, parts, session: Some(task.to_owned()) };
-        let context = LogContext { task: task.to_owned(), patterns: Arc::clone(&kind.patterns) };
+        let patterns = Arc::clone(&kind.patterns);
+        let context = LogContext { source: NAME, agent: AGENT, task: task.to_owned(), patterns };
         let mut follower = Follower::new(identity, path.to_owned(), context, false);
         let position = self.resumable.iter().position(|position| follower.resume(position));
         if let Some(place) = position {

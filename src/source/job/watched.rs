@@ -7,15 +7,15 @@ use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::envelope::Stream;
 use crate::event::field::Text;
+use crate::source::batch::checklist::{self, Checked};
+use crate::source::batch::course::{self, Ending, Evidence, Memory, Recorded, Stated, Step, milliseconds};
+use crate::source::batch::files::{self, Dated, SmallFile};
+use crate::source::batch::log::LogFacts;
+use crate::source::batch::template::Values;
 use crate::source::documents::Sheet;
 use crate::source::follower::Identity;
-use crate::source::job::checklist::{self, Checked};
-use crate::source::job::course::{self, Ending, Evidence, Memory, Recorded, Stated, Step, milliseconds};
-use crate::source::job::files::{self, Dated, SmallFile};
 use crate::source::job::kill;
 use crate::source::job::kind::Kind;
-use crate::source::job::log::LogFacts;
-use crate::source::job::template::Values;
 use crate::source::job::vitals::Vitals;
 use crate::source::job::{AGENT, NAME};
 use crate::source::process::Sampler;
@@ -79,7 +79,7 @@ impl Watched {
     /// A job with these values of its placeholders; `base` is the project's root.
     pub(super) fn new(kind: &Arc<Kind>, values: &Values, host: &str, base: &Path) -> Self {
         let task = kind.name.filled(values);
-        let fill = |path: &Option<crate::source::job::template::PathTemplate>| {
+        let fill = |path: &Option<crate::source::batch::template::PathTemplate>| {
             path.as_ref().map(|path| path.filled(values))
         };
         let workspace = kind.workspace.filled(values);

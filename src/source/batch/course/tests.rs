@@ -31,7 +31,7 @@ fn code(value: i64, seconds: i64) -> Dated<i64> {
 }
 
 fn status(word: &str, seconds: i64) -> Dated<Document> {
-    let value = crate::source::job::files::status(word, at(seconds)).unwrap();
+    let value = crate::source::batch::files::status(word, at(seconds)).unwrap();
     Dated { value, at: at(seconds) }
 }
 

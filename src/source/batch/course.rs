@@ -7,8 +7,8 @@
 //! another attempt, or a better word about the same one.
 
 use crate::base::clock::Timestamp;
-use crate::source::job::files::Dated;
-use crate::source::job::log::{Claim, LogFacts};
+use crate::source::batch::files::Dated;
+use crate::source::batch::log::{Claim, LogFacts};
 use crate::source::process::Sample;
 use crate::source::status_document::{Document, Phase};
 use std::fmt;
@@ -24,27 +24,27 @@ const MARK_CHARS: usize = 8;
 
 /// What a job declares, as far as its course depends on it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Rules {
-    pub(super) declares_exit_code: bool,
-    pub(super) declares_status: bool,
-    pub(super) max_run_seconds: Option<f64>,
-    pub(super) idle_seconds: Option<f64>,
+pub(crate) struct Rules {
+    pub(crate) declares_exit_code: bool,
+    pub(crate) declares_status: bool,
+    pub(crate) max_run_seconds: Option<f64>,
+    pub(crate) idle_seconds: Option<f64>,
 }
 
 /// What is known of a job now.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Evidence {
-    pub(super) status: Option<Dated<Document>>,
-    pub(super) exit_code: Option<Dated<i64>>,
-    pub(super) logs: Vec<LogFacts>,
-    pub(super) process: Option<Sample>,
+pub(crate) struct Evidence {
+    pub(crate) status: Option<Dated<Document>>,
+    pub(crate) exit_code: Option<Dated<i64>>,
+    pub(crate) logs: Vec<LogFacts>,
+    pub(crate) process: Option<Sample>,
     /// When one of its files said last that the job came on.
-    pub(super) progressed_at: Option<Timestamp>,
+    pub(crate) progressed_at: Option<Timestamp>,
 }
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     Completed,
     Failed,
     TimedOut,
@@ -53,21 +53,21 @@ pub(super) enum Ending {
 
 /// What the log of events says of the job already.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// The last attempt, and when it began.
-    pub(super) started: Option<(u64, Timestamp)>,
+    pub(crate) started: Option<(u64, Timestamp)>,
     /// The last result.
-    pub(super) result: Option<Recorded>,
+    pub(crate) result: Option<Recorded>,
 }
 
 /// A result by what it was made of: the `key` of its event.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Recorded {
-    pub(super) ending: Ending,
-    pub(super) attempt: u64,
-    pub(super) at: Timestamp,
+pub(crate) struct Recorded {
+    pub(crate) ending: Ending,
+    pub(crate) attempt: u64,
+    pub(crate) at: Timestamp,
     /// The code, and when it was written.
-    pub(super) exit_code: Option<(i64, Timestamp)>,
+    pub(crate) exit_code: Option<(i64, Timestamp)>,
     logs: Vec<Seen>,
 }
 
@@ -81,20 +81,20 @@ struct Seen {
 
 /// What is to be said next.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Started { attempt: u64, at: Timestamp },
     Ended { recorded: Recorded, started_at: Timestamp, stated: Stated },
 }
 
 /// What the files say of an end, beside how it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Stated {
-    pub(super) exit_code: Option<i64>,
-    pub(super) reason: Option<String>,
+pub(crate) struct Stated {
+    pub(crate) exit_code: Option<i64>,
+    pub(crate) reason: Option<String>,
     /// A status says that the job has completed.
-    pub(super) has_completed: bool,
+    pub(crate) has_completed: bool,
     /// Nobody says so: it took longer than its configuration allows.
-    pub(super) is_time_up: bool,
+    pub(crate) is_time_up: bool,
 }
 
 /// An end that counts.
@@ -107,7 +107,7 @@ struct End {
 }
 
 /// The next step, if there is one. To be asked again with the step in the memory.
-pub(super) fn next(rules: &Rules, memory: &Memory, evidence: &Evidence, now: Timestamp) -> Option<Step> {
+pub(crate) fn next(rules: &Rules, memory: &Memory, evidence: &Evidence, now: Timestamp) -> Option<Step> {
     let Some((attempt, started_at)) = memory.started else {
         return evidence.began_at().map(|at| Step::Started { attempt: 1, at: at.min(now) });
     };
@@ -282,7 +282,7 @@ impl Evidence {
 
 impl Recorded {
     /// Reads what [`fmt::Display`] writes.
-    pub(super) fn parse(key: &str) -> Option<Self> {
+    pub(crate) fn parse(key: &str) -> Option<Self> {
         let mut parts = key.split(':');
         let mut part = || parts.next();
         let ending = Ending::of_word(part()?)?;
@@ -343,7 +343,7 @@ impl Seen {
 }
 
 impl Ending {
-    pub(super) const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Completed => "completed",
             Self::Failed => "failed",
@@ -375,7 +375,7 @@ fn mark(file: &str) -> &str {
 
 /// Seconds of the configuration in milliseconds; `None` for what is no span.
 #[expect(clippy::cast_possible_truncation, reason = "checked to lie within the range first")]
-pub(super) fn milliseconds(seconds: f64) -> Option<i64> {
+pub(crate) fn milliseconds(seconds: f64) -> Option<i64> {
     (seconds.is_finite() && (0.0..1e12).contains(&seconds)).then(|| (seconds * 1000.0).round() as i64)
 }
 

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The values of placeholders by name.
-pub(super) type Values = BTreeMap<String, String>;
+pub(crate) type Values = BTreeMap<String, String>;
 
 /// A path, absolute, that may have placeholders and wildcards.
 #[derive(Clone, Debug)]
-pub(super) struct PathTemplate {
+pub(crate) struct PathTemplate {
     pieces: Vec<Piece>,
     matcher: Option<Matcher>,
 }
@@ -33,7 +33,7 @@ enum Piece {
 
 /// Why a template cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TemplateError {
+pub(crate) enum TemplateError {
     #[error("`{{` without `}}` at byte {at} of `{text}`")]
     Open { at: usize, text: String },
     #[error("`{{{name}}}` in `{text}` is no placeholder of its paths")]
@@ -44,7 +44,7 @@ pub(super) enum TemplateError {
 
 impl PathTemplate {
     /// Reads a path that begins at `folder` where it is relative. `is_pattern`: wildcards mean something.
-    pub(super) fn parse(folder: &str, text: &str, is_pattern: bool) -> Result<Self, TemplateError> {
+    pub(crate) fn parse(folder: &str, text: &str, is_pattern: bool) -> Result<Self, TemplateError> {
         let mut all = Vec::new();
         if !Path::new(text).is_absolute() {
             all.extend(pieces(folder)?);
@@ -61,7 +61,7 @@ impl PathTemplate {
     }
 
     /// The names of its placeholders.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Placeholder(name) => Some(name.as_str()),
             Piece::Text(_) | Piece::Pattern(_) => None,
@@ -69,12 +69,12 @@ impl PathTemplate {
     }
 
     /// The path with these values.
-    pub(super) fn filled(&self, values: &Values) -> PathBuf {
+    pub(crate) fn filled(&self, values: &Values) -> PathBuf {
         PathBuf::from(fill(&self.pieces, values))
     }
 
     /// All paths that are there and fit, also those of any `values` given, with the values of their placeholders.
-    pub(super) fn found(&self, values: &Values) -> Vec<(PathBuf, Values)> {
+    pub(crate) fn found(&self, values: &Values) -> Vec<(PathBuf, Values)> {
         let Some(matcher) = &self.matcher else {
             let path = self.filled(values);
             return if path.exists() { vec![(path, Values::new())] } else { Vec::new() };
@@ -100,8 +100,45 @@ impl PathTemplate {
         paths.filter_map(fits).collect()
     }
 
+    /// The values of the placeholders in a path that was found elsewhere; `None` where it does not fit.
+    pub(crate) fn values_of(&self, path: &Path) -> Option<Values> {
+        match &self.matcher {
+            Some(matcher) => matcher.values(&path.to_string_lossy()),
+            None => (self.filled(&Values::new()) == path).then(Values::new),
+        }
+    }
+
+    /// The pattern for a POSIX shell that all its paths fit; every other text in it is quoted.
+    pub(crate) fn shell_pattern(&self) -> String {
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+        let of_wildcards = |text: &str| {
+            let mut pattern = String::new();
+            let mut literal = String::new();
+            for character in text.chars() {
+                if matches!(character, '*' | '?' | '[' | ']' | '-' | '!') {
+                    if !literal.is_empty() {
+                        pattern.push_str(&quoted(&std::mem::take(&mut literal)));
+                    }
+                    pattern.push(character);
+                } else {
+                    literal.push(character);
+                }
+            }
+            if !literal.is_empty() {
+                pattern.push_str(&quoted(&literal));
+            }
+            pattern
+        };
+        let of_piece = |piece: &Piece| match piece {
+            Piece::Text(text) => quoted(text),
+            Piece::Pattern(text) => of_wildcards(text),
+            Piece::Placeholder(_) => "*".to_owned(),
+        };
+        self.pieces.iter().map(of_piece).collect()
+    }
+
     /// The deepest folder that all its paths lie in.
-    pub(super) fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         let mut fixed = String::new();
         for piece in &self.pieces {
             match piece {
@@ -120,13 +157,13 @@ impl PathTemplate {
 
 /// A text with placeholders, such as a name or a title.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TextTemplate {
+pub(crate) struct TextTemplate {
     pieces: Vec<Piece>,
 }
 
 impl TextTemplate {
     /// Reads a text whose placeholders must be among `known`.
-    pub(super) fn parse(text: &str, known: &[&str]) -> Result<Self, TemplateError> {
+    pub(crate) fn parse(text: &str, known: &[&str]) -> Result<Self, TemplateError> {
         let pieces = pieces(text)?;
         for piece in &pieces {
             if let Piece::Placeholder(name) = piece
@@ -139,7 +176,7 @@ impl TextTemplate {
     }
 
     /// The text with these values.
-    pub(super) fn filled(&self, values: &Values) -> String {
+    pub(crate) fn filled(&self, values: &Values) -> String {
         fill(&self.pieces, values)
     }
 }

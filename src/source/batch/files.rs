@@ -27,21 +27,22 @@ pub fn is_present(workspace: &Path, name: &str) -> bool {
 
 /// What was said, and when.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Dated<T> {
-    pub(super) value: T,
-    pub(super) at: Timestamp,
+pub(crate) struct Dated<T> {
+    pub(crate) value: T,
+    pub(crate) at: Timestamp,
 }
 
 /// One such file, as far as it was read.
 #[derive(Debug)]
-pub(super) struct SmallFile<T> {
+pub(crate) struct SmallFile<T> {
     stamp: Option<Stamp>,
     known: Option<Dated<T>>,
     /// The present content is not understood, and that was met before.
     doubt: Option<Doubt>,
 }
 
-type Stamp = (u64, u64, i64, i64);
+/// Inode, size and time of modification.
+pub(crate) type Stamp = (u64, u64, i64, i64);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doubt {
@@ -57,12 +58,12 @@ impl<T> Default for SmallFile<T> {
 
 impl<T> SmallFile<T> {
     /// What it says.
-    pub(super) const fn known(&self) -> Option<&Dated<T>> {
+    pub(crate) const fn known(&self) -> Option<&Dated<T>> {
         self.known.as_ref()
     }
 
     /// Reads it again, if it changed. `read` is given the text and the time of modification.
-    pub(super) fn look(
+    pub(crate) fn look(
         &mut self,
         path: &Path,
         read: impl FnOnce(&str, Timestamp) -> Result<T, String>,
@@ -71,14 +72,25 @@ impl<T> SmallFile<T> {
             *self = Self::default();
             return None;
         };
-        let stamp = stamp(&metadata);
+        let at = metadata.modified().map_or_else(|_| Timestamp::default(), Timestamp::from_system);
+        self.take(path, stamp(&metadata), at, || text(path, &metadata), read)
+    }
+
+    /// The same for a file that lies elsewhere: `stamp` changes when it does, `at` is when it was written.
+    pub(crate) fn take(
+        &mut self,
+        path: &Path,
+        stamp: Stamp,
+        at: Timestamp,
+        text: impl FnOnce() -> Result<String, String>,
+        read: impl FnOnce(&str, Timestamp) -> Result<T, String>,
+    ) -> Option<Problem> {
         if self.stamp == Some(stamp) && self.doubt != Some(Doubt::Once) {
             return None;
         }
         let is_again = self.stamp == Some(stamp);
         self.stamp = Some(stamp);
-        let at = metadata.modified().map_or_else(|_| Timestamp::default(), Timestamp::from_system);
-        match text(path, &metadata).and_then(|text| read(&text, at)) {
+        match text().and_then(|text| read(&text, at)) {
             Ok(value) => {
                 self.known = Some(Dated { value, at });
                 self.doubt = None;
@@ -97,7 +109,7 @@ impl<T> SmallFile<T> {
 }
 
 /// Reads a status: a word, perhaps with a reason behind it, or a JSON object.
-pub(super) fn status(text: &str, at: Timestamp) -> Result<Document, String> {
+pub(crate) fn status(text: &str, at: Timestamp) -> Result<Document, String> {
     let text = text.trim();
     if text.is_empty() {
         return Err(String::new());
@@ -128,7 +140,7 @@ pub(super) fn status(text: &str, at: Timestamp) -> Result<Document, String> {
 }
 
 /// Reads progress: a number of percent, `5/10`, or a JSON object.
-pub(super) fn progress(text: &str) -> Result<Progress, String> {
+pub(crate) fn progress(text: &str) -> Result<Progress, String> {
     let refused =
         || "no progress: expected a number or a JSON object with percent_complete or the like".to_owned();
     let text = text.trim();
@@ -153,7 +165,7 @@ pub(super) fn progress(text: &str) -> Result<Progress, String> {
 }
 
 /// Reads an exit code, or the number of a process.
-pub(super) fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
+pub(crate) fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
     let text = text.trim();
     if text.is_empty() {
         return Err(String::new());

@@ -1,12 +1,11 @@
 //! The log of a job: its lines are output, and what they claim of the job's end is remembered with its place.
 //!
 //! A claim is no result: a log does not know the exit code, and a job may survive what looks like its failure. The job as a
-//! whole decides ([`crate::source::job::course`]).
+//! whole decides ([`crate::source::batch::course`]).
 
 use crate::base::clock::Timestamp;
 use crate::base::fs;
 use crate::source::follower::{Adapter, Follower, Recognition, Sink};
-use crate::source::job::{AGENT, NAME};
 use crate::source::output::{Ended, Output, Patterns};
 use crate::source::scribe::{Fact, Scribe, TakeFact};
 use crate::source::session::Progress;
@@ -21,15 +20,19 @@ const SETTLED_MS: i64 = 2000;
 
 /// Whose log it is, and what is looked for in it.
 #[derive(Clone, Debug)]
-pub(super) struct LogContext {
-    pub(super) task: String,
-    pub(super) patterns: Arc<Patterns>,
+pub(crate) struct LogContext {
+    /// The name of the source that watches it.
+    pub(crate) source: &'static str,
+    /// Who works.
+    pub(crate) agent: &'static str,
+    pub(crate) task: String,
+    pub(crate) patterns: Arc<Patterns>,
 }
 
 /// The memory of one log.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct LogReader {
+pub(crate) struct LogReader {
     output: Output,
     /// How many ends were followed by a new beginning.
     run: u64,
@@ -43,35 +46,35 @@ pub(super) struct LogReader {
 
 /// An end that a line claims.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Claim {
-    pub(super) is_well: bool,
+pub(crate) struct Claim {
+    pub(crate) is_well: bool,
     /// In the words of the line.
-    pub(super) reason: String,
+    pub(crate) reason: String,
     /// When the line was written.
-    pub(super) at: Timestamp,
+    pub(crate) at: Timestamp,
     /// Where the line begins.
-    pub(super) offset: u64,
+    pub(crate) offset: u64,
 }
 
 /// What a log says of its job now.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct LogFacts {
+pub(crate) struct LogFacts {
     /// Its id as a file.
-    pub(super) file: String,
+    pub(crate) file: String,
     /// Which run in it is the last one.
-    pub(super) run: u64,
-    pub(super) line_count: u64,
+    pub(crate) run: u64,
+    pub(crate) line_count: u64,
     /// When it was written to last.
-    pub(super) modified_at: Option<Timestamp>,
+    pub(crate) modified_at: Option<Timestamp>,
     /// When the run began, as far as that is certain.
-    pub(super) begun_at: Option<Timestamp>,
+    pub(crate) begun_at: Option<Timestamp>,
     /// How far the job is, and since when.
-    pub(super) progressed_at: Option<Timestamp>,
-    pub(super) has_progress: bool,
-    pub(super) claim: Option<Claim>,
-    pub(super) has_errors: bool,
+    pub(crate) progressed_at: Option<Timestamp>,
+    pub(crate) has_progress: bool,
+    pub(crate) claim: Option<Claim>,
+    pub(crate) has_errors: bool,
     /// Which of the markers asked for it has.
-    pub(super) markers: Vec<String>,
+    pub(crate) markers: Vec<String>,
 }
 
 impl Adapter for LogReader {
@@ -99,7 +102,8 @@ impl LogReader {
         let own = context.patterns.time(&text);
         let ts = own.unwrap_or(written_at);
         let (file, place) = (out.file().to_owned(), at.to_string());
-        let mut scribe = Scribe::new(out, NAME, (&context.task, AGENT), ts, &[&file, &place]);
+        let mut scribe =
+            Scribe::new(out, context.source, (&context.task, context.agent), ts, &[&file, &place]);
         let ended = self.output.line(&context.patterns, &text, &mut scribe);
         self.line_count += 1;
         if self.begun_at.is_none() {
@@ -132,31 +136,38 @@ impl LogReader {
         }
     }
 
-    /// The facts, with those of a last line whose end may never come.
-    pub(super) fn facts(follower: &Follower<Self>, markers: &[String], now: Timestamp) -> LogFacts {
+    /// The facts of a file that is here.
+    pub(crate) fn facts(follower: &Follower<Self>, markers: &[String], now: Timestamp) -> LogFacts {
         let metadata = std::fs::metadata(follower.path()).ok();
         let modified_at =
             metadata.as_ref().and_then(|metadata| metadata.modified().ok()).map(Timestamp::from_system);
-        let is_settled = modified_at.is_some_and(|modified| now.millis_since(modified) >= SETTLED_MS);
         let is_longer = metadata.as_ref().is_some_and(|metadata| metadata.len() > follower.offset());
-        let tail = if is_settled && is_longer { tail(follower) } else { None };
-        let reader = match &tail {
-            Some(tail) => {
-                let mut reader = follower.adapter().clone();
-                let written_at = modified_at.unwrap_or(now).min(now);
-                let mut nowhere = Nowhere { file: follower.file(), now };
-                reader.take(follower.context(), tail, follower.offset(), written_at, &mut nowhere);
-                reader
-            }
-            None => follower.adapter().clone(),
-        };
-        let created = metadata.and_then(|metadata| metadata.created().ok());
+        let tail = if is_settled(modified_at, now) && is_longer { tail(follower) } else { None };
+        let created = metadata.and_then(|metadata| metadata.created().ok()).map(Timestamp::from_system);
+        let end = End { file: follower.file(), offset: follower.offset(), tail, modified_at, created };
+        follower.adapter().facts_with(follower.context(), end, markers, now)
+    }
+
+    /// The facts, with those of a last line whose end may never come.
+    pub(crate) fn facts_with(
+        &self,
+        context: &LogContext,
+        end: End<'_>,
+        markers: &[String],
+        now: Timestamp,
+    ) -> LogFacts {
+        let End { file, offset, tail, modified_at, created } = end;
+        let mut reader = self.clone();
+        if let Some(tail) = tail.filter(|_| is_settled(modified_at, now)) {
+            let written_at = modified_at.unwrap_or(now).min(now);
+            reader.take(context, &tail, offset, written_at, &mut Nowhere { file, now });
+        }
         // A copy is younger than what it says; and a time from another zone may lie in the future.
         let is_certain =
             |at: &Timestamp| modified_at.is_none_or(|modified| at.millis_since(modified) <= 1000);
-        let created = created.map(Timestamp::from_system).filter(|_| reader.run == 0);
+        let created = created.filter(|_| reader.run == 0);
         LogFacts {
-            file: follower.file().to_owned(),
+            file: file.to_owned(),
             run: reader.run,
             line_count: reader.line_count,
             modified_at,
@@ -168,6 +179,26 @@ impl LogReader {
             claim: reader.claim,
         }
     }
+}
+
+/// How a log ends now.
+#[derive(Debug)]
+pub(crate) struct End<'f> {
+    /// Its id as a file.
+    pub(crate) file: &'f str,
+    /// Where its last whole line ends.
+    pub(crate) offset: u64,
+    /// The bytes after that, if there are any.
+    pub(crate) tail: Option<Vec<u8>>,
+    /// When it was written to last.
+    pub(crate) modified_at: Option<Timestamp>,
+    /// When it was made.
+    pub(crate) created: Option<Timestamp>,
+}
+
+/// Whether a log has not been written to for so long that its last line may be taken for whole.
+fn is_settled(modified_at: Option<Timestamp>, now: Timestamp) -> bool {
+    modified_at.is_some_and(|modified| now.millis_since(modified) >= SETTLED_MS)
 }
 
 /// The bytes after the last whole line.

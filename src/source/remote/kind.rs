@@ -1,0 +1,192 @@
+//! A `[[remote]]` section made ready: patterns compiled, paths taken apart, and checked that they fit together.
+
+use crate::source::batch::course::Rules;
+use crate::source::batch::template::{PathTemplate, TemplateError, TextTemplate};
+use crate::source::output::{PatternError, Patterns};
+use crate::source::remote::RemoteConfig;
+use std::sync::Arc;
+
+/// Nobody is asked more often, …
+const INTERVAL_SECONDS_MIN: f64 = 0.05;
+/// … or so seldom that the other side takes us for gone.
+const INTERVAL_SECONDS_MAX: f64 = 120.0;
+
+/// Jobs of one section.
+#[derive(Clone, Debug)]
+pub(super) struct Kind {
+    pub(super) config: RemoteConfig,
+    pub(super) rules: Rules,
+    pub(super) patterns: Arc<Patterns>,
+    pub(super) ssh: Vec<String>,
+    pub(super) name: TextTemplate,
+    pub(super) parent: Option<TextTemplate>,
+    pub(super) title: Option<TextTemplate>,
+    pub(super) log: Option<PathTemplate>,
+    pub(super) status: Option<PathTemplate>,
+    pub(super) exit_code: Option<PathTemplate>,
+}
+
+/// Why a section cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum KindError {
+    #[error("has no `name`")]
+    Nameless,
+    #[error("has no `host`, or one that ssh would take for an option")]
+    Hostless,
+    #[error("names nothing to watch: `log`, `status_file` or `exit_code_file`")]
+    Nothing,
+    #[error("`{text}` cannot be asked for over a line: it has {what}")]
+    Path { text: String, what: &'static str },
+    #[error("`interval_seconds` is no number of seconds")]
+    Seconds,
+    #[error("`ssh` is not well quoted")]
+    Ssh,
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+}
+
+impl Kind {
+    /// Makes a section ready.
+    pub(super) fn of(config: &RemoteConfig) -> Result<Self, KindError> {
+        if config.name.trim().is_empty() {
+            return Err(KindError::Nameless);
+        }
+        if config.host.trim().is_empty() || config.host.starts_with('-') {
+            return Err(KindError::Hostless);
+        }
+        if !(0.0..1e12).contains(&config.interval_seconds) {
+            return Err(KindError::Seconds);
+        }
+        let (log, status, exit_code) = (
+            path(config.log.as_deref(), true)?,
+            path(config.status_file.as_deref(), false)?,
+            path(config.exit_code_file.as_deref(), false)?,
+        );
+        let paths = [&log, &status, &exit_code];
+        if paths.iter().all(|path| path.is_none()) {
+            return Err(KindError::Nothing);
+        }
+        let anchor = paths.into_iter().flatten().find(|path| path.names().next().is_some());
+        let known: Vec<&str> = anchor.into_iter().flat_map(PathTemplate::names).collect();
+        for path in paths.into_iter().flatten() {
+            if let Some(name) = path.names().find(|name| !known.contains(name)) {
+                let (name, text) = (name.to_owned(), path.shell_pattern());
+                return Err(TemplateError::Unknown { name, text }.into());
+            }
+        }
+        let text =
+            |text: &Option<String>| text.as_deref().map(|text| TextTemplate::parse(text, &known)).transpose();
+        let (name, parent, title) =
+            (TextTemplate::parse(&config.name, &known)?, text(&config.parent)?, text(&config.title)?);
+        Ok(Self {
+            rules: Rules {
+                declares_exit_code: config.exit_code_file.is_some(),
+                declares_status: config.status_file.is_some(),
+                ..Rules::default()
+            },
+            patterns: Arc::new(Patterns::compile(&config.patterns)?),
+            ssh: words(&config.ssh).filter(|words| !words.is_empty()).ok_or(KindError::Ssh)?,
+            config: config.clone(),
+            name,
+            parent,
+            title,
+            log,
+            status,
+            exit_code,
+        })
+    }
+
+    /// The path that says which jobs there are; `None`: there is one.
+    pub(super) fn anchor(&self) -> Option<&PathTemplate> {
+        let paths = [self.log.as_ref(), self.status.as_ref(), self.exit_code.as_ref()];
+        paths.into_iter().flatten().find(|path| path.names().next().is_some())
+    }
+
+    /// Whether the log is what says which jobs there are, or the only one's.
+    pub(super) fn is_anchored_by_log(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.names().next().is_some())
+    }
+
+    /// How often quiet files are looked at.
+    pub(super) fn interval(&self) -> std::time::Duration {
+        let seconds = self.config.interval_seconds.clamp(INTERVAL_SECONDS_MIN, INTERVAL_SECONDS_MAX);
+        std::time::Duration::from_secs_f64(seconds)
+    }
+}
+
+fn path(text: Option<&str>, is_pattern: bool) -> Result<Option<PathTemplate>, KindError> {
+    let Some(text) = text else { return Ok(None) };
+    let refused = |what| KindError::Path { text: text.to_owned(), what };
+    if text.contains(['\n', '\r', '\0']) {
+        return Err(refused("control characters"));
+    }
+    if is_pattern && text.contains("**") {
+        return Err(refused("`**`, which shells do not have in common"));
+    }
+    let from_home = text.strip_prefix("~/").unwrap_or(text);
+    Ok(Some(PathTemplate::parse(".", from_home, is_pattern)?))
+}
+
+/// A command line taken apart as a shell does it, without anything that a shell would put in.
+fn words(line: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        match (quote, character) {
+            (None, character) if character.is_whitespace() => words.extend(word.take()),
+            (None, '\'' | '"') => {
+                quote = Some(character);
+                word.get_or_insert_default();
+            }
+            (Some(open), character) if open == character => quote = None,
+            (None | Some('"'), '\\') => word.get_or_insert_default().push(characters.next()?),
+            (_, character) => word.get_or_insert_default().push(character),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl Fn(&mut RemoteConfig)) -> String {
+        let mut config = RemoteConfig {
+            host: "cluster".into(),
+            name: "{case}".into(),
+            log: Some("/data/{case}.log".into()),
+            ..RemoteConfig::default()
+        };
+        assert!(Kind::of(&config).is_ok());
+        change(&mut config);
+        Kind::of(&config).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_section_that_cannot_be_used_says_why() {
+        assert_eq!(refused(|config| config.name.clear()), "has no `name`");
+        let hostless = "has no `host`, or one that ssh would take for an option";
+        assert_eq!(refused(|config| config.host.clear()), hostless);
+        assert_eq!(refused(|config| config.host = "-oProxyCommand=x".into()), hostless);
+        assert!(refused(|config| config.log = None).starts_with("names nothing to watch"));
+        assert!(refused(|config| config.log = Some("a\nb".into())).ends_with("it has control characters"));
+        assert!(refused(|config| config.log = Some("/d/**/{case}.log".into())).contains("`**`"));
+        assert!(refused(|config| config.interval_seconds = -1.0).starts_with("`interval_seconds`"));
+        assert_eq!(refused(|config| config.ssh = "ssh -F 'x".into()), "`ssh` is not well quoted");
+        assert_eq!(refused(|config| config.ssh = " ".into()), "`ssh` is not well quoted");
+        assert!(refused(|config| config.status_file = Some("{beam}.txt".into())).contains("`{beam}`"));
+        assert!(refused(|config| config.patterns.success = vec!["(".into()]).contains("pattern `(`"));
+    }
+
+    #[test]
+    fn the_program_may_have_arguments_with_spaces() {
+        let words = |line| words(line).unwrap();
+        assert_eq!(
+            words("ssh  -F '/a b/c' -o \"X=\\\"y\" d\\ e ''"),
+            ["ssh", "-F", "/a b/c", "-o", "X=\"y", "d e", ""]
+        );
+    }
+}

@@ -41,7 +41,7 @@ pub struct TmuxConfig {
     /// A task that runs for longer has timed out (a usual value is 1800); not set: it may take any time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_run_seconds: Option<f64>,
-    /// Whether the session (or the pane, where the session has others) is closed when its task has timed out.
+    /// Whether the pane is closed when its task has timed out, and with its last pane the session.
     pub kill: bool,
     /// A folder into which the output of the panes is streamed with the time of each line (`tmux pipe-pane`); a pipe of the
     /// user is never replaced.

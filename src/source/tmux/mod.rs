@@ -2,7 +2,7 @@
 //!
 //! One question per round tells the state of all panes, and only those in which something happened are captured, from the
 //! lines that were read on. A pane is looked at and nothing else: nothing attaches, resizes or types. Only where the
-//! configuration says so, its output is piped into a file, and a session whose time is up is closed. What a line says stays
+//! configuration says so, its output is piped into a file, and a pane whose time is up is closed. What a line says stays
 //! in the pane, but for the first line of an error, the present step and the latest line. Without a server there is nothing
 //! to watch, which is no error.
 

@@ -32,7 +32,7 @@ impl Streams {
             return Ok(());
         }
         fs::create_private_dir(folder)?;
-        client.ask(&["pipe-pane", "-O", "-o", "-t", &pane.id, &command(&file_of(pane, folder))])?;
+        client.ask(&["pipe-pane", "-o", "-t", &pane.id, &command(&file_of(pane, folder))])?;
         self.open.insert(format!("{}:{}", pane.socket_path, pane.id), (client.clone(), pane.id.clone()));
         Ok(())
     }

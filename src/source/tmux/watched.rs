@@ -42,7 +42,7 @@ pub(super) struct Watched {
     pub(super) task: String,
     pub(super) pane: Pane,
     pub(super) kind: Arc<Kind>,
-    /// Whether the session is the task's alone.
+    /// Whether the task is called after the session, not after one of its panes.
     is_alone: bool,
     agent: String,
     host: String,
@@ -371,13 +371,9 @@ impl Watched {
         teller.say(self.signs.file(), &key, now, body, out);
     }
 
-    /// What closes the session, or the pane where the session has other tasks.
+    /// What closes the pane, and with its last pane the session.
     pub(super) fn closing(&self) -> [&str; 3] {
-        if self.is_alone {
-            ["kill-session", "-t", &self.pane.session_id]
-        } else {
-            ["kill-pane", "-t", &self.pane.id]
-        }
+        ["kill-pane", "-t", &self.pane.id]
     }
 
     fn evidence(&mut self, memory: &Memory, sample: Option<&Sample>, now: Timestamp) -> Evidence {

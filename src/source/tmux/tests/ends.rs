@@ -136,6 +136,22 @@ fn a_session_is_closed_when_its_time_is_up_only_if_that_is_asked_for() {
 }
 
 #[test]
+fn only_the_pane_whose_time_is_up_is_closed() {
+    let Some(server) = Server::new() else { return };
+    server.session("agent-x", "echo working; sleep 600");
+    server.tmux(&["split-window", "-d", "-t", "agent-x", "exec sleep 600"]);
+    let panes = Some(r":0\.0$".to_owned());
+    let config = TmuxConfig { max_run_seconds: Some(1800.0), kill: true, panes, ..server.config() };
+    let panes = || server.tmux(&["list-panes", "-t", "agent-x", "-F", "#{pane_id}"]);
+    let (mut watcher, before) = (Watcher::of(&config), panes());
+    watcher.look();
+    watcher.look_at(now().plus_millis(1_900_000));
+    assert_eq!((before.as_str(), panes().as_str()), ("%0\n%1", "%1"));
+    let closed = watcher.log.events.iter().find(|event| event["type"] == "note.logged").unwrap();
+    assert_eq!(closed["text"], "`kill-pane -t %0`, as the section's `kill` asks");
+}
+
+#[test]
 fn the_process_of_a_pane_is_measured() {
     let Some(server) = Server::new() else { return };
     server.session("agent-x", "sleep 600");

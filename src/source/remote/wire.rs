@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// An answer that begins later will not come.
 const ANSWER_WAIT: Duration = Duration::from_mins(1);
 /// Beside the time to connect: names, keys, the login shell.
-const LOGIN_WAIT: Duration = Duration::from_secs(30);
+const LOGIN_WAIT: Duration = Duration::from_mins(1);
 /// How soon a wait ends when it is to stop.
 const SLICE: Duration = Duration::from_millis(50);
 /// How long the program may take to end, and its last words to arrive.

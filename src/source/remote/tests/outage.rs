@@ -114,6 +114,54 @@ fn nothing_is_left_behind_on_the_other_side_when_ssh_is_killed() {
     world.until("the next step", |world| world.currents() == [1, 2]);
 }
 
+/// Where the process that is to be killed finds what it is to watch.
+const WATCHED: &str = "AGENTLOG_TEST_REMOTE";
+
+/// Not a test by itself: the process that the next one kills.
+#[test]
+fn watches_until_it_is_killed_where_it_is_told_to() {
+    let Some(config) = std::env::var_os(WATCHED) else { return };
+    let text = std::fs::read_to_string(&config).unwrap();
+    let mut source = Remote::new(&[serde_json::from_str(&text).unwrap()]);
+    let mut env = fixture::env(Scope::Global);
+    env.variables.insert("XDG_RUNTIME_DIR".to_owned(), Path::new(&config).with_file_name("run"));
+    source.discover(&env);
+    let (began, mut log) = (Instant::now(), EventLog::default());
+    while began.elapsed() < DEADLINE * 3 {
+        source.poll(SystemClock.now(), &mut log);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn nothing_is_left_behind_when_the_watching_process_is_killed() {
+    let Some(world) = World::new("{case}.log", counting) else { return };
+    world.append("a.log", b"step 1 of 100\n");
+    write(&world.path("watched.json"), &serde_json::to_string(&world.config).unwrap());
+    let mut watcher = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "source::remote::tests::outage::watches_until_it_is_killed_where_it_is_told_to"])
+        .env(WATCHED, world.path("watched.json"))
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let shells = || -> Vec<String> {
+        world.server.running().into_iter().filter(|command| command.starts_with("sh -c eval")).collect()
+    };
+    let config = world.path("ssh_config").to_str().unwrap().to_owned();
+    // The master of the shared connection calls itself otherwise, and ends a minute after the last who used it.
+    let clients =
+        || -> Vec<String> { processes_with(&config).into_iter().map(|(_, command)| command).collect() };
+    let began = Instant::now();
+    while shells().is_empty() || clients().is_empty() {
+        assert!(began.elapsed() < DEADLINE, "nobody watches: {:?}", world.server.running());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    watcher.kill().unwrap();
+    watcher.wait().unwrap();
+    gone("the script", shells);
+    gone("ssh", || clients().into_iter().filter(|command| !command.contains("[mux]")).collect());
+}
+
 #[test]
 fn a_login_that_is_refused_says_so_and_a_program_that_is_missing_too() {
     let Some(mut world) = World::new("{case}.log", counting) else { return };

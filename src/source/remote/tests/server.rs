@@ -43,6 +43,8 @@ impl Server {
             "StrictModes no\nUsePAM no\nPermitRootLogin prohibit-password\nPasswordAuthentication no"
                 .to_owned(),
             "MaxStartups 100".to_owned(),
+            // What the user's login shell reads at its start is no part of the test, and must not be killed in its middle.
+            format!("SetEnv HOME={} SHLVL=5", folder.path().display()),
         ];
         super::write(&folder.path().join("sshd_config"), &(lines.join("\n") + "\n"));
         let lines = [

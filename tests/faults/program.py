@@ -71,6 +71,7 @@ class Project:
             "XDG_CACHE_HOME": f"{home}/.cache",
             "XDG_DATA_HOME": f"{home}/.local/share",
             "CLAUDE_CONFIG_DIR": str(self.claude),
+            "TMUX_TMPDIR": str(home),
             "TZ": "UTC",
             "LC_ALL": "C.UTF-8",
             "NO_COLOR": "1",

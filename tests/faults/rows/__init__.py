@@ -16,6 +16,7 @@ SUBJECTS = (
     "lock",
     "clock",
     "watchers",
+    "sources",
     "file_systems",
     "caches",
     "rotation",

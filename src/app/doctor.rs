@@ -133,18 +133,36 @@ fn log_folder(context: &Context) -> Finding {
     }
 }
 
+/// A source file in which nothing, or not enough, was recognised.
+struct Drifted {
+    file: String,
+    path: String,
+    message: String,
+}
+
 /// The state of the log, the sources that drifted, and whether anything is damaged.
 fn log(context: &Context) -> (Vec<Finding>, Vec<Finding>, bool) {
     let mut reader = Reader::new(&context.project.logs);
-    let mut drifted = Vec::new();
+    let mut drifted: Vec<Drifted> = Vec::new();
     let read = reader.advance(&mut |_, decoded, _| {
-        if let Decoded::Known(line) = decoded
-            && let Body::SourceDrifted { path, text, .. } = &line.event.body
-        {
-            let message = text.as_deref().unwrap_or("nothing in it is recognised any more").to_owned();
-            drifted.push((path.as_deref().unwrap_or("a source").to_owned(), message));
+        let Decoded::Known(line) = decoded else { return };
+        match &line.event.body {
+            Body::SourceDrifted { file, path, text, .. } => {
+                let message = text.as_deref().unwrap_or("nothing in it is recognised any more").to_owned();
+                let path = path.as_deref().unwrap_or("a source").to_owned();
+                drifted.push(Drifted { file: file.clone().into_owned(), path, message });
+            }
+            // What stands there now is another file, to be judged by itself.
+            Body::SourceOpened { file, path: Some(path), .. } => {
+                drifted.retain(|known| known.path != **path || known.file == **file);
+            }
+            Body::SourceTruncated { file, .. } => drifted.retain(|known| known.file != **file),
+            _ => {}
         }
     });
+    drifted.retain(|known| !Path::new(&known.path).is_absolute() || Path::new(&known.path).exists());
+    let mut drifted: Vec<(String, String)> =
+        drifted.into_iter().map(|known| (known.path, known.message)).collect();
     let counts = &reader.counts;
     let mut findings = Vec::new();
     match read {

@@ -32,7 +32,7 @@ use crate::source::tmux::Tmux;
 use crate::source::worktree::Worktree;
 use crate::source::{Env, Scope, Source};
 use anyhow::Context as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 const KEY_FILE: &str = "hash_key";
@@ -96,6 +96,7 @@ pub fn env(project: &Project, scope: Scope, modified_since: Option<Timestamp>) -
     Ok(Env {
         home: variable("HOME").unwrap_or_default(),
         variables: variables(),
+        taken: BTreeSet::new(),
         base: project.root.clone().map_or_else(|| std::env::current_dir().unwrap_or_default(), PathBuf::from),
         host: host(),
         scope,

@@ -222,6 +222,9 @@ impl<'a> Ingest<'a> {
             problems: vec![panicked(source.name())],
             ..Discovery::default()
         });
+        if matches!(self.env.scope, Scope::Paths(_)) {
+            self.env.taken.extend(found.inputs.iter().cloned());
+        }
         outcome.inputs.extend(found.inputs);
         outcome.roots.extend(found.roots);
         outcome.folders.extend(found.folders);

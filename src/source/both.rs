@@ -1,7 +1,7 @@
 //! Two sources under one name: a tool that writes in two formats is one source to its users, and to the positions cache.
 
 use crate::base::clock::Timestamp;
-use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Source};
+use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -21,7 +21,12 @@ impl<A: Source, B: Source> Source for Both<A, B> {
 
     fn discover(&mut self, env: &Env) -> Discovery {
         let mut found = self.first.discover(env);
-        let second = self.second.discover(env);
+        // What the one takes the other leaves.
+        let taken = matches!(env.scope, Scope::Paths(_)).then(|| {
+            let taken = env.taken.iter().chain(&found.inputs).cloned().collect();
+            Env { taken, ..env.clone() }
+        });
+        let second = self.second.discover(taken.as_ref().unwrap_or(env));
         self.of_second.extend(second.inputs.iter().cloned());
         found.roots.extend(second.roots);
         found.inputs.extend(second.inputs);

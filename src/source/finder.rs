@@ -25,6 +25,9 @@ const CLOCK_GRAIN: Duration = Duration::from_secs(2);
 /// Files left because they are old are looked at in so many looks once: work may go on in them.
 const OLD_EVERY: u64 = 10;
 
+/// So many lines of a format must have said what all of them say.
+pub const DRIFT_LINES: usize = 5;
+
 /// Files of one format.
 pub trait Format: Default + Send + Debug + 'static {
     /// The name in `source` fields.
@@ -46,6 +49,12 @@ pub trait Format: Default + Send + Debug + 'static {
     /// Whether the beginning of a file is of the format. Holds also where one field was renamed, so that the change is
     /// noticed, and never for the file of another source ([`marks`] counts what is typical).
     fn recognises(head: &[u8]) -> bool;
+
+    /// Whether so much of the format stands in a beginning that the directory of the work would stand there too: if none does,
+    /// the format has changed. Never, for formats that need not name one.
+    fn must_name_a_directory(_: &[u8]) -> bool {
+        false
+    }
 
     /// Whose file it is and where the work is done; `None`: its beginning does not say enough yet.
     ///
@@ -145,7 +154,7 @@ impl Finder {
                 inputs.push(path);
                 continue;
             }
-            match self.consider::<F>(&path, env) {
+            match self.consider::<F>(&path, env, &mut problems) {
                 Ok(Some(found)) => {
                     take(path.clone(), found, matches!(env.scope, Scope::Paths(_)));
                     self.followed.insert(path.clone());
@@ -170,7 +179,12 @@ impl Finder {
         self.followed.remove(path);
     }
 
-    fn consider<F: Format>(&mut self, path: &Path, env: &Env) -> io::Result<Option<Found<F::Context>>> {
+    fn consider<F: Format>(
+        &mut self,
+        path: &Path,
+        env: &Env,
+        problems: &mut Vec<Problem>,
+    ) -> io::Result<Option<Found<F::Context>>> {
         let left = self.left.get(path).copied();
         if left == Some(Left::Foreign) || left == Some(Left::Old) && !self.is_its_turn(path) {
             return Ok(None);
@@ -185,7 +199,7 @@ impl Finder {
         }
         let head = Head::read(path, HEAD_BYTES)?;
         let is_given = matches!(env.scope, Scope::Paths(_));
-        if is_given && !F::recognises(&head.bytes) && !F::is_at_home(path) {
+        if is_given && (env.taken.contains(path) || !recognises::<F>(&head.bytes) && !F::is_at_home(path)) {
             self.left.insert(path.to_owned(), Left::Foreign);
             return Ok(None);
         }
@@ -194,6 +208,10 @@ impl Finder {
             None => Left::Unripe(metadata.len()),
             // What it does not say yet it may say later.
             Some(found) if found.cwd.is_none() && !is_given && !env.scope.takes(None) => {
+                if F::must_name_a_directory(&head.bytes) {
+                    let message = "no line of it says where the work is done: its format may have changed";
+                    problems.push(Problem { path: path.to_owned(), message: message.to_owned() });
+                }
                 Left::Unripe(metadata.len())
             }
             Some(found) if !env.scope.takes(found.cwd.as_deref()) => Left::Foreign,
@@ -307,6 +325,24 @@ impl Finder {
         self.folders.insert(root.to_owned(), Folder { modified, files, folders });
         Ok(())
     }
+}
+
+/// Whether a beginning is of the format, also where a tool wrote its JSON with spaces.
+pub(crate) fn recognises<F: Format>(head: &[u8]) -> bool {
+    F::recognises(head) || {
+        let spaced = String::from_utf8_lossy(head);
+        spaced.contains("\": ")
+            && F::recognises(spaced.replace("\": ", "\":").replace(", \"", ",\"").as_bytes())
+    }
+}
+
+/// Whether so many lines of a beginning hold this text.
+#[must_use]
+pub fn lines_with(head: &[u8], text: &str, count: usize) -> bool {
+    head.split(|byte| *byte == b'\n')
+        .filter(|line| memchr::memmem::find(line, text.as_bytes()).is_some())
+        .nth(count.saturating_sub(1))
+        .is_some()
 }
 
 /// How many of these texts stand in the beginning of a file.

@@ -6,6 +6,7 @@
 //! newline was written.
 
 mod feed;
+mod landmarks;
 mod lines;
 mod place;
 mod pool;
@@ -22,9 +23,10 @@ pub(crate) use crate::source::follower::sink::{observed_at, reopen};
 
 use crate::base::clock::Timestamp;
 use crate::base::fs::{self, FileIdentity};
-use crate::base::limits::{HEAD_HASH_BYTES, SOURCE_LINE_BYTES_MAX};
+use crate::base::limits::SOURCE_LINE_BYTES_MAX;
 use crate::base::lines::{LineReader, Piece};
 use crate::event::envelope::Stream;
+use crate::source::follower::landmarks::Landmarks;
 use crate::source::follower::lines::Lines;
 use crate::source::follower::sink::{Opening, Origin};
 use crate::source::{Advance, Emit, Position, Problem};
@@ -110,6 +112,8 @@ struct Reported {
     torn_at: Option<u64>,
     strange: bool,
     unreadable: bool,
+    /// To be said at the end of a finished file.
+    drift: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -392,6 +396,7 @@ impl<A: Adapter> Follower<A> {
         }
         if let Some(drift) = self.lines.drift(false) {
             sink.drifted(A::FORMAT, drift);
+            self.reported.drift = Some(drift.sentence(A::FORMAT));
         }
     }
 
@@ -413,6 +418,7 @@ impl<A: Adapter> Follower<A> {
             next_i: [0; Stream::ALL.len()],
         };
         sink.drifted(A::FORMAT, drift);
+        self.reported.drift = Some(drift.sentence(A::FORMAT));
     }
 
     /// Says once what could not be read, at the end of the file.
@@ -441,7 +447,8 @@ impl<A: Adapter> Follower<A> {
         } else {
             strange.then(|| format!("is no {}: no line of it is recognised", A::FORMAT))
         };
-        if let Some(message) = strange.filter(|_| !self.reported.strange) {
+        let drift = self.reported.drift.take();
+        if let Some(message) = strange.or(drift).filter(|_| !self.reported.strange) {
             self.reported.strange = true;
             problems.push(self.problem(message));
         }
@@ -449,28 +456,6 @@ impl<A: Adapter> Follower<A> {
 
     fn problem(&self, message: String) -> Problem {
         Problem { path: self.path.clone(), message }
-    }
-}
-
-/// Bytes that must not change while the file is read.
-struct Landmarks {
-    head: (u64, String),
-    tail: (u64, String),
-}
-
-impl Landmarks {
-    fn of(file: &File, size: u64, offset: u64) -> io::Result<Self> {
-        let head_bytes = size.min(HEAD_HASH_BYTES);
-        Ok(Self {
-            head: (head_bytes, fs::head_hash(file, head_bytes)?),
-            tail: (offset, fs::tail_hash(file, offset)?),
-        })
-    }
-
-    fn hold(&self, file: &File) -> bool {
-        let Self { head: (head_bytes, head_hash), tail: (offset, tail_hash) } = self;
-        fs::head_hash(file, *head_bytes).is_ok_and(|hash| hash == *head_hash)
-            && fs::tail_hash(file, *offset).is_ok_and(|hash| hash == *tail_hash)
     }
 }
 

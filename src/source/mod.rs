@@ -60,7 +60,7 @@ use crate::base::zone::Zone;
 use crate::event::envelope::{Event, Stream};
 use crate::event::redact;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What a source may know of the machine. Filled by the caller: a source reads no environment variable.
@@ -70,6 +70,8 @@ pub struct Env {
     pub home: PathBuf,
     /// The environment variables that are set and not empty.
     pub variables: BTreeMap<String, PathBuf>,
+    /// Files among those named by hand that another source has taken: each belongs to one.
+    pub taken: BTreeSet<PathBuf>,
     /// What relative paths of the configuration begin at: the project's root.
     pub base: PathBuf,
     /// The name of this machine.

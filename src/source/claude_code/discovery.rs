@@ -5,7 +5,7 @@ use crate::event::scan::{Raw, RawKind};
 use crate::source::claude_code::SOURCE;
 use crate::source::claude_code::record::records;
 use crate::source::claude_code::transcript::Context;
-use crate::source::finder::{Format, Found, Head, Home, lies_in, marks};
+use crate::source::finder::{DRIFT_LINES, Format, Found, Head, Home, lies_in, lines_with, marks};
 use crate::source::follower::Identity;
 use crate::source::text::{beginning, member, members, word};
 use crate::source::{Env, Scope};
@@ -59,6 +59,10 @@ impl Format for Files {
     fn recognises(head: &[u8]) -> bool {
         marks(head, &MARKS) >= MARKS_MIN && marks(head, &FOREIGN_MARKS) == 0
             || marks(head, &["\"leafUuid\"", "\"type\":\"summary\""]) == 2
+    }
+
+    fn must_name_a_directory(head: &[u8]) -> bool {
+        lines_with(head, "\"isSidechain\"", DRIFT_LINES)
     }
 
     fn look(path: &Path, head: &Head, env: &Env) -> io::Result<Option<Found<Context>>> {

@@ -5,7 +5,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::event::scan::{Entry, Raw, RawKind};
-use crate::source::text::{count, member, members, objects, word};
+use crate::source::text::{beginning, count, elements, member, members, objects, word};
 
 /// The types of line that Claude Code writes, 1.0 to 2.1 and what its documentation adds.
 const KINDS: [&str; 25] = [
@@ -77,6 +77,54 @@ impl Record<'_> {
         let is_message = matches!(self.kind, "user" | "assistant");
         KINDS.contains(&self.kind) && !self.is_foreign && (!is_message || self.message_content.is_some())
     }
+}
+
+impl Record<'_> {
+    /// Whether it lacks what every record of its kind has: a sign that the format has changed. Nothing is asked for that a
+    /// version may leave out.
+    pub(super) fn is_misshapen(&self) -> bool {
+        let lacks = |name: &str| member(&self.message, name).is_none();
+        match self.kind {
+            "user" => self.ts.is_none() || self.blocks().iter().any(|block| is_misshapen_answer(block)),
+            "assistant" => {
+                let is_model = !self.is_api_error
+                    && member(&self.message, "model").and_then(word) != Some("<synthetic>");
+                let usage = member(&self.message, "usage").map(members).unwrap_or_default();
+                let counts = ["input_tokens", "output_tokens"];
+                self.ts.is_none()
+                    || lacks("id")
+                    || is_model
+                        && (lacks("model") || counts.iter().any(|name| member(&usage, name).is_none()))
+                    || self.blocks().iter().any(|block| is_misshapen_call(block))
+            }
+            "system" => {
+                self.subtype.is_empty() || self.subtype == "turn_duration" && self.duration_ms.is_none()
+            }
+            _ => false,
+        }
+    }
+
+    /// The blocks of its message.
+    fn blocks(&self) -> Vec<Vec<Entry<'_>>> {
+        self.message_content.map(elements).unwrap_or_default().into_iter().map(members).collect()
+    }
+}
+
+fn is_misshapen_call(block: &[Entry<'_>]) -> bool {
+    let text = |name| member(block, name).and_then(word);
+    text("type").is_none()
+        || text("type") == Some("tool_use") && (text("id").is_none() || text("name").is_none())
+}
+
+fn is_misshapen_answer(block: &[Entry<'_>]) -> bool {
+    let text = |name| member(block, name).and_then(word);
+    if text("type") != Some("tool_result") {
+        return text("type").is_none();
+    }
+    // A result that says it failed is marked as one.
+    let beginning = member(block, "content").map(beginning).unwrap_or_default();
+    let says_so = beginning.starts_with("Exit code ") || beginning.starts_with("<tool_use_error>");
+    text("tool_use_id").is_none() || says_so && member(block, "is_error").is_none()
 }
 
 /// Calls `take` with every record of a line; `false` when something in it is no JSON object.

@@ -102,15 +102,17 @@ impl Adapter for Transcript {
         };
         let (line, mended) = (lossy.as_ref(), matches!(lossy, Cow::Owned(_)));
         let task = context.task();
-        let (mut known, mut ordinal) = (false, 0);
+        let (mut known, mut misshapen, mut ordinal) = (false, false, 0);
         let whole = records(line, |record| {
             known |= record.is_known();
+            misshapen |= record.is_known() && record.is_misshapen();
             if record.is_known() {
                 self.record(context, &task, record, ordinal, out);
             }
             ordinal += 1;
         });
         match (whole, known) {
+            (_, true) if misshapen => Recognition::Misshapen,
             (_, true) if mended => Recognition::Mended,
             (_, true) => Recognition::Known,
             (true, false) if !mended => Recognition::Unknown,

@@ -56,6 +56,10 @@ impl Format for Files {
         marks(head, &MARKS) >= MARKS_MIN
     }
 
+    fn must_name_a_directory(head: &[u8]) -> bool {
+        marks(head, &["\"session_meta\"", "\"cli_version\""]) == 2
+    }
+
     fn look(path: &Path, head: &Head, env: &Env) -> io::Result<Option<Found<Context>>> {
         let (meta, cwd) = first_words(path, head)?;
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();

@@ -52,6 +52,10 @@ impl Format for Files {
         marks(head, &MARKS) >= MARKS_MIN
     }
 
+    fn must_name_a_directory(head: &[u8]) -> bool {
+        marks(head, &["\"session.start\""]) == 1
+    }
+
     fn look(path: &Path, head: &Head, env: &Env) -> io::Result<Option<Found<Context>>> {
         let takes = Self::is_at_home(path) || Self::recognises(&head.bytes);
         if !takes || head.bytes.trim_ascii().is_empty() {

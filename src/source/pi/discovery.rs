@@ -53,6 +53,10 @@ impl Format for Files {
         marks(head, &MARKS) >= MARKS_MIN && marks(head, &FOREIGN_MARKS) == 0
     }
 
+    fn must_name_a_directory(head: &[u8]) -> bool {
+        marks(head, &["\"type\":\"session\"", "\"version\""]) == 2
+    }
+
     fn look(path: &Path, head: &Head, env: &Env) -> io::Result<Option<Found<Work>>> {
         let end = memchr::memchr(b'\n', &head.bytes);
         if end.is_none() && head.is_whole && !matches!(env.scope, crate::source::Scope::Paths(_)) {

@@ -3,7 +3,7 @@
 use crate::event::scan;
 use crate::source::Env;
 use crate::source::chat_recording::{self, Shape, is_chat, shape_of};
-use crate::source::finder::{Format, Found, Head, Home, lies_in, marks};
+use crate::source::finder::{DRIFT_LINES, Format, Found, Head, Home, lies_in, lines_with, marks};
 use crate::source::follower::Identity;
 use crate::source::qwen_code::transcript::Context;
 use crate::source::qwen_code::{BRAND, SOURCE};
@@ -56,6 +56,10 @@ impl Format for Files {
     fn recognises(head: &[u8]) -> bool {
         let own = marks(head, &MARKS);
         marks(head, &FOREIGN_MARKS) == 0 && (own >= 2 || own == 1 && marks(head, &SHARED_MARKS) >= 2)
+    }
+
+    fn must_name_a_directory(head: &[u8]) -> bool {
+        lines_with(head, "\"sessionId\"", DRIFT_LINES)
     }
 
     fn look(path: &Path, head: &Head, env: &Env) -> io::Result<Option<Found<Context>>> {

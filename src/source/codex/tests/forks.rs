@@ -57,7 +57,7 @@ fn fork() -> Vec<Value> {
 }
 
 fn spawned(more: Value) -> Value {
-    let spawn = json!({"parent_thread_id": THREAD, "depth": 1, "agent_path": "/root/looker", "agent_role": "Explorer"});
+    let spawn = json!({"parent_thread_id": THREAD, "depth": 1, "agent_path": "/thread/looker", "agent_role": "Explorer"});
     first_line(with(
         json!({"source": {"subagent": {"thread_spawn": spawn}}, "thread_source": "subagent"}),
         more,
@@ -163,7 +163,7 @@ fn a_sub_agent_that_was_only_told_what_to_do_loses_nothing() {
     assert_eq!(of_task(&events, CHILD, "tool.started").len(), 2);
     assert_eq!(
         of_task(&events, CHILD, "task.created")[0]["title"],
-        "/root/looker",
+        "/thread/looker",
         "until it is told something in clear"
     );
     // Its counters began with what its parent had used.

@@ -213,7 +213,7 @@ fn rows_hold_what_stood_in_the_line() {
         elapsed_seconds: Some(340),
         limit_seconds: Some(3600),
         nodes: "node7".to_owned(),
-        folder: "/scratch/app".to_owned(),
+        folder: "/work/app".to_owned(),
         ..Row::default()
     };
     assert_eq!((rows, strange), (vec![expected], Vec::new()));

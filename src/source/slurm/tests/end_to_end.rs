@@ -145,11 +145,11 @@ fn a_command_that_hangs_is_killed_and_told_of() {
 #[test]
 fn the_jobs_of_the_user_in_a_project_are_those_below_it() {
     let cluster = Cluster::new();
-    let elsewhere = queued("124", "RUNNING", 0, 0, [SUBMIT, START, "N/A"]).replace("/scratch/app", "/elsewhere");
+    let elsewhere = queued("124", "RUNNING", 0, 0, [SUBMIT, START, "N/A"]).replace("/work/app", "/elsewhere");
     let here = queued("123", "RUNNING", 0, 0, [SUBMIT, START, "N/A"]);
     cluster.says("squeue", &format!("{here}{elsewhere}"));
     let mut slurm = Slurm::new(&toml::from_str("user = true").unwrap(), []);
-    slurm.discover(&Env { scope: Scope::Project(vec![PathBuf::from("/scratch/app")]), ..cluster.env() });
+    slurm.discover(&Env { scope: Scope::Project(vec![PathBuf::from("/work/app")]), ..cluster.env() });
     let mut log = EventLog::default();
     drain(&mut slurm, &mut log);
     assert_eq!(log.count(|event| event["task"] == "slurm-123"), 3);

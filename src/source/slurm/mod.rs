@@ -196,7 +196,7 @@ impl Slurm {
         for (array, rows) in arrays(self.said.values().chain(rows.iter().filter(|row| row.is_remainder))) {
             // Of an array of which only one task is watched nothing is known as a whole.
             if self.config.user || self.ids.iter().any(|id| id == array) {
-                said::array(array, &rows, &self.host, now, &mut sheet);
+                said::array(array, &rows, answer.has_queue, &self.host, now, &mut sheet);
             }
         }
         for (program, message) in &unknown {

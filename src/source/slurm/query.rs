@@ -38,6 +38,8 @@ pub(super) struct Answer {
     pub(super) strange: Vec<(&'static str, String)>,
     /// Whether any of the programs answered everything.
     pub(super) is_whole: bool,
+    /// Whether the queue told everything; where there is no program for it, the accounts are all there is.
+    pub(super) has_queue: bool,
 }
 
 impl Question {
@@ -46,6 +48,10 @@ impl Question {
         let mut answer = Answer::default();
         let (live, queue) = self.rows("squeue", &mut answer);
         let (kept, accounts) = self.rows("sacct", &mut answer);
+        answer.has_queue = matches!(
+            (&queue, &accounts),
+            (Verdict::Whole, _) | (Verdict::Absent, Verdict::Whole)
+        );
         match (queue, accounts) {
             (Verdict::Whole, _) | (_, Verdict::Whole) => answer.is_whole = true,
             (Verdict::Absent, Verdict::Absent) => {

@@ -37,6 +37,7 @@ use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scop
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::time::Duration;
 
@@ -45,8 +46,10 @@ const NAME: &str = "slurm";
 const AGENT: &str = "slurm";
 /// A command that takes longer is killed.
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
-/// The first answer is waited for, so that looking once sees something.
-const FIRST_ANSWER_WAIT: Duration = Duration::from_secs(25);
+/// The first answer is waited for, so that looking once sees something; not for long, as all other sources wait too.
+const FIRST_ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// Whether this process has waited for a first answer: sources that begin again after a failure do not.
+static HAS_WAITED: AtomicBool = AtomicBool::new(false);
 /// Asking more often than this would be a burden.
 const INTERVAL_MS_MIN: i64 = 1000;
 
@@ -61,7 +64,7 @@ pub struct Slurm {
     shell: Shell,
     asked_at: Option<Timestamp>,
     answer: Option<Receiver<Answer>>,
-    has_answer: bool,
+    first_answer: FirstAnswer,
     /// What was said of each attempt, and when.
     said: BTreeMap<(String, u64), Row>,
     outputs: BTreeMap<String, PathBuf>,
@@ -70,6 +73,13 @@ pub struct Slurm {
     resumable: BTreeMap<PathBuf, Position>,
     reported: BTreeSet<String>,
     problems: Vec<Problem>,
+}
+
+/// How long the first answer is waited for, and whether that was done.
+#[derive(Clone, Copy, Debug)]
+struct FirstAnswer {
+    wait: Duration,
+    has_waited: &'static AtomicBool,
 }
 
 impl Slurm {
@@ -96,10 +106,10 @@ impl Slurm {
             patterns,
             host: String::new(),
             scope: None,
-            shell: Shell { path: None, unset: Vec::new(), limit: COMMAND_LIMIT },
+            shell: Shell { path: None, unset: Vec::new(), limit: COMMAND_LIMIT, running: Arc::default() },
             asked_at: None,
             answer: None,
-            has_answer: false,
+            first_answer: FirstAnswer { wait: FIRST_ANSWER_WAIT, has_waited: &HAS_WAITED },
             said: BTreeMap::new(),
             outputs: BTreeMap::new(),
             logs: Pool::default(),
@@ -143,15 +153,15 @@ impl Slurm {
     /// The answer, if it has come.
     fn take_answer(&mut self) -> Option<Answer> {
         let receiver = self.answer.take()?;
-        let received = if self.has_answer {
+        let FirstAnswer { wait, has_waited } = self.first_answer;
+        let received = if has_waited.swap(true, Ordering::Relaxed) {
             receiver.try_recv()
         } else {
-            receiver.recv_timeout(FIRST_ANSWER_WAIT).map_err(|error| match error {
+            receiver.recv_timeout(wait).map_err(|error| match error {
                 RecvTimeoutError::Timeout => TryRecvError::Empty,
                 RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
             })
         };
-        self.has_answer = true;
         match received {
             Ok(answer) => Some(answer),
             Err(TryRecvError::Empty) => {
@@ -248,6 +258,13 @@ impl Slurm {
         if self.reported.insert(message.clone()) {
             self.problems.push(problem(program, message));
         }
+    }
+}
+
+impl Drop for Slurm {
+    fn drop(&mut self) {
+        // A question outlives neither its watcher nor its answer's use.
+        self.shell.stop();
     }
 }
 

@@ -48,10 +48,8 @@ impl Question {
         let mut answer = Answer::default();
         let (live, queue) = self.rows("squeue", &mut answer);
         let (kept, accounts) = self.rows("sacct", &mut answer);
-        answer.has_queue = matches!(
-            (&queue, &accounts),
-            (Verdict::Whole, _) | (Verdict::Absent, Verdict::Whole)
-        );
+        answer.has_queue =
+            matches!((&queue, &accounts), (Verdict::Whole, _) | (Verdict::Absent, Verdict::Whole));
         match (queue, accounts) {
             (Verdict::Whole, _) | (_, Verdict::Whole) => answer.is_whole = true,
             (Verdict::Absent, Verdict::Absent) => {

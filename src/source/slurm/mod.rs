@@ -32,7 +32,7 @@ use crate::source::output::Patterns;
 use crate::source::slurm::command::Shell;
 use crate::source::slurm::log::{Log, LogContext};
 use crate::source::slurm::query::{Answer, Question};
-use crate::source::slurm::row::{Row, State};
+use crate::source::slurm::row::{End, Row, State};
 use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -67,7 +67,13 @@ pub struct Slurm {
     first_answer: FirstAnswer,
     /// What was said of each attempt, and when.
     said: BTreeMap<(String, u64), Row>,
+    /// When each job that has not ended was told of last.
+    seen_at: BTreeMap<String, Timestamp>,
+    /// Whether accounts were ever told: then no job is given up without them.
+    keeps_accounts: bool,
     outputs: BTreeMap<String, PathBuf>,
+    /// The jobs whose output was asked for.
+    asked_outputs: BTreeSet<String>,
     logs: Pool<Log>,
     followed: BTreeSet<PathBuf>,
     resumable: BTreeMap<PathBuf, Position>,
@@ -111,7 +117,10 @@ impl Slurm {
             answer: None,
             first_answer: FirstAnswer { wait: FIRST_ANSWER_WAIT, has_waited: &HAS_WAITED },
             said: BTreeMap::new(),
+            seen_at: BTreeMap::new(),
+            keeps_accounts: false,
             outputs: BTreeMap::new(),
+            asked_outputs: BTreeSet::new(),
             logs: Pool::default(),
             followed: BTreeSet::new(),
             resumable: BTreeMap::new(),
@@ -142,7 +151,7 @@ impl Slurm {
             ids: self.ids.clone(),
             user: self.config.user.then(|| rustix::process::getuid().as_raw()),
             wants_output: self.config.output && self.patterns.is_some(),
-            known_outputs: self.outputs.keys().cloned().collect(),
+            known_outputs: self.outputs.keys().chain(&self.asked_outputs).cloned().collect(),
         };
         let (sender, receiver) = sync_channel(1);
         // Nobody may be there any more to hear the answer.
@@ -178,14 +187,20 @@ impl Slurm {
         }
         let mut unknown = answer.strange;
         self.outputs.extend(answer.outputs);
+        self.asked_outputs.extend(answer.asked_outputs);
         let is_wanted = |row: &Row| {
             let is_named = |id: &String| *id == row.id || Some(id) == row.array.as_ref();
             let folder = Some(Path::new(&row.folder)).filter(|folder| folder.is_absolute());
             self.ids.iter().any(is_named) || self.scope.as_ref().is_some_and(|scope| scope.takes(folder))
         };
-        let rows: Vec<Row> = answer.rows.into_iter().filter(is_wanted).collect();
+        let mut rows: Vec<Row> = answer.rows.into_iter().filter(is_wanted).collect();
         if answer.is_whole {
             self.miss(&rows);
+        }
+        self.keeps_accounts |= answer.has_accounts;
+        if answer.has_queue && answer.has_accounts == self.keeps_accounts {
+            let vanished = self.vanished(&rows);
+            rows.extend(vanished);
         }
         let identity = Identity { source: NAME, parts: vec![self.host.clone()], session: None };
         let file = identity.file(0);
@@ -201,6 +216,11 @@ impl Slurm {
             }
             let is_followed = self.outputs.get(&row.id).is_some_and(|path| self.followed.contains(path));
             said::attempt(row, &self.host, is_followed, now, &mut sheet);
+            if row.state.is_over() {
+                self.seen_at.remove(&row.id);
+            } else {
+                self.seen_at.insert(row.id.clone(), now);
+            }
             self.said.insert(key, row.clone());
         }
         for (array, rows) in arrays(self.said.values().chain(rows.iter().filter(|row| row.is_remainder))) {
@@ -228,6 +248,40 @@ impl Slurm {
         for id in missing {
             self.complain("squeue", format!("Slurm knows no job {id}, or does not know it any more"));
         }
+    }
+
+    /// The jobs that were alive and that nobody knows any more, as ended. They end when they were told of last: a real end
+    /// that is told later after all is later too, and counts.
+    fn vanished(&mut self, rows: &[Row]) -> Vec<Row> {
+        let told: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        let waiting: BTreeSet<&str> =
+            rows.iter().filter(|row| row.is_remainder).filter_map(|row| row.array.as_deref()).collect();
+        // Later attempts come later.
+        let last: BTreeMap<&str, &Row> = self.said.values().map(|row| (row.id.as_str(), row)).collect();
+        let is_gone = |row: &&&Row| {
+            // A task that waits may be told of with the others of its array.
+            let may_be_among_others = row.state == State::Pending
+                && row.array.as_deref().is_some_and(|array| waiting.contains(array));
+            !row.state.is_over() && !told.contains(row.id.as_str()) && !may_be_among_others
+        };
+        let gone: Vec<Row> = last
+            .values()
+            .filter(is_gone)
+            .map(|row| Row {
+                state: State::Ended(End::Cancelled, "no longer known"),
+                ended: self.seen_at.get(&row.id).copied(),
+                elapsed_seconds: None,
+                exit: None,
+                ..(*row).clone()
+            })
+            .collect();
+        for row in &gone {
+            self.complain(
+                "squeue",
+                format!("Slurm does not know job {} any more: how it ended is unknown", row.id),
+            );
+        }
+        gone
     }
 
     /// Follows the output of the jobs that have begun.

@@ -202,3 +202,35 @@ fn a_question_ends_with_who_asked_it() {
         std::thread::park_timeout(Duration::from_millis(10));
     }
 }
+
+#[test]
+fn the_output_of_a_job_is_asked_for_once_and_only_while_the_queue_lists_it() {
+    let cluster = Cluster::new();
+    let started = [SUBMIT, START, "N/A"];
+    let ended = queued("2", "COMPLETED", 0, 0, [SUBMIT, START, END]);
+    let array = queued("3_1", "RUNNING", 0, 0, started) + &queued("3_2", "COMPLETED", 0, 0, started);
+    cluster.says("squeue", &(ended + &array + &queued("40", "RUNNING", 0, 0, started)));
+    // Long gone, and more than are asked for in a round.
+    let gone = (100..150).map(|id| account(&id.to_string(), "COMPLETED", "0:0", [SUBMIT, START, END], 340));
+    cluster.says("sacct", &gone.collect::<String>());
+    let asked = || -> Vec<String> {
+        let calls = cluster.calls().into_iter();
+        calls.filter_map(|call| call.strip_prefix("scontrol -o show job ").map(str::to_owned)).collect()
+    };
+    let slurm = patient("");
+    let question = |known: &BTreeSet<String>| Question {
+        shell: Shell { path: cluster.env().variables.remove("PATH"), ..slurm.shell.clone() },
+        ids: vec!["1".to_owned()],
+        user: None,
+        wants_output: true,
+        known_outputs: known.clone(),
+    };
+    cluster.program("scontrol", "echo slurm_load_jobs error: Socket timed out >&2; exit 1");
+    let answer = question(&BTreeSet::new()).ask();
+    assert_eq!((asked(), answer.asked_outputs.len()), (vec!["3".to_owned()], 0), "nobody has time now");
+    cluster.program("scontrol", "echo slurm_load_jobs error: Invalid job id specified >&2; exit 1");
+    let answer = question(&BTreeSet::new()).ask();
+    assert_eq!(asked(), ["3", "3", "40", "2"], "what lives first");
+    question(&answer.asked_outputs).ask();
+    assert_eq!(asked().len(), 4, "{:?}", answer.asked_outputs);
+}

@@ -77,6 +77,9 @@ struct Seen {
     mark: String,
     run: u64,
     claim: Option<u64>,
+    /// How many lines it had when the attempt before ended, and when this one did.
+    lines_before: u64,
+    lines: u64,
 }
 
 /// What is to be said next.
@@ -117,24 +120,40 @@ pub(super) fn next(rules: &Rules, memory: &Memory, evidence: &Evidence, now: Tim
             attempt,
             at: end.at,
             exit_code: end.stated.exit_code.zip(end.exit_at),
-            logs: evidence.logs.iter().take(LOGS_MAX).map(Seen::of).collect(),
+            logs: evidence
+                .logs
+                .iter()
+                .take(LOGS_MAX)
+                .map(|log| Seen::of(log, memory.lines_before(attempt, log)))
+                .collect(),
         },
         started_at,
         stated: end.stated,
     };
     let since = Some(started_at).filter(|_| attempt > 1);
     let result = memory.result.as_ref();
+    let lines_before = |log: &LogFacts| memory.lines_before(attempt, log);
     match result.filter(|result| result.attempt >= attempt) {
         Some(result) => match evidence.renewed(result) {
             Some(at) => Some(Step::Started { attempt: result.attempt + 1, at: at.min(now) }),
-            None => {
-                evidence.end(rules, since, None, now).filter(|end| result.is_corrected_by(end)).map(ended)
-            }
+            None => evidence
+                .end(rules, since, None, &lines_before, now)
+                .filter(|end| result.is_corrected_by(end))
+                .map(ended),
         },
         None => evidence
-            .end(rules, since, result, now)
+            .end(rules, since, result, &lines_before, now)
             .or_else(|| evidence.timeout(rules, started_at, now))
             .map(ended),
+    }
+}
+
+impl Memory {
+    /// How many lines of a log are of the attempts before this one.
+    fn lines_before(&self, attempt: u64, log: &LogFacts) -> u64 {
+        let Some(result) = &self.result else { return 0 };
+        let seen = result.seen(log);
+        seen.map_or(0, |seen| if result.attempt < attempt { seen.lines } else { seen.lines_before })
     }
 }
 
@@ -178,6 +197,7 @@ impl Evidence {
         rules: &Rules,
         since: Option<Timestamp>,
         previous: Option<&Recorded>,
+        lines_before: &dyn Fn(&LogFacts) -> u64,
         now: Timestamp,
     ) -> Option<End> {
         let is_new_code = |dated: &&Dated<i64>| {
@@ -203,7 +223,7 @@ impl Evidence {
             };
             return Some(End { ending, at: *at, exit_at: None, stated });
         }
-        let (log, claim) = self.claim(previous)?;
+        let (log, claim) = self.claim(previous, lines_before)?;
         let says_running = status.is_some_and(|dated| dated.at > claim.at);
         let is_at_rest = log.modified_at.is_none_or(|modified| now.millis_since(modified) >= REST_MS)
             || self.process.is_some_and(|sample| sample.state.is_over());
@@ -216,15 +236,22 @@ impl Evidence {
         })
     }
 
-    /// The last end that a log claims and that no result was made of.
-    fn claim(&self, previous: Option<&Recorded>) -> Option<(&LogFacts, &Claim)> {
-        let claims = self.logs.iter().filter_map(|log| Some((log, log.claim.as_ref()?)));
-        claims
-            .filter(|(log, claim)| {
-                let seen = previous.and_then(|previous| previous.seen(log));
+    /// The last end that a log claims in this attempt and that no result was made of.
+    fn claim(
+        &self,
+        previous: Option<&Recorded>,
+        lines_before: &dyn Fn(&LogFacts) -> u64,
+    ) -> Option<(&LogFacts, &Claim)> {
+        let claims = self.logs.iter().filter_map(|log| {
+            let LogFacts { claim, last_claim, .. } = log;
+            let seen = previous.and_then(|previous| previous.seen(log));
+            let is_new = |claim: &&Claim| {
                 seen.is_none_or(|seen| seen.run < log.run || seen.claim < Some(claim.offset))
-            })
-            .max_by_key(|(_, claim)| claim.at)
+                    && claim.line > lines_before(log)
+            };
+            claim.iter().chain(last_claim).find(is_new).map(|claim| (log, claim))
+        });
+        claims.max_by_key(|(_, claim)| claim.at)
     }
 
     fn timeout(&self, rules: &Rules, started_at: Timestamp, now: Timestamp) -> Option<End> {
@@ -294,6 +321,11 @@ impl Recorded {
         Some(Self { ending, attempt, at, exit_code: code.zip(code_at), logs })
     }
 
+    /// How many lines a log had when the attempt before this one ended.
+    pub(super) fn lines_before(&self, log: &LogFacts) -> u64 {
+        self.seen(log).map_or(0, |seen| seen.lines_before)
+    }
+
     fn seen(&self, log: &LogFacts) -> Option<&Seen> {
         let mark = mark(&log.file);
         self.logs.iter().find(|seen| seen.mark == mark)
@@ -314,31 +346,35 @@ impl fmt::Display for Recorded {
             Some((code, at)) => write!(out, "{code}:{}:", at.micros())?,
             None => out.write_str("-:-:")?,
         }
-        for (place, Seen { mark, run, claim }) in self.logs.iter().enumerate() {
+        for (place, Seen { mark, run, claim, lines_before, lines }) in self.logs.iter().enumerate() {
             let comma = if place > 0 { "," } else { "" };
             write!(out, "{comma}{mark}.{run}.")?;
             match claim {
                 Some(offset) => write!(out, "{offset}")?,
                 None => out.write_str("-")?,
             }
+            write!(out, ".{lines_before}.{lines}")?;
         }
         Ok(())
     }
 }
 
 impl Seen {
-    fn of(log: &LogFacts) -> Self {
+    fn of(log: &LogFacts, lines_before: u64) -> Self {
         Self {
             mark: mark(&log.file).to_owned(),
             run: log.run,
             claim: log.claim.as_ref().map(|claim| claim.offset),
+            lines_before,
+            lines: log.line_count,
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.');
         let (mark, run, claim) = (parts.next()?.to_owned(), parts.next()?.parse().ok()?, parts.next()?);
-        Some(Self { mark, run, claim: claim.parse().ok() })
+        let mut lines = || parts.next().and_then(|count| count.parse().ok()).unwrap_or_default();
+        Some(Self { mark, run, claim: claim.parse().ok(), lines_before: lines(), lines: lines() })
     }
 }
 

@@ -19,7 +19,11 @@ fn log(modified: i64) -> LogFacts {
 
 fn claiming(is_well: bool, offset: u64, seconds: i64) -> LogFacts {
     let reason = if is_well { "marker DONE" } else { "ERROR: no beam" }.to_owned();
-    LogFacts { claim: Some(Claim { is_well, reason, at: at(seconds), offset }), ..log(seconds) }
+    LogFacts {
+        claim: Some(Claim { is_well, reason, at: at(seconds), offset, line: offset }),
+        line_count: offset,
+        ..log(seconds)
+    }
 }
 
 fn with_log(log: LogFacts) -> Evidence {
@@ -225,6 +229,6 @@ fn a_key_that_is_none_of_ours_is_no_result() {
     {
         assert_eq!(Recorded::parse(key), None, "{key}");
     }
-    let key = "failed:2:5:3:4:01234567.0.99,89abcdef.1.-";
+    let key = "failed:2:5:3:4:01234567.0.99.7.40,89abcdef.1.-.0.3";
     assert_eq!(Recorded::parse(key).map(|recorded| recorded.to_string()), Some(key.to_owned()));
 }

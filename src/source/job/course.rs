@@ -21,6 +21,8 @@ const TOGETHER_MS: i64 = 2000;
 const LOGS_MAX: usize = 16;
 /// How much of a log's id tells it from the other logs of its job.
 const MARK_CHARS: usize = 8;
+/// In a key, how an attempt ended that ran longer than it may.
+const OVERRUN: &str = "overrun";
 
 /// What a job declares, as far as its course depends on it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -68,6 +70,8 @@ pub(super) struct Recorded {
     pub(super) at: Timestamp,
     /// The code, and when it was written.
     pub(super) exit_code: Option<(i64, Timestamp)>,
+    /// It ran longer than it may, and may be running still: whatever it does then is no new attempt, and how it ends counts.
+    may_go_on: bool,
     logs: Vec<Seen>,
 }
 
@@ -98,6 +102,8 @@ pub(super) struct Stated {
     pub(super) has_completed: bool,
     /// Nobody says so: it took longer than its configuration allows.
     pub(super) is_time_up: bool,
+    /// … since it began, not since it came on last.
+    may_go_on: bool,
 }
 
 /// An end that counts.
@@ -120,6 +126,7 @@ pub(super) fn next(rules: &Rules, memory: &Memory, evidence: &Evidence, now: Tim
             attempt,
             at: end.at,
             exit_code: end.stated.exit_code.zip(end.exit_at),
+            may_go_on: end.stated.may_go_on,
             logs: evidence
                 .logs
                 .iter()
@@ -261,13 +268,13 @@ impl Evidence {
             (now > deadline).then_some(deadline)
         };
         let run = deadline(started_at, rules.max_run_seconds)
-            .map(|at| (at, format!("max run time {} s", rules.max_run_seconds.unwrap_or_default())));
+            .map(|at| (at, true, format!("max run time {} s", rules.max_run_seconds.unwrap_or_default())));
         let rested_from = self.came_on_at().map_or(started_at, |at| at.max(started_at));
         let idle = deadline(rested_from, rules.idle_seconds).map(|at| {
-            (at, format!("idle for {} s without progress", rules.idle_seconds.unwrap_or_default()))
+            (at, false, format!("idle for {} s without progress", rules.idle_seconds.unwrap_or_default()))
         });
-        let (at, reason) = run.into_iter().chain(idle).min_by_key(|(at, _)| *at)?;
-        let stated = Stated { reason: Some(reason), is_time_up: true, ..Stated::default() };
+        let (at, may_go_on, reason) = run.into_iter().chain(idle).min_by_key(|(at, ..)| *at)?;
+        let stated = Stated { reason: Some(reason), is_time_up: true, may_go_on, ..Stated::default() };
         Some(End { ending: Ending::TimedOut, at, exit_at: None, stated })
     }
 
@@ -277,7 +284,7 @@ impl Evidence {
         let runs_again = self
             .status
             .as_ref()
-            .filter(|dated| matches!(dated.value.phase, Phase::Running | Phase::Created))
+            .filter(|dated| matches!(dated.value.phase, Phase::Running | Phase::Created) && !result.may_go_on)
             .map(|dated| dated.at);
         let written = self.logs.iter().filter_map(|log| log.modified_at).max();
         let another_code = match (&self.exit_code, result.exit_code) {
@@ -296,7 +303,7 @@ impl Evidence {
         let another_process =
             self.process.filter(|sample| !sample.state.is_over()).map(|sample| sample.id.started_at);
         let mut signs = vec![runs_again, another_code, another_log, another_process];
-        if result.ending == Ending::TimedOut {
+        if result.ending == Ending::TimedOut && !result.may_go_on {
             signs.extend([
                 self.came_on_at(),
                 self.exit_code.as_ref().map(|dated| dated.at),
@@ -312,13 +319,15 @@ impl Recorded {
     pub(super) fn parse(key: &str) -> Option<Self> {
         let mut parts = key.split(':');
         let mut part = || parts.next();
-        let ending = Ending::of_word(part()?)?;
+        let word = part()?;
+        let may_go_on = word == OVERRUN;
+        let ending = if may_go_on { Ending::TimedOut } else { Ending::of_word(word)? };
         let attempt = part()?.parse().ok()?;
         let at = Timestamp::from_micros(part()?.parse().ok()?);
         let (code, code_at) = (part()?.parse().ok(), part()?.parse().ok().map(Timestamp::from_micros));
         let logs =
             part()?.split(',').filter(|log| !log.is_empty()).map(Seen::parse).collect::<Option<_>>()?;
-        Some(Self { ending, attempt, at, exit_code: code.zip(code_at), logs })
+        Some(Self { ending, attempt, at, exit_code: code.zip(code_at), may_go_on, logs })
     }
 
     /// How many lines a log had when the attempt before this one ended.
@@ -331,17 +340,24 @@ impl Recorded {
         self.logs.iter().find(|seen| seen.mark == mark)
     }
 
+    /// Whether its job may be running still.
+    pub(super) const fn may_go_on(&self) -> bool {
+        self.may_go_on
+    }
+
     /// Whether an end of the same attempt says more than this result: an exit code where there was none, or a later word.
     fn is_corrected_by(&self, end: &End) -> bool {
         let has_code_now = self.exit_code.is_none() && end.exit_at.is_some();
         let differs = self.ending != end.ending || has_code_now;
-        self.ending != Ending::TimedOut && differs && (has_code_now || end.at > self.at)
+        let is_open = self.ending != Ending::TimedOut || self.may_go_on;
+        is_open && differs && (has_code_now || end.at > self.at)
     }
 }
 
 impl fmt::Display for Recorded {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}:{}:", self.ending.word(), self.attempt, self.at.micros())?;
+        let word = if self.may_go_on { OVERRUN } else { self.ending.word() };
+        write!(out, "{word}:{}:{}:", self.attempt, self.at.micros())?;
         match self.exit_code {
             Some((code, at)) => write!(out, "{code}:{}:", at.micros())?,
             None => out.write_str("-:-:")?,

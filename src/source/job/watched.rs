@@ -178,7 +178,7 @@ impl Watched {
             started: out.last_key(Stream::DelegationRequests, &self.file).as_deref().and_then(started_of),
             result: out.last_key(Stream::DelegationResults, &self.file).as_deref().and_then(Recorded::parse),
         };
-        if !self.has_ended {
+        if !self.has_ended || memory.result.as_ref().is_some_and(Recorded::may_go_on) {
             let pid = self.pid.known().map(|dated| (dated.value, Some(dated.at)));
             let pid = pid.or_else(|| self.kind.config.pid.map(|pid| (pid, None)));
             self.vitals.measure(pid, sampler, out);

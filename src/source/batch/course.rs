@@ -21,6 +21,8 @@ const TOGETHER_MS: i64 = 2000;
 const LOGS_MAX: usize = 16;
 /// How much of a log's id tells it from the other logs of its job.
 const MARK_CHARS: usize = 8;
+/// In a key, how an attempt ended that ran longer than it may.
+const OVERRUN: &str = "overrun";
 
 /// What a job declares, as far as its course depends on it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -68,6 +70,8 @@ pub(crate) struct Recorded {
     pub(crate) at: Timestamp,
     /// The code, and when it was written.
     pub(crate) exit_code: Option<(i64, Timestamp)>,
+    /// It ran longer than it may, and may be running still: whatever it does then is no new attempt, and how it ends counts.
+    may_go_on: bool,
     logs: Vec<Seen>,
 }
 
@@ -77,6 +81,9 @@ struct Seen {
     mark: String,
     run: u64,
     claim: Option<u64>,
+    /// How many lines it had when the attempt before ended, and when this one did.
+    lines_before: u64,
+    lines: u64,
 }
 
 /// What is to be said next.
@@ -95,6 +102,8 @@ pub(crate) struct Stated {
     pub(crate) has_completed: bool,
     /// Nobody says so: it took longer than its configuration allows.
     pub(crate) is_time_up: bool,
+    /// … since it began, not since it came on last.
+    may_go_on: bool,
 }
 
 /// An end that counts.
@@ -117,24 +126,41 @@ pub(crate) fn next(rules: &Rules, memory: &Memory, evidence: &Evidence, now: Tim
             attempt,
             at: end.at,
             exit_code: end.stated.exit_code.zip(end.exit_at),
-            logs: evidence.logs.iter().take(LOGS_MAX).map(Seen::of).collect(),
+            may_go_on: end.stated.may_go_on,
+            logs: evidence
+                .logs
+                .iter()
+                .take(LOGS_MAX)
+                .map(|log| Seen::of(log, memory.lines_before(attempt, log)))
+                .collect(),
         },
         started_at,
         stated: end.stated,
     };
     let since = Some(started_at).filter(|_| attempt > 1);
     let result = memory.result.as_ref();
+    let lines_before = |log: &LogFacts| memory.lines_before(attempt, log);
     match result.filter(|result| result.attempt >= attempt) {
         Some(result) => match evidence.renewed(result) {
             Some(at) => Some(Step::Started { attempt: result.attempt + 1, at: at.min(now) }),
-            None => {
-                evidence.end(rules, since, None, now).filter(|end| result.is_corrected_by(end)).map(ended)
-            }
+            None => evidence
+                .end(rules, since, None, &lines_before, now)
+                .filter(|end| result.is_corrected_by(end))
+                .map(ended),
         },
         None => evidence
-            .end(rules, since, result, now)
+            .end(rules, since, result, &lines_before, now)
             .or_else(|| evidence.timeout(rules, started_at, now))
             .map(ended),
+    }
+}
+
+impl Memory {
+    /// How many lines of a log are of the attempts before this one.
+    fn lines_before(&self, attempt: u64, log: &LogFacts) -> u64 {
+        let Some(result) = &self.result else { return 0 };
+        let seen = result.seen(log);
+        seen.map_or(0, |seen| if result.attempt < attempt { seen.lines } else { seen.lines_before })
     }
 }
 
@@ -178,6 +204,7 @@ impl Evidence {
         rules: &Rules,
         since: Option<Timestamp>,
         previous: Option<&Recorded>,
+        lines_before: &dyn Fn(&LogFacts) -> u64,
         now: Timestamp,
     ) -> Option<End> {
         let is_new_code = |dated: &&Dated<i64>| {
@@ -203,7 +230,7 @@ impl Evidence {
             };
             return Some(End { ending, at: *at, exit_at: None, stated });
         }
-        let (log, claim) = self.claim(previous)?;
+        let (log, claim) = self.claim(previous, lines_before)?;
         let says_running = status.is_some_and(|dated| dated.at > claim.at);
         let is_at_rest = log.modified_at.is_none_or(|modified| now.millis_since(modified) >= REST_MS)
             || self.process.is_some_and(|sample| sample.state.is_over());
@@ -216,15 +243,22 @@ impl Evidence {
         })
     }
 
-    /// The last end that a log claims and that no result was made of.
-    fn claim(&self, previous: Option<&Recorded>) -> Option<(&LogFacts, &Claim)> {
-        let claims = self.logs.iter().filter_map(|log| Some((log, log.claim.as_ref()?)));
-        claims
-            .filter(|(log, claim)| {
-                let seen = previous.and_then(|previous| previous.seen(log));
+    /// The last end that a log claims in this attempt and that no result was made of.
+    fn claim(
+        &self,
+        previous: Option<&Recorded>,
+        lines_before: &dyn Fn(&LogFacts) -> u64,
+    ) -> Option<(&LogFacts, &Claim)> {
+        let claims = self.logs.iter().filter_map(|log| {
+            let LogFacts { claim, last_claim, .. } = log;
+            let seen = previous.and_then(|previous| previous.seen(log));
+            let is_new = |claim: &&Claim| {
                 seen.is_none_or(|seen| seen.run < log.run || seen.claim < Some(claim.offset))
-            })
-            .max_by_key(|(_, claim)| claim.at)
+                    && claim.line > lines_before(log)
+            };
+            claim.iter().chain(last_claim).find(is_new).map(|claim| (log, claim))
+        });
+        claims.max_by_key(|(_, claim)| claim.at)
     }
 
     fn timeout(&self, rules: &Rules, started_at: Timestamp, now: Timestamp) -> Option<End> {
@@ -234,13 +268,13 @@ impl Evidence {
             (now > deadline).then_some(deadline)
         };
         let run = deadline(started_at, rules.max_run_seconds)
-            .map(|at| (at, format!("max run time {} s", rules.max_run_seconds.unwrap_or_default())));
+            .map(|at| (at, true, format!("max run time {} s", rules.max_run_seconds.unwrap_or_default())));
         let rested_from = self.came_on_at().map_or(started_at, |at| at.max(started_at));
         let idle = deadline(rested_from, rules.idle_seconds).map(|at| {
-            (at, format!("idle for {} s without progress", rules.idle_seconds.unwrap_or_default()))
+            (at, false, format!("idle for {} s without progress", rules.idle_seconds.unwrap_or_default()))
         });
-        let (at, reason) = run.into_iter().chain(idle).min_by_key(|(at, _)| *at)?;
-        let stated = Stated { reason: Some(reason), is_time_up: true, ..Stated::default() };
+        let (at, may_go_on, reason) = run.into_iter().chain(idle).min_by_key(|(at, ..)| *at)?;
+        let stated = Stated { reason: Some(reason), is_time_up: true, may_go_on, ..Stated::default() };
         Some(End { ending: Ending::TimedOut, at, exit_at: None, stated })
     }
 
@@ -250,7 +284,7 @@ impl Evidence {
         let runs_again = self
             .status
             .as_ref()
-            .filter(|dated| matches!(dated.value.phase, Phase::Running | Phase::Created))
+            .filter(|dated| matches!(dated.value.phase, Phase::Running | Phase::Created) && !result.may_go_on)
             .map(|dated| dated.at);
         let written = self.logs.iter().filter_map(|log| log.modified_at).max();
         let another_code = match (&self.exit_code, result.exit_code) {
@@ -269,7 +303,7 @@ impl Evidence {
         let another_process =
             self.process.filter(|sample| !sample.state.is_over()).map(|sample| sample.id.started_at);
         let mut signs = vec![runs_again, another_code, another_log, another_process];
-        if result.ending == Ending::TimedOut {
+        if result.ending == Ending::TimedOut && !result.may_go_on {
             signs.extend([
                 self.came_on_at(),
                 self.exit_code.as_ref().map(|dated| dated.at),
@@ -285,13 +319,20 @@ impl Recorded {
     pub(crate) fn parse(key: &str) -> Option<Self> {
         let mut parts = key.split(':');
         let mut part = || parts.next();
-        let ending = Ending::of_word(part()?)?;
+        let word = part()?;
+        let may_go_on = word == OVERRUN;
+        let ending = if may_go_on { Ending::TimedOut } else { Ending::of_word(word)? };
         let attempt = part()?.parse().ok()?;
         let at = Timestamp::from_micros(part()?.parse().ok()?);
         let (code, code_at) = (part()?.parse().ok(), part()?.parse().ok().map(Timestamp::from_micros));
         let logs =
             part()?.split(',').filter(|log| !log.is_empty()).map(Seen::parse).collect::<Option<_>>()?;
-        Some(Self { ending, attempt, at, exit_code: code.zip(code_at), logs })
+        Some(Self { ending, attempt, at, exit_code: code.zip(code_at), may_go_on, logs })
+    }
+
+    /// How many lines a log had when the attempt before this one ended.
+    pub(super) fn lines_before(&self, log: &LogFacts) -> u64 {
+        self.seen(log).map_or(0, |seen| seen.lines_before)
     }
 
     fn seen(&self, log: &LogFacts) -> Option<&Seen> {
@@ -299,46 +340,57 @@ impl Recorded {
         self.logs.iter().find(|seen| seen.mark == mark)
     }
 
+    /// Whether its job may be running still.
+    pub(super) const fn may_go_on(&self) -> bool {
+        self.may_go_on
+    }
+
     /// Whether an end of the same attempt says more than this result: an exit code where there was none, or a later word.
     fn is_corrected_by(&self, end: &End) -> bool {
         let has_code_now = self.exit_code.is_none() && end.exit_at.is_some();
         let differs = self.ending != end.ending || has_code_now;
-        self.ending != Ending::TimedOut && differs && (has_code_now || end.at > self.at)
+        let is_open = self.ending != Ending::TimedOut || self.may_go_on;
+        is_open && differs && (has_code_now || end.at > self.at)
     }
 }
 
 impl fmt::Display for Recorded {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}:{}:", self.ending.word(), self.attempt, self.at.micros())?;
+        let word = if self.may_go_on { OVERRUN } else { self.ending.word() };
+        write!(out, "{word}:{}:{}:", self.attempt, self.at.micros())?;
         match self.exit_code {
             Some((code, at)) => write!(out, "{code}:{}:", at.micros())?,
             None => out.write_str("-:-:")?,
         }
-        for (place, Seen { mark, run, claim }) in self.logs.iter().enumerate() {
+        for (place, Seen { mark, run, claim, lines_before, lines }) in self.logs.iter().enumerate() {
             let comma = if place > 0 { "," } else { "" };
             write!(out, "{comma}{mark}.{run}.")?;
             match claim {
                 Some(offset) => write!(out, "{offset}")?,
                 None => out.write_str("-")?,
             }
+            write!(out, ".{lines_before}.{lines}")?;
         }
         Ok(())
     }
 }
 
 impl Seen {
-    fn of(log: &LogFacts) -> Self {
+    fn of(log: &LogFacts, lines_before: u64) -> Self {
         Self {
             mark: mark(&log.file).to_owned(),
             run: log.run,
             claim: log.claim.as_ref().map(|claim| claim.offset),
+            lines_before,
+            lines: log.line_count,
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.');
         let (mark, run, claim) = (parts.next()?.to_owned(), parts.next()?.parse().ok()?, parts.next()?);
-        Some(Self { mark, run, claim: claim.parse().ok() })
+        let mut lines = || parts.next().and_then(|count| count.parse().ok()).unwrap_or_default();
+        Some(Self { mark, run, claim: claim.parse().ok(), lines_before: lines(), lines: lines() })
     }
 }
 

@@ -36,12 +36,14 @@ pub(crate) struct LogReader {
     output: Output,
     /// How many ends were followed by a new beginning.
     run: u64,
-    line_count: u64,
     /// The first time that a line of this run said by itself.
     begun_at: Option<Timestamp>,
     progress: Progress,
     progressed_at: Option<Timestamp>,
+    /// The first claim of each kind since the run began; of both, the later one.
     claim: Option<Claim>,
+    /// The last claim.
+    last_claim: Option<Claim>,
 }
 
 /// An end that a line claims.
@@ -54,6 +56,8 @@ pub(crate) struct Claim {
     pub(crate) at: Timestamp,
     /// Where the line begins.
     pub(crate) offset: u64,
+    /// Which line it is, counted from 1.
+    pub(crate) line: u64,
 }
 
 /// What a log says of its job now.
@@ -72,9 +76,12 @@ pub(crate) struct LogFacts {
     pub(crate) progressed_at: Option<Timestamp>,
     pub(crate) has_progress: bool,
     pub(crate) claim: Option<Claim>,
-    pub(crate) has_errors: bool,
-    /// Which of the markers asked for it has.
-    pub(crate) markers: Vec<String>,
+    /// The last end that a line claims, also where the claims of an earlier attempt are in the log.
+    pub(crate) last_claim: Option<Claim>,
+    /// The last line that is an error, counted from 1; 0: none.
+    pub(crate) error_line: u64,
+    /// The last line with one of the markers asked for; 0: none.
+    pub(crate) marker_line: u64,
 }
 
 impl Adapter for LogReader {
@@ -105,17 +112,23 @@ impl LogReader {
         let mut scribe =
             Scribe::new(out, context.source, (&context.task, context.agent), ts, &[&file, &place]);
         let ended = self.output.line(&context.patterns, &text, &mut scribe);
-        self.line_count += 1;
         if self.begun_at.is_none() {
             self.begun_at = own;
         }
         self.follow_progress(own, ts);
-        if let Some(ended) = ended {
+        let claim = |ended: Ended, line| {
             let (is_well, reason) = match ended {
                 Ended::Completed(reason) => (true, reason),
                 Ended::Failed(reason) => (false, reason),
             };
-            self.claim = Some(Claim { is_well, reason, at: ts, offset: at });
+            Claim { is_well, reason, at: ts, offset: at, line }
+        };
+        let line = self.output.line_count();
+        if let Some(last) = self.output.claimed() {
+            self.last_claim = Some(claim(last.clone(), line));
+        }
+        if let Some(ended) = ended {
+            self.claim = Some(claim(ended, line));
         }
     }
 
@@ -130,6 +143,7 @@ impl LogReader {
         self.progress = now.clone();
         self.progressed_at = Some(ts);
         if fell && self.claim.take().is_some() {
+            self.last_claim = None;
             self.output.begin_again();
             self.run += 1;
             self.begun_at = own;
@@ -169,14 +183,19 @@ impl LogReader {
         LogFacts {
             file: file.to_owned(),
             run: reader.run,
-            line_count: reader.line_count,
+            line_count: reader.output.line_count(),
             modified_at,
             begun_at: reader.begun_at.filter(is_certain).or(created.filter(is_certain)),
             progressed_at: reader.progressed_at,
             has_progress: reader.progress != Progress::default(),
-            has_errors: reader.output.has_errors(),
-            markers: markers.iter().filter(|marker| reader.output.has_marker(marker)).cloned().collect(),
+            error_line: reader.output.error_line(),
+            marker_line: markers
+                .iter()
+                .map(|marker| reader.output.marker_line(marker))
+                .max()
+                .unwrap_or_default(),
             claim: reader.claim,
+            last_claim: reader.last_claim,
         }
     }
 }

@@ -193,7 +193,18 @@ fn ready(configs: &[JobConfig], base: &Path) -> Vec<Result<Arc<Kind>, Problem>> 
             |message: String| Problem { path: PathBuf::from(format!("[[job]] {}", config.name)), message };
         Kind::of(config, base).map(Arc::new).map_err(|error| problem(error.to_string()))
     };
-    configs.iter().map(ready).collect()
+    let mut names = BTreeSet::new();
+    let mut kinds = Vec::new();
+    for config in configs {
+        let is_twice = !names.insert(config.name.as_str());
+        if is_twice {
+            let message = "is there twice with this name: only the first one is watched".to_owned();
+            kinds.push(Err(Problem { path: PathBuf::from(format!("[[job]] {}", config.name)), message }));
+        } else {
+            kinds.push(ready(config));
+        }
+    }
+    kinds
 }
 
 fn is_old(path: &Path, since: Option<Timestamp>) -> bool {

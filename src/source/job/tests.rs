@@ -178,6 +178,10 @@ fn a_section_that_cannot_be_used_says_why_and_the_others_go_on() {
     let pattern = problem("name = \"x\"\nlog = \"x.log\"\npatterns = { failure = [\"(\"] }");
     assert!(pattern.contains("`failure`: pattern `(`"), "{pattern}");
     assert_eq!(problem("name = \"x\"\nlog = \"x.log\"\nenabled = false"), "");
+    assert_eq!(
+        problem("name = \"x\"\nlog = \"x.log\"\n[[job]]\nname = \"x\"\nlog = \"y.log\""),
+        "is there twice with this name: only the first one is watched"
+    );
 }
 
 #[test]

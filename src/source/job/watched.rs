@@ -178,7 +178,7 @@ impl Watched {
             started: out.last_key(Stream::DelegationRequests, &self.file).as_deref().and_then(started_of),
             result: out.last_key(Stream::DelegationResults, &self.file).as_deref().and_then(Recorded::parse),
         };
-        if !self.has_ended {
+        if !self.has_ended || memory.result.as_ref().is_some_and(Recorded::may_go_on) {
             let pid = self.pid.known().map(|dated| (dated.value, Some(dated.at)));
             let pid = pid.or_else(|| self.kind.config.pid.map(|pid| (pid, None)));
             self.vitals.measure(pid, sampler, out);
@@ -279,7 +279,7 @@ impl Watched {
         let took = at.millis_since(started_at);
         let mut reason = stated.reason.clone();
         if matches!(ending, Ending::Completed | Ending::Failed) {
-            let Checked { criteria, verdict } = Checked::of(&self.seen(stated, took, evidence));
+            let Checked { criteria, verdict } = Checked::of(&self.seen(recorded, stated, took, evidence));
             if ending == Ending::Completed || stated.exit_code.is_some_and(|code| code != 0) {
                 reason = Some(verdict);
             } else {
@@ -300,7 +300,13 @@ impl Watched {
         });
     }
 
-    fn seen(&self, stated: &Stated, took_ms: i64, evidence: &Evidence) -> checklist::Seen {
+    fn seen(
+        &self,
+        recorded: &Recorded,
+        stated: &Stated,
+        took_ms: i64,
+        evidence: &Evidence,
+    ) -> checklist::Seen {
         let (config, logs) = (&self.kind.config, &evidence.logs);
         let word = self.status.known().map(|dated| dated.value.status.to_uppercase());
         let declares_status = config.status_file.is_some();
@@ -311,8 +317,10 @@ impl Watched {
             exit_code: stated.exit_code,
             status: declares_status.then_some(checklist::Status { word, is_completed: stated.has_completed }),
             required_files: config.required_files.iter().map(|name| (name.clone(), is_there(name))).collect(),
-            has_errors: (!logs.is_empty()).then(|| logs.iter().any(|log| log.has_errors)),
-            has_marker: (!self.markers().is_empty()).then(|| logs.iter().any(|log| !log.markers.is_empty())),
+            has_errors: (!logs.is_empty())
+                .then(|| logs.iter().any(|log| log.error_line > recorded.lines_before(log))),
+            has_marker: (!self.markers().is_empty())
+                .then(|| logs.iter().any(|log| log.marker_line > recorded.lines_before(log))),
             seconds: seconds.zip(config.max_duration_seconds),
         }
     }

@@ -35,6 +35,7 @@ use crate::source::output::record::{Counts, Record};
 use crate::source::scribe::Scribe;
 use crate::source::session::Progress;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Growth alone is said so often.
 const GREW_EVERY_MS: i64 = 30_000;
@@ -47,8 +48,14 @@ const OPEN_BYTES_MAX: usize = 4096;
 pub struct Output {
     progress: Tracker,
     errors: Errors,
-    /// The markers that were seen.
-    markers: Vec<String>,
+    /// How many lines were taken.
+    line_count: u64,
+    /// The last line that is an error, counted from 1.
+    error_line: u64,
+    /// The markers that were seen, and in which line last.
+    markers: BTreeMap<String, u64>,
+    /// The last line that claims an end, and which.
+    claim: Option<(u64, Ended)>,
     has_completed: bool,
     has_failed: bool,
     /// By how much the output grew since that was said, and when it was.
@@ -61,7 +68,7 @@ pub struct Output {
 }
 
 /// The end that a line claims.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ended {
     /// The job ended well, by these words.
     Completed(String),
@@ -74,6 +81,7 @@ impl Output {
     /// end that the line claims: each of the two kinds once, until [`Output::begin_again`].
     pub(crate) fn line(&mut self, patterns: &Patterns, line: &str, scribe: &mut Scribe<'_>) -> Option<Ended> {
         let mut ended = None;
+        self.line_count = self.line_count.saturating_add(1);
         for update in plain::updates(line) {
             ended = self.update(patterns, &plain::of(update), scribe).or(ended);
         }
@@ -93,10 +101,12 @@ impl Output {
         self.say_growth(scribe);
     }
 
-    /// Another attempt begins in the same output: its progress and its end are its own.
+    /// Another attempt begins in the same output: its progress, its errors and its end are its own. What bounds the events
+    /// goes on.
     pub(crate) fn begin_again(&mut self) {
         *self = Self {
             errors: std::mem::take(&mut self.errors),
+            line_count: self.line_count,
             unsaid_bytes: self.unsaid_bytes,
             grew_at: self.grew_at,
             ..Self::default()
@@ -108,14 +118,24 @@ impl Output {
         self.progress.now()
     }
 
-    /// Whether a pattern of errors or of failure was met.
-    pub(crate) fn has_errors(&self) -> bool {
-        self.errors != Errors::default()
+    /// How many lines were taken.
+    pub(crate) const fn line_count(&self) -> u64 {
+        self.line_count
     }
 
-    /// Whether this marker stood in the output.
-    pub(crate) fn has_marker(&self, marker: &str) -> bool {
-        self.markers.iter().any(|seen| seen == marker)
+    /// The last line in which a pattern of errors or of failure was met, counted from 1; 0: none.
+    pub(crate) const fn error_line(&self) -> u64 {
+        self.error_line
+    }
+
+    /// The last line in which this marker stood, counted from 1; 0: none.
+    pub(crate) fn marker_line(&self, marker: &str) -> u64 {
+        self.markers.get(marker).copied().unwrap_or_default()
+    }
+
+    /// The end that the last line claims, also where an earlier line claimed one of its kind.
+    pub(crate) fn claimed(&self) -> Option<&Ended> {
+        self.claim.as_ref().filter(|(line, _)| *line == self.line_count).map(|(_, ended)| ended)
     }
 
     fn update(&mut self, patterns: &Patterns, line: &str, scribe: &mut Scribe<'_>) -> Option<Ended> {
@@ -146,7 +166,7 @@ impl Output {
             self.progress.take(reading, patterns.throttle_percent(), scribe);
         }
         if let Some(level) = &record.error_level {
-            self.errors.matched(level, text, scribe);
+            self.error(level, text, scribe);
         }
         let is_stated = record.end.is_some();
         let ended = self.text(patterns, text, !record.has_level && !is_stated, scribe);
@@ -205,8 +225,7 @@ impl Output {
     }
 
     fn marker(&mut self, rule: &Rule, scribe: &mut Scribe<'_>) -> Option<Ended> {
-        if !self.has_marker(&rule.name) {
-            self.markers.push(rule.name.clone());
+        if self.markers.insert(rule.name.clone(), self.line_count).is_none() {
             scribe.say(Body::MarkerSeen { marker: Text::Borrowed(&rule.name) });
         }
         self.ended(true, format!("marker {}", rule.name))
@@ -214,8 +233,13 @@ impl Output {
 
     fn error_once(&mut self, has_error: &mut bool, rule: &Rule, line: &str, scribe: &mut Scribe<'_>) {
         if !std::mem::replace(has_error, true) {
-            self.errors.matched(&rule.name, line, scribe);
+            self.error(&rule.name, line, scribe);
         }
+    }
+
+    fn error(&mut self, pattern: &str, line: &str, scribe: &mut Scribe<'_>) {
+        self.error_line = self.line_count;
+        self.errors.matched(pattern, line, scribe);
     }
 
     /// What a Python traceback is about stands in its last line, the first one after it that is not indented.
@@ -226,17 +250,16 @@ impl Output {
         } else if self.is_in_traceback && !line.starts_with([' ', '\t']) {
             self.is_in_traceback = false;
             if !has_error {
-                self.errors.matched("Traceback", line, scribe);
+                self.error("Traceback", line, scribe);
             }
         }
     }
 
     fn ended(&mut self, is_well: bool, reason: String) -> Option<Ended> {
+        let ended = if is_well { Ended::Completed(reason) } else { Ended::Failed(reason) };
+        self.claim = Some((self.line_count, ended.clone()));
         let has_ended = if is_well { &mut self.has_completed } else { &mut self.has_failed };
-        if std::mem::replace(has_ended, true) {
-            return None;
-        }
-        Some(if is_well { Ended::Completed(reason) } else { Ended::Failed(reason) })
+        (!std::mem::replace(has_ended, true)).then_some(ended)
     }
 
     /// Puts a JSON object over several lines together; gives it when its last line has come.

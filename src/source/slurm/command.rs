@@ -1,10 +1,12 @@
 //! Runs one command of Slurm, for a bounded time, and takes a bounded answer. Such commands only ask.
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A longer answer is cut.
@@ -19,6 +21,17 @@ pub(super) struct Shell {
     pub(super) unset: Vec<String>,
     /// A command that takes longer is killed.
     pub(super) limit: Duration,
+    /// The command that runs now.
+    pub(super) running: Arc<Mutex<Running>>,
+}
+
+/// What all copies of a shell know of the command that runs.
+#[derive(Debug, Default)]
+pub(super) struct Running {
+    /// Its group of processes.
+    group: Option<Pid>,
+    /// Nothing more is to be run.
+    is_stopped: bool,
 }
 
 /// What came of a command.
@@ -51,11 +64,32 @@ impl Shell {
         if let Some(path) = &self.path {
             command.env("PATH", path);
         }
-        match command.spawn() {
+        let spawned = {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            if running.is_stopped {
+                return Outcome::Failed(format!("{program} is not asked any more"));
+            }
+            let spawned = command.spawn();
+            running.group = spawned.as_ref().ok().and_then(group);
+            spawned
+        };
+        match spawned {
             Ok(child) => self.wait(program, child),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Outcome::Absent,
             Err(error) => Outcome::Failed(format!("{program} cannot be run: {error}")),
         }
+    }
+
+    /// Kills the command that runs, and runs no other.
+    pub(super) fn stop(&self) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.is_stopped = true;
+        kill(running.group.take());
+    }
+
+    /// From here on the command is not killed by its number, which may soon be another's.
+    fn let_go(&self) -> Option<Pid> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).group.take()
     }
 
     fn wait(&self, program: &str, mut child: Child) -> Outcome {
@@ -66,11 +100,12 @@ impl Shell {
         };
         let answer = take(said).zip(take(complained));
         let Some((said, complained)) = answer else {
-            kill(&child);
+            kill(self.let_go());
             drop(child.wait());
             return Outcome::Failed(format!("{program} took longer than {:?}", self.limit));
         };
         // Its pipes are closed, so it has ended or is about to.
+        self.let_go();
         match child.wait() {
             Ok(status) if status.success() => Outcome::Said(said),
             Ok(status) => {
@@ -98,11 +133,14 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> Receiver<String> {
     receiver
 }
 
+fn group(child: &Child) -> Option<Pid> {
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
+}
+
 /// Kills our own command and what it started.
-fn kill(child: &Child) {
-    let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+fn kill(group: Option<Pid>) {
     if let Some(group) = group {
         // It may have ended at this moment.
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        let _ = kill_process_group(group, Signal::KILL);
     }
 }

@@ -32,11 +32,12 @@ use crate::source::output::Patterns;
 use crate::source::slurm::command::Shell;
 use crate::source::slurm::log::{Log, LogContext};
 use crate::source::slurm::query::{Answer, Question};
-use crate::source::slurm::row::{Row, State};
+use crate::source::slurm::row::{End, Row, State};
 use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::time::Duration;
 
@@ -45,8 +46,10 @@ const NAME: &str = "slurm";
 const AGENT: &str = "slurm";
 /// A command that takes longer is killed.
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
-/// The first answer is waited for, so that looking once sees something.
-const FIRST_ANSWER_WAIT: Duration = Duration::from_secs(25);
+/// The first answer is waited for, so that looking once sees something; not for long, as all other sources wait too.
+const FIRST_ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// Whether this process has waited for a first answer: sources that begin again after a failure do not.
+static HAS_WAITED: AtomicBool = AtomicBool::new(false);
 /// Asking more often than this would be a burden.
 const INTERVAL_MS_MIN: i64 = 1000;
 
@@ -61,15 +64,28 @@ pub struct Slurm {
     shell: Shell,
     asked_at: Option<Timestamp>,
     answer: Option<Receiver<Answer>>,
-    has_answer: bool,
+    first_answer: FirstAnswer,
     /// What was said of each attempt, and when.
     said: BTreeMap<(String, u64), Row>,
+    /// When each job that has not ended was told of last.
+    seen_at: BTreeMap<String, Timestamp>,
+    /// Whether accounts were ever told: then no job is given up without them.
+    keeps_accounts: bool,
     outputs: BTreeMap<String, PathBuf>,
+    /// The jobs whose output was asked for.
+    asked_outputs: BTreeSet<String>,
     logs: Pool<Log>,
     followed: BTreeSet<PathBuf>,
     resumable: BTreeMap<PathBuf, Position>,
     reported: BTreeSet<String>,
     problems: Vec<Problem>,
+}
+
+/// How long the first answer is waited for, and whether that was done.
+#[derive(Clone, Copy, Debug)]
+struct FirstAnswer {
+    wait: Duration,
+    has_waited: &'static AtomicBool,
 }
 
 impl Slurm {
@@ -96,12 +112,15 @@ impl Slurm {
             patterns,
             host: String::new(),
             scope: None,
-            shell: Shell { path: None, unset: Vec::new(), limit: COMMAND_LIMIT },
+            shell: Shell { path: None, unset: Vec::new(), limit: COMMAND_LIMIT, running: Arc::default() },
             asked_at: None,
             answer: None,
-            has_answer: false,
+            first_answer: FirstAnswer { wait: FIRST_ANSWER_WAIT, has_waited: &HAS_WAITED },
             said: BTreeMap::new(),
+            seen_at: BTreeMap::new(),
+            keeps_accounts: false,
             outputs: BTreeMap::new(),
+            asked_outputs: BTreeSet::new(),
             logs: Pool::default(),
             followed: BTreeSet::new(),
             resumable: BTreeMap::new(),
@@ -132,7 +151,7 @@ impl Slurm {
             ids: self.ids.clone(),
             user: self.config.user.then(|| rustix::process::getuid().as_raw()),
             wants_output: self.config.output && self.patterns.is_some(),
-            known_outputs: self.outputs.keys().cloned().collect(),
+            known_outputs: self.outputs.keys().chain(&self.asked_outputs).cloned().collect(),
         };
         let (sender, receiver) = sync_channel(1);
         // Nobody may be there any more to hear the answer.
@@ -143,15 +162,15 @@ impl Slurm {
     /// The answer, if it has come.
     fn take_answer(&mut self) -> Option<Answer> {
         let receiver = self.answer.take()?;
-        let received = if self.has_answer {
+        let FirstAnswer { wait, has_waited } = self.first_answer;
+        let received = if has_waited.swap(true, Ordering::Relaxed) {
             receiver.try_recv()
         } else {
-            receiver.recv_timeout(FIRST_ANSWER_WAIT).map_err(|error| match error {
+            receiver.recv_timeout(wait).map_err(|error| match error {
                 RecvTimeoutError::Timeout => TryRecvError::Empty,
                 RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
             })
         };
-        self.has_answer = true;
         match received {
             Ok(answer) => Some(answer),
             Err(TryRecvError::Empty) => {
@@ -168,14 +187,20 @@ impl Slurm {
         }
         let mut unknown = answer.strange;
         self.outputs.extend(answer.outputs);
+        self.asked_outputs.extend(answer.asked_outputs);
         let is_wanted = |row: &Row| {
             let is_named = |id: &String| *id == row.id || Some(id) == row.array.as_ref();
             let folder = Some(Path::new(&row.folder)).filter(|folder| folder.is_absolute());
             self.ids.iter().any(is_named) || self.scope.as_ref().is_some_and(|scope| scope.takes(folder))
         };
-        let rows: Vec<Row> = answer.rows.into_iter().filter(is_wanted).collect();
+        let mut rows: Vec<Row> = answer.rows.into_iter().filter(is_wanted).collect();
         if answer.is_whole {
             self.miss(&rows);
+        }
+        self.keeps_accounts |= answer.has_accounts;
+        if answer.has_queue && answer.has_accounts == self.keeps_accounts {
+            let vanished = self.vanished(&rows);
+            rows.extend(vanished);
         }
         let identity = Identity { source: NAME, parts: vec![self.host.clone()], session: None };
         let file = identity.file(0);
@@ -191,12 +216,17 @@ impl Slurm {
             }
             let is_followed = self.outputs.get(&row.id).is_some_and(|path| self.followed.contains(path));
             said::attempt(row, &self.host, is_followed, now, &mut sheet);
+            if row.state.is_over() {
+                self.seen_at.remove(&row.id);
+            } else {
+                self.seen_at.insert(row.id.clone(), now);
+            }
             self.said.insert(key, row.clone());
         }
         for (array, rows) in arrays(self.said.values().chain(rows.iter().filter(|row| row.is_remainder))) {
             // Of an array of which only one task is watched nothing is known as a whole.
             if self.config.user || self.ids.iter().any(|id| id == array) {
-                said::array(array, &rows, &self.host, now, &mut sheet);
+                said::array(array, &rows, answer.has_queue, &self.host, now, &mut sheet);
             }
         }
         for (program, message) in &unknown {
@@ -218,6 +248,40 @@ impl Slurm {
         for id in missing {
             self.complain("squeue", format!("Slurm knows no job {id}, or does not know it any more"));
         }
+    }
+
+    /// The jobs that were alive and that nobody knows any more, as ended. They end when they were told of last: a real end
+    /// that is told later after all is later too, and counts.
+    fn vanished(&mut self, rows: &[Row]) -> Vec<Row> {
+        let told: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        let waiting: BTreeSet<&str> =
+            rows.iter().filter(|row| row.is_remainder).filter_map(|row| row.array.as_deref()).collect();
+        // Later attempts come later.
+        let last: BTreeMap<&str, &Row> = self.said.values().map(|row| (row.id.as_str(), row)).collect();
+        let is_gone = |row: &&&Row| {
+            // A task that waits may be told of with the others of its array.
+            let may_be_among_others = row.state == State::Pending
+                && row.array.as_deref().is_some_and(|array| waiting.contains(array));
+            !row.state.is_over() && !told.contains(row.id.as_str()) && !may_be_among_others
+        };
+        let gone: Vec<Row> = last
+            .values()
+            .filter(is_gone)
+            .map(|row| Row {
+                state: State::Ended(End::Cancelled, "no longer known"),
+                ended: self.seen_at.get(&row.id).copied(),
+                elapsed_seconds: None,
+                exit: None,
+                ..(*row).clone()
+            })
+            .collect();
+        for row in &gone {
+            self.complain(
+                "squeue",
+                format!("Slurm does not know job {} any more: how it ended is unknown", row.id),
+            );
+        }
+        gone
     }
 
     /// Follows the output of the jobs that have begun.
@@ -248,6 +312,13 @@ impl Slurm {
         if self.reported.insert(message.clone()) {
             self.problems.push(problem(program, message));
         }
+    }
+}
+
+impl Drop for Slurm {
+    fn drop(&mut self) {
+        // A question outlives neither its watcher nor its answer's use.
+        self.shell.stop();
     }
 }
 

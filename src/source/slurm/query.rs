@@ -21,7 +21,7 @@ pub(super) struct Question {
     pub(super) ids: Vec<String>,
     /// The number of the user whose jobs are all wanted.
     pub(super) user: Option<u32>,
-    /// Whether it is asked where jobs write their output, and of which that is known.
+    /// Whether it is asked where jobs write their output, and of which that is known or was asked.
     pub(super) wants_output: bool,
     pub(super) known_outputs: BTreeSet<String>,
 }
@@ -32,12 +32,18 @@ pub(super) struct Answer {
     /// The attempts at all jobs; those at one job follow each other.
     pub(super) rows: Vec<Row>,
     pub(super) outputs: BTreeMap<String, PathBuf>,
+    /// The jobs whose output was asked for, whatever the answer.
+    pub(super) asked_outputs: BTreeSet<String>,
     /// What could not be asked: the program, and why.
     pub(super) problems: Vec<(&'static str, String)>,
     /// What was not understood: the program, and what it was.
     pub(super) strange: Vec<(&'static str, String)>,
     /// Whether any of the programs answered everything.
     pub(super) is_whole: bool,
+    /// Whether the queue told everything; where there is no program for it, the accounts are all there is.
+    pub(super) has_queue: bool,
+    /// Whether the accounts were told whole.
+    pub(super) has_accounts: bool,
 }
 
 impl Question {
@@ -46,6 +52,9 @@ impl Question {
         let mut answer = Answer::default();
         let (live, queue) = self.rows("squeue", &mut answer);
         let (kept, accounts) = self.rows("sacct", &mut answer);
+        answer.has_queue =
+            matches!((&queue, &accounts), (Verdict::Whole, _) | (Verdict::Absent, Verdict::Whole));
+        answer.has_accounts = matches!(accounts, Verdict::Whole);
         match (queue, accounts) {
             (Verdict::Whole, _) | (_, Verdict::Whole) => answer.is_whole = true,
             (Verdict::Absent, Verdict::Absent) => {
@@ -61,9 +70,10 @@ impl Question {
                 }
             }
         }
+        let queued: BTreeSet<String> = live.iter().map(|row| row.id.clone()).collect();
         answer.rows = joined(live, kept);
         if self.wants_output {
-            answer.outputs = self.outputs(&answer.rows);
+            self.outputs(&queued, &mut answer);
         }
         answer
     }
@@ -97,18 +107,36 @@ impl Question {
         (rows, verdict)
     }
 
-    fn outputs(&self, rows: &[Row]) -> BTreeMap<String, PathBuf> {
-        let is_new = |row: &&Row| row.started.is_some() && !self.known_outputs.contains(&row.id);
-        let ids: BTreeSet<&str> =
-            rows.iter().filter(is_new).map(|row| row.array.as_deref().unwrap_or(&row.id)).collect();
-        let mut outputs = BTreeMap::new();
-        for id in ids.into_iter().take(OUTPUTS_PER_ROUND) {
-            // A job that ended a while ago is not known there any more.
-            if let Outcome::Said(text) = self.shell.run("scontrol", &scontrol::arguments(id)) {
-                outputs.extend(scontrol::outputs(&text));
-            }
+    /// Asks where the jobs write that have begun and that the queue still lists; `scontrol` forgets the others with it.
+    fn outputs(&self, queued: &BTreeSet<String>, answer: &mut Answer) {
+        let is_new = |row: &&Row| {
+            let is_there = queued.contains(&row.id) || !row.state.is_over();
+            row.started.is_some() && is_there && !self.known_outputs.contains(&row.id)
+        };
+        // All tasks of an array with one question.
+        let mut questions: BTreeMap<&str, (bool, Vec<&str>)> = BTreeMap::new();
+        for row in answer.rows.iter().filter(is_new) {
+            let question =
+                questions.entry(row.array.as_deref().unwrap_or(&row.id)).or_insert((true, Vec::new()));
+            question.0 &= row.state.is_over();
+            question.1.push(&row.id);
         }
-        outputs
+        let mut questions: Vec<_> = questions.into_iter().collect();
+        // What lives goes before what will print no more.
+        questions.sort_by_key(|(_, (is_over, _))| *is_over);
+        let (mut outputs, mut asked) = (BTreeMap::new(), BTreeSet::new());
+        for (id, (_, rows)) in questions.into_iter().take(OUTPUTS_PER_ROUND) {
+            match self.shell.run("scontrol", &scontrol::arguments(id)) {
+                Outcome::Said(text) => outputs.extend(scontrol::outputs(&text)),
+                // It has ended and was forgotten at this moment, or nobody can be asked.
+                Outcome::Failed(why) if why.contains("Invalid job id") => {}
+                Outcome::Absent => {}
+                // It is too busy to answer, and will not answer the next question either.
+                Outcome::Failed(_) => break,
+            }
+            asked.extend(rows.into_iter().map(str::to_owned));
+        }
+        (answer.outputs, answer.asked_outputs) = (outputs, asked);
     }
 }
 

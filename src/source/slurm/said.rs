@@ -42,8 +42,16 @@ pub(super) fn attempt(row: &Row, host: &str, is_followed: bool, now: Timestamp, 
     }
 }
 
-/// Says what the tasks of an array tell of the whole; `rows` are the last attempts, and what has not begun.
-pub(super) fn array(id: &str, rows: &[&Row], host: &str, now: Timestamp, sheet: &mut Sheet<'_>) {
+/// Says what the tasks of an array tell of the whole; `rows` are the last attempts, and what has not begun. What has not
+/// begun stands in the queue: without it (`has_queue`) nobody knows whether these are all.
+pub(super) fn array(
+    id: &str,
+    rows: &[&Row],
+    has_queue: bool,
+    host: &str,
+    now: Timestamp,
+    sheet: &mut Sheet<'_>,
+) {
     let Some(first) = rows.first() else { return };
     sheet.record(&format!("{id}:array"));
     let whole = Row { id: id.to_owned(), array: None, ..(*first).clone() };
@@ -56,7 +64,7 @@ pub(super) fn array(id: &str, rows: &[&Row], host: &str, now: Timestamp, sheet: 
         scribe.say_of_at(started, &native, "", Body::TaskStarted { attempt: Some(1) });
     }
     let ends: Vec<End> = rows.iter().filter_map(|row| row.end()).collect();
-    if ends.len() < rows.len() {
+    if !has_queue || ends.len() < rows.len() {
         return;
     }
     let failed = ends.iter().filter(|end| **end != End::Completed).count();

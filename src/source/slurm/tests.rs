@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 
 mod answers;
+mod courses;
 mod end_to_end;
 mod real;
 
@@ -43,7 +44,7 @@ fn answer(squeue_says: &str, sacct_says: &str) -> Answer {
     let ((live, strange), (kept, more)) = (squeue::rows(squeue_says), sacct::rows(sacct_says));
     let strange = strange.into_iter().map(|line| ("squeue", line));
     let strange = strange.chain(more.into_iter().map(|line| ("sacct", line))).collect();
-    Answer { rows: query::joined(live, kept), strange, is_whole: true, ..Answer::default() }
+    Answer { rows: query::joined(live, kept), strange, is_whole: true, has_queue: true, ..Answer::default() }
 }
 
 fn created(ts: &str) -> Value {

@@ -19,7 +19,11 @@ fn log(modified: i64) -> LogFacts {
 
 fn claiming(is_well: bool, offset: u64, seconds: i64) -> LogFacts {
     let reason = if is_well { "marker DONE" } else { "ERROR: no beam" }.to_owned();
-    LogFacts { claim: Some(Claim { is_well, reason, at: at(seconds), offset }), ..log(seconds) }
+    LogFacts {
+        claim: Some(Claim { is_well, reason, at: at(seconds), offset, line: offset }),
+        line_count: offset,
+        ..log(seconds)
+    }
 }
 
 fn with_log(log: LogFacts) -> Evidence {
@@ -225,6 +229,31 @@ fn a_key_that_is_none_of_ours_is_no_result() {
     {
         assert_eq!(Recorded::parse(key), None, "{key}");
     }
-    let key = "failed:2:5:3:4:01234567.0.99,89abcdef.1.-";
+    let key = "failed:2:5:3:4:01234567.0.99.7.40,89abcdef.1.-.0.3";
     assert_eq!(Recorded::parse(key).map(|recorded| recorded.to_string()), Some(key.to_owned()));
+}
+
+#[test]
+fn a_job_that_runs_longer_than_it_may_times_out_once_and_its_end_counts() {
+    let rules = Rules { max_run_seconds: Some(1800.0), ..Rules::default() };
+    let mut memory = Memory::default();
+    let expected = ["start 1 @0", "timed_out 1 @1800: max run time 1800 s"];
+    assert_eq!(steps(&rules, &mut memory, &with_log(log(1801)), 1802), expected);
+    let mut evidence = Evidence::default();
+    for hours in 1..10 {
+        let seconds = hours * 3600;
+        let progress = LogFacts { has_progress: true, progressed_at: Some(at(seconds)), ..log(seconds) };
+        evidence = Evidence { status: Some(status("RUNNING", seconds)), ..with_log(progress) };
+        assert_eq!(steps(&rules, &mut memory, &evidence, seconds + 1), [""; 0]);
+    }
+    let id = ProcessId { pid: 7, started_at: at(40_000) };
+    let again = Some(Sample { state: State::Running, ..Sample::gone(id) });
+    let again = Evidence { process: again, ..evidence.clone() };
+    let expected = ["start 2 @40000"];
+    assert_eq!(steps(&rules, &mut memory.clone(), &again, 40_001), expected);
+    evidence.exit_code = Some(code(0, 36_000));
+    assert_eq!(steps(&rules, &mut memory, &evidence, 36_001), ["completed 1 @36000"]);
+    assert_eq!(steps(&rules, &mut memory, &evidence, 36_002), [""; 0]);
+    evidence.status = Some(status("RUNNING", 50_000));
+    assert_eq!(steps(&rules, &mut memory, &evidence, 50_001), ["start 2 @50000"]);
 }

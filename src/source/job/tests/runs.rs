@@ -271,3 +271,40 @@ fn a_process_that_was_gone_before_anybody_looked_is_gone() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn errors_and_markers_of_an_earlier_run_do_not_judge_the_next_one() {
+    let mut world = World::new(
+        "[[job]]\nname = \"j\"\nlog = \"j.log\"\nexit_code_file = \"j.exit\"\nmarker = \"DONE\"\n",
+    );
+    world.write("j.log", "ERROR: no parser\nDONE\n", 10);
+    world.write("j.exit", "0", 11);
+    world.look(20);
+    world.append("j.log", "all well\nDONE\n", 30);
+    world.write("j.exit", "0", 31);
+    world.look(40);
+    world.restart(false);
+    world.append("j.log", "no end\n", 50);
+    world.write("j.exit", "0", 51);
+    world.look(60);
+    let expected = [
+        "1 completed: Error patterns detected in logs",
+        "2 completed: All criteria met",
+        "3 completed: Completion marker not found",
+    ];
+    assert_eq!(world.results(), expected);
+}
+
+#[test]
+fn a_run_appended_after_a_running_status_ends_by_its_own_claim() {
+    let mut world = World::new("[[job]]\nname = \"j\"\nlog = \"j.log\"\nstatus_file = \"j.status\"\n");
+    world.write("j.log", "DONE\n", 10);
+    world.look(20);
+    world.write("j.status", "RUNNING", 30);
+    world.look(31);
+    assert_eq!(world.results().len(), 1, "the marker of the first run ends no other");
+    world.append("j.log", "DONE\n", 40);
+    world.look(50);
+    let ends: Vec<_> = world.results().iter().map(|end| end.split(':').next().unwrap().to_owned()).collect();
+    assert_eq!(ends, ["1 completed", "2 completed"]);
+}

@@ -47,7 +47,7 @@ impl Cluster {
     }
 
     fn slurm(&self, config: &str) -> Slurm {
-        let mut slurm = Slurm::new(&toml::from_str(config).unwrap(), []);
+        let mut slurm = patient(config);
         slurm.discover(&self.env());
         slurm
     }
@@ -55,6 +55,14 @@ impl Cluster {
     fn calls(&self) -> Vec<String> {
         fs::read_to_string(self.path("calls")).unwrap_or_default().lines().map(str::to_owned).collect()
     }
+}
+
+/// One that waits for its first answer, whatever else waited in this process.
+fn patient(config: &str) -> Slurm {
+    let mut slurm = Slurm::new(&toml::from_str(config).unwrap(), []);
+    let has_waited = Box::leak(Box::new(AtomicBool::new(false)));
+    slurm.first_answer = FirstAnswer { wait: Duration::from_secs(10), has_waited };
+    slurm
 }
 
 fn kinds(log: &EventLog) -> Vec<&str> {
@@ -149,11 +157,81 @@ fn the_jobs_of_the_user_in_a_project_are_those_below_it() {
         queued("124", "RUNNING", 0, 0, [SUBMIT, START, "N/A"]).replace("/scratch/app", "/elsewhere");
     let here = queued("123", "RUNNING", 0, 0, [SUBMIT, START, "N/A"]);
     cluster.says("squeue", &format!("{here}{elsewhere}"));
-    let mut slurm = Slurm::new(&toml::from_str("user = true").unwrap(), []);
+    let mut slurm = patient("user = true");
     slurm.discover(&Env { scope: Scope::Project(vec![PathBuf::from("/scratch/app")]), ..cluster.env() });
     let mut log = EventLog::default();
     drain(&mut slurm, &mut log);
     assert_eq!(log.count(|event| event["task"] == "slurm-123"), 3);
     assert_eq!(log.count(|event| event["task"] == "slurm-124"), 0);
     assert!(cluster.calls()[0].ends_with("--me"), "{:?}", cluster.calls());
+}
+
+#[test]
+fn a_slow_answer_is_waited_for_once_and_not_for_long() {
+    assert_eq!(FIRST_ANSWER_WAIT, Duration::from_secs(2));
+    let cluster = Cluster::new();
+    cluster.program("squeue", "exec sleep 100");
+    let mut slurm = cluster.slurm("jobs = [1]");
+    slurm.first_answer.wait = Duration::from_millis(50);
+    let begin = Instant::now();
+    assert_eq!(drain(&mut slurm, &mut EventLog::default()), []);
+    let mut again = cluster.slurm("jobs = [1]");
+    again.first_answer = FirstAnswer { wait: Duration::from_mins(1), ..slurm.first_answer };
+    assert_eq!(drain(&mut again, &mut EventLog::default()), []);
+    assert!(begin.elapsed() < Duration::from_secs(9), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_question_ends_with_who_asked_it() {
+    let cluster = Cluster::new();
+    cluster.program("squeue", &format!("echo $$ > {}; exec sleep 100", cluster.path("pid").display()));
+    let mut slurm = cluster.slurm("jobs = [1]");
+    slurm.first_answer.wait = Duration::ZERO;
+    drain(&mut slurm, &mut EventLog::default());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let pid = loop {
+        let text = fs::read_to_string(cluster.path("pid")).unwrap_or_default();
+        if let Ok(pid) = text.trim().parse() {
+            break rustix::process::Pid::from_raw(pid).unwrap();
+        }
+        assert!(Instant::now() < deadline);
+        std::thread::park_timeout(Duration::from_millis(10));
+    };
+    drop(slurm);
+    while rustix::process::test_kill_process(pid).is_ok() {
+        assert!(Instant::now() < deadline, "squeue outlives its watcher");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn the_output_of_a_job_is_asked_for_once_and_only_while_the_queue_lists_it() {
+    let cluster = Cluster::new();
+    let started = [SUBMIT, START, "N/A"];
+    let ended = queued("2", "COMPLETED", 0, 0, [SUBMIT, START, END]);
+    let array = queued("3_1", "RUNNING", 0, 0, started) + &queued("3_2", "COMPLETED", 0, 0, started);
+    cluster.says("squeue", &(ended + &array + &queued("40", "RUNNING", 0, 0, started)));
+    // Long gone, and more than are asked for in a round.
+    let gone = (100..150).map(|id| account(&id.to_string(), "COMPLETED", "0:0", [SUBMIT, START, END], 340));
+    cluster.says("sacct", &gone.collect::<String>());
+    let asked = || -> Vec<String> {
+        let calls = cluster.calls().into_iter();
+        calls.filter_map(|call| call.strip_prefix("scontrol -o show job ").map(str::to_owned)).collect()
+    };
+    let slurm = patient("");
+    let question = |known: &BTreeSet<String>| Question {
+        shell: Shell { path: cluster.env().variables.remove("PATH"), ..slurm.shell.clone() },
+        ids: vec!["1".to_owned()],
+        user: None,
+        wants_output: true,
+        known_outputs: known.clone(),
+    };
+    cluster.program("scontrol", "echo slurm_load_jobs error: Socket timed out >&2; exit 1");
+    let answer = question(&BTreeSet::new()).ask();
+    assert_eq!((asked(), answer.asked_outputs.len()), (vec!["3".to_owned()], 0), "nobody has time now");
+    cluster.program("scontrol", "echo slurm_load_jobs error: Invalid job id specified >&2; exit 1");
+    let answer = question(&BTreeSet::new()).ask();
+    assert_eq!(asked(), ["3", "3", "40", "2"], "what lives first");
+    question(&answer.asked_outputs).ask();
+    assert_eq!(asked().len(), 4, "{:?}", answer.asked_outputs);
 }

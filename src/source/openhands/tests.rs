@@ -384,3 +384,12 @@ fn a_real_output_gives_the_independent_counts() {
     let tokens = ["input_tokens", "output_tokens", "cache_read_tokens"].map(|field| sum(&log, field));
     assert_eq!(tokens, [565_158 + 410_169 + 938_015, 2558 + 5156 + 5627, 0]);
 }
+
+#[test]
+fn counts_that_are_too_great_do_not_end_the_program() {
+    let state = state("finished", 1)
+        .replace("\"cache_read_tokens\":40", &format!("\"cache_read_tokens\":{}", u64::MAX))
+        .replace("\"cache_write_tokens\":10", &format!("\"cache_write_tokens\":{}", u64::MAX));
+    let used = &briefs(&log_of(&story(), &state).events, &["usage.recorded"])[0];
+    assert_eq!((&used["input_tokens"], &used["cache_read_tokens"]), (&json!(0), &json!(u64::MAX)));
+}

@@ -126,7 +126,7 @@ impl Transcript {
         let mut is_whole = content.is_whole && stop.is_some() && model.is_some();
         is_whole &= use_model(message, model, is_cut, scribe);
         if !calls.is_empty() {
-            self.calling = times.to_owned();
+            times.clone_into(&mut self.calling);
         }
         for call in calls {
             let (id, tool) = (call.get("id").word(), call.get("name").word());

@@ -18,11 +18,12 @@
 //! | `reason` | `error`, `error_message`, `reason` |
 //! | `current`, `total`, `percent`, `step` | the same; `completed_steps`, `total_steps`, `progress`, `current_step`, `message`, `activity` |
 //!
-//! What it says, the first that holds: a `status` (`state`, `outcome`, `result`) that is an end gives `task.completed`,
-//! `task.failed`, `task.timed_out` or `task.cancelled`; an `event` (`event_type`, `action`, a `type` that is not ours) whose
-//! last word is one does so too, and may begin a task (`task.created`, `task.started`); a `status` that is work gives
-//! `progress.reported`; a prompt or a title gives `task.created`. Anything else is a line of an unknown type: kept and
-//! counted. What is not known is not guessed: a line without a task id ends no task.
+//! What it says, the first that holds: a `status` (`state`, `outcome`, a `result` of one word) that is an end gives
+//! `task.completed`, `task.failed`, `task.timed_out` or `task.cancelled`; an `event` (`event_type`, `action`, a `type` that
+//! is not ours) whose last word is one does so too, and may begin a task (`task.created`, `task.started`), but only if its
+//! other words are about the task (`task_failed`, not `tool_failed`), and none ends what the `status` says is at work; a
+//! `status` that is work gives `progress.reported`; a prompt or a title gives `task.created`. Anything else is a line of an
+//! unknown type: kept and counted. What is not known is not guessed: a line without a task id ends no task.
 
 use crate::base::clock::Timestamp;
 use crate::event::body::event_type;
@@ -51,7 +52,9 @@ const AGENT: [&str; 4] = ["agent", "subagent_type", "agent_type", "agent_name"];
 const PARENT: [&str; 4] = ["parent", "parent_id", "parent_task_id", "parent_session_id"];
 const TITLE: [&str; 4] = ["title", "description", "summary", "name"];
 const ASSIGNED: [&str; 3] = ["prompt", "task", "instructions"];
-const STATUS: [&str; 4] = ["status", "state", "outcome", "result"];
+const STATUS: [&str; 3] = ["status", "state", "outcome"];
+/// What other programs call a task: words that say of an event that it is about the whole of it.
+const SUBJECTS: [&str; 7] = ["task", "job", "delegation", "background", "bg", "agent", "subagent"];
 const EVENT: [&str; 4] = ["event", "event_type", "action", "type"];
 const REASON: [&str; 3] = ["error", "error_message", "reason"];
 const STEP: [&str; 4] = ["step", "current_step", "message", "activity"];
@@ -97,7 +100,7 @@ pub fn read(entries: &[Entry<'_>]) -> Option<Foreign> {
     }
     let line = Line(entries);
     let (task, ts) = (line.task(), line.time());
-    let (status, event) = (line.text(&STATUS), line.text(&EVENT));
+    let (status, event) = (line.status(), line.text(&EVENT));
     if task.is_none() && (ts.is_none() || status.is_none() && event.is_none()) {
         return None;
     }
@@ -164,13 +167,21 @@ impl Line<'_, '_> {
         self.find(&TIME).find_map(|entry| instant(entry.value))
     }
 
+    /// A result of many words tells what was found, not how it ended.
+    fn status(&self) -> Option<String> {
+        let result = || self.text(&["result"]).filter(|result| !result.contains(char::is_whitespace));
+        self.text(&STATUS).or_else(result)
+    }
+
     fn happening(&self, status: Option<&str>, event: Option<&str>) -> Option<Happening> {
-        let (status, event) = (status.and_then(happening), event.and_then(happening));
-        let ended = [status, event].into_iter().flatten().find(|one| matches!(one, Happening::Ended(_)));
+        let (status, words) = (status.and_then(happening), event.and_then(words).unwrap_or_default());
+        let event = happening_of(&words).filter(|one| *one == Happening::Working || is_of_a_task(&words));
+        let is_end = |one: &Happening| matches!(one, Happening::Ended(_));
         let is_told = || self.text(&ASSIGNED).or_else(|| self.text(&TITLE)).is_some();
         let is_far = || self.number(&["current", "percent", "progress", "completed_steps"]).is_some();
-        ended
-            .or(event)
+        status
+            .filter(is_end)
+            .or(event.filter(|one| status.is_none() || !is_end(one)))
             .or(status)
             .or_else(|| is_far().then_some(Happening::Working))
             .or_else(|| is_told().then_some(Happening::Created))
@@ -227,8 +238,12 @@ fn text<'a>(entry: &Entry<'a>) -> Option<Cow<'a, str>> {
     }
 }
 
-/// The last word of `task.completed`, `background_task_failed`, `TaskStarted` or `done` says what happened.
 fn happening(said: &str) -> Option<Happening> {
+    words(said).and_then(|words| happening_of(&words))
+}
+
+/// The words of `task.completed`, `background_task_failed`, `TaskStarted` or `done`, in small letters.
+fn words(said: &str) -> Option<Vec<String>> {
     if said.len() > WORD_BYTES_MAX {
         return None;
     }
@@ -244,10 +259,24 @@ fn happening(said: &str) -> Option<Happening> {
             words.push(' ');
         }
     }
-    if words.trim_end().ends_with("timed out") || words.trim_end().ends_with("time out") {
+    Some(words.split_whitespace().map(str::to_owned).collect())
+}
+
+/// Whether all but what happened names a task: what happened to a tool or a step is no end of its task.
+fn is_of_a_task(words: &[String]) -> bool {
+    let is_timed_out = words.last().is_some_and(|last| last == "out");
+    words.iter().rev().skip(if is_timed_out { 2 } else { 1 }).all(|word| SUBJECTS.contains(&word.as_str()))
+}
+
+/// The last word says what happened.
+fn happening_of(words: &[String]) -> Option<Happening> {
+    if let [.., time, out] = words
+        && matches!(time.as_str(), "timed" | "time")
+        && out == "out"
+    {
         return Some(Happening::Ended("task.timed_out"));
     }
-    Some(match words.split_whitespace().next_back()? {
+    Some(match words.last()?.as_str() {
         "created" | "requested" | "delegated" | "queued" | "pending" | "enqueued" => Happening::Created,
         "started" | "launched" | "spawned" | "dispatched" => Happening::Started,
         "running" | "progress" | "active" | "working" | "heartbeat" | "busy" | "updated" | "update" => {

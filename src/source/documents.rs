@@ -17,13 +17,13 @@ use crate::source::scribe::{Fact, TakeFact};
 use crate::source::{Discovery, Emit, Env, Next, Position, Problem, Source};
 use std::fmt::Debug;
 use std::fs::Metadata;
-use std::io;
+use std::io::{self, Read as _};
 use std::marker::PhantomData;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// A longer document is not read.
-const DOCUMENT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+pub(crate) const DOCUMENT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// How many bytes one poll reads, at least one document.
 const POLL_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -348,7 +348,7 @@ impl<R: Reader> Watched<R> {
             return Ok(self.complain(format!("{} bytes are too many for one document", metadata.len())));
         }
         *budget = budget.saturating_sub(metadata.len());
-        let bytes = fs::read_regular(&self.path)?;
+        let bytes = read_at_most(&self.path, DOCUMENT_BYTES_MAX)?;
         self.stamp = Some(stamp);
         let modified = metadata.modified().map_or(now, Timestamp::from_system);
         let file = self.identity.file(0);
@@ -384,10 +384,35 @@ impl<R: Reader> Watched<R> {
     }
 }
 
+/// The bytes of a file that stands beside a document or is one, unless they are too many for one.
+pub(crate) fn read_at_most(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::open_read_regular(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    let is_whole = u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max);
+    is_whole.then_some(bytes).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::FileTooLarge, format!("{} has over {bytes_max} bytes", path.display()))
+    })
+}
+
 /// What changes when the document, or what stands beside it, is written.
 type Stamp = (FileStamp, Option<FileStamp>);
 type FileStamp = (u64, u64, i64, i64);
 
 fn stamp(metadata: &Metadata) -> FileStamp {
     (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_more_bytes_than_are_allowed_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.json");
+        fs::replace(&path, b"12345").unwrap();
+        assert_eq!(read_at_most(&path, 5).unwrap(), b"12345");
+        let error = read_at_most(&path, 4).unwrap_err();
+        assert!(error.to_string().ends_with("list.json has over 4 bytes"), "{error}");
+    }
 }

@@ -76,6 +76,27 @@ fn a_result_ends_it_in_the_words_of_every_program() {
 }
 
 #[test]
+fn what_happened_to_a_part_of_a_task_does_not_end_it() {
+    for (line, type_name) in [
+        (r#"{"task_id":"bg_1","status":"running","event":"tool_completed"}"#, "progress.reported"),
+        (r#"{"task_id":"bg_1","status":"running","event":"tool_failed"}"#, "progress.reported"),
+        (r#"{"task_id":"bg_1","status":"running","event":"task_completed"}"#, "progress.reported"),
+        (r#"{"task_id":"bg_1","event":"progress","result":"3 tests failed"}"#, "progress.reported"),
+        (r#"{"task_id":"bg_1","status":"running","event":"task_started"}"#, "task.started"),
+        (r#"{"task_id":"bg_1","status":"failed","event":"tool_completed"}"#, "task.failed"),
+        (r#"{"task_id":"bg_1","event":"delegation_timed_out"}"#, "task.timed_out"),
+        (r#"{"task_id":"bg_1","event":"finished","result":"3 tests failed"}"#, "task.completed"),
+        (r#"{"task_id":"bg_1","result":"failed"}"#, "task.failed"),
+    ] {
+        assert_eq!(told(line)["type"], type_name, "{line}");
+    }
+    for name in ["tool_failed", "step.completed", "ToolStarted", "tool_timed_out"] {
+        let line = format!(r#"{{"task_id":"bg_1","event":"{name}"}}"#);
+        assert!(matches!(decode(&line), Decoded::Unknown(_)), "{line}: {:?}", decode(&line));
+    }
+}
+
+#[test]
 fn a_look_at_a_task_reports_its_progress() {
     assert_eq!(
         told(
@@ -122,7 +143,7 @@ fn a_secret_in_a_foreign_line_is_not_shown() {
 proptest! {
     #[test]
     fn no_words_and_numbers_make_it_panic(
-        key in prop::sample::select(TASK.iter().chain(&TIME).chain(&STATUS).chain(&EVENT).chain(&STEP).copied().collect::<Vec<_>>()),
+        key in prop::sample::select(TASK.iter().chain(&TIME).chain(&STATUS).chain(&["result"]).chain(&EVENT).chain(&STEP).copied().collect::<Vec<_>>()),
         word in ".{0,80}", number in any::<f64>(),
     ) {
         for value in [json!(word), json!(number), json!([word])] {

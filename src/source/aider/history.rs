@@ -181,7 +181,7 @@ fn usage<'a>(said: &str, model: Option<&'a str>) -> Usage<'a> {
         tokens.split(", ").find_map(of)
     };
     let (written, hit) = (count("cache write"), count("cache hit"));
-    let cached = written.unwrap_or(0) + hit.unwrap_or(0);
+    let cached = written.unwrap_or(0).saturating_add(hit.unwrap_or(0));
     let cost = cost
         .split(", ")
         .find_map(|part| part.strip_suffix(" message")?.trim().strip_prefix('$')?.parse().ok());

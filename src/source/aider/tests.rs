@@ -213,3 +213,10 @@ fn real_files_give_the_independent_counts() {
         ["task.created", "turn.ended", "file.changed", "source.drifted"].map(|name| count(&log, name));
     assert_eq!(counts, [2, 2, 4, 0]);
 }
+
+#[test]
+fn counts_that_are_too_great_do_not_end_the_program() {
+    let text = HISTORY.replace("1k cache hit", &format!("{0} cache write, {0} cache hit", u64::MAX));
+    let used = &briefs(&events(source, FILE, &text), &["usage.recorded"])[0];
+    assert_eq!((&used["input_tokens"], &used["cache_read_tokens"]), (&json!(0), &json!(u64::MAX)));
+}

@@ -29,9 +29,15 @@ impl Usages {
         let (said_input, said_output) = (input.unwrap_or(0), output.unwrap_or(0));
         let (tool, thoughts) = (of("tool").unwrap_or(0), of("thoughts"));
         // Where thoughts are not told by name, the total tells them.
-        let rest = of("total").unwrap_or(0).saturating_sub(said_input + said_output + tool);
+        let rest = of("total")
+            .unwrap_or(0)
+            .saturating_sub(said_input.saturating_add(said_output).saturating_add(tool));
         let read = cached.unwrap_or(0).min(said_input);
-        let now = [said_input - read + tool, said_output + thoughts.unwrap_or(rest), read];
+        let now = [
+            said_input.saturating_sub(read).saturating_add(tool),
+            said_output.saturating_add(thoughts.unwrap_or(rest)),
+            read,
+        ];
         self.add((message, model), now, scribe);
         Judgement::of(input.is_some() && output.is_some() && cached.is_some(), "the tokens of a message")
     }

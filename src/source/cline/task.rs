@@ -183,7 +183,7 @@ impl<'t> Telling<'t> {
         let count = |name| details.get(name).count();
         let (read, written) = (count("cacheReads"), count("cacheWrites"));
         let is_inclusive = details.get("apiProtocol").word() == Some("openai");
-        let cached = if is_inclusive { read.unwrap_or(0) + written.unwrap_or(0) } else { 0 };
+        let cached = if is_inclusive { read.unwrap_or(0).saturating_add(written.unwrap_or(0)) } else { 0 };
         let usage = Usage {
             model: message.model,
             input_tokens: count("tokensIn").map(|input| input.saturating_sub(cached)),

@@ -200,3 +200,13 @@ fn it_holds_what_every_source_must() {
         assert_eq!(briefs(&events, &["source.drifted"]).len(), 1, "{old}");
     }
 }
+
+#[test]
+fn counts_that_are_too_great_do_not_end_the_program() {
+    let details = json!({"request": "x", "tokensIn": 10, "tokensOut": 5, "cacheWrites": u64::MAX, "cacheReads": u64::MAX, "cost": 0.25, "apiProtocol": "openai"});
+    let mut messages = task();
+    messages[1] = message(1, "say", "api_req_started", &details.to_string());
+    let events = events(source, FILE, &text(&messages));
+    let used = &briefs(&events, &["usage.recorded"])[0];
+    assert_eq!((&used["input_tokens"], &used["cache_read_tokens"]), (&json!(0), &json!(u64::MAX)));
+}

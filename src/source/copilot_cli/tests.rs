@@ -352,3 +352,14 @@ proptest! {
         import(&mut CopilotCli::default(), &[&path], &mut Log::default());
     }
 }
+
+#[test]
+fn counts_that_are_too_great_do_not_end_the_program() {
+    let mut records = session();
+    for second in [11, 12] {
+        let great = json!({"messageId": "g", "content": "x", "toolRequests": [], "outputTokens": u64::MAX});
+        records.insert(11, event(second, "assistant.message", &great));
+    }
+    let used = of_types(&events_of(&records), &["usage.recorded"]);
+    assert_eq!(used.iter().filter(|used| used["output_tokens"] == u64::MAX).count(), 2);
+}

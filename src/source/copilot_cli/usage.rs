@@ -31,7 +31,8 @@ impl Usages {
         if output == 0 || self.told.len() >= MODELS_MAX && !self.told.contains_key(known) {
             return;
         }
-        *self.told.entry(known.to_owned()).or_default() += output;
+        let told = self.told.entry(known.to_owned()).or_default();
+        *told = told.saturating_add(output);
         let usage = Usage { model, output_tokens: Some(output), quality: "partial", ..Usage::default() };
         scribe.say(usage.recorded());
     }

@@ -234,7 +234,7 @@ fn requested(span: &Span<'_>, model: Option<&str>, scribe: &mut Scribe<'_>) {
         span.count("gen_ai.usage.cache_read.input_tokens"),
         span.count("gen_ai.usage.cache_creation.input_tokens"),
     );
-    let cached = read.unwrap_or(0) + written.unwrap_or(0);
+    let cached = read.unwrap_or(0).saturating_add(written.unwrap_or(0));
     let message = span.attribute("gen_ai.response.id").text();
     let usage = Usage {
         model,

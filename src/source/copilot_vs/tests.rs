@@ -173,3 +173,12 @@ fn a_real_trace_gives_the_independent_counts() {
     assert_eq!(counts, [1, 3, 3, 0, 1, 0, 0]);
     assert_eq!(sum(&log, "duration_ms"), 13_000);
 }
+
+#[test]
+fn counts_that_are_too_great_do_not_end_the_program() {
+    let usage = json!({"gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 5, "gen_ai.usage.output_tokens": 7, "gen_ai.usage.cache_read.input_tokens": u64::MAX, "gen_ai.usage.cache_creation.input_tokens": u64::MAX});
+    let text = trace() + &span("z", "", "chat m", (40, 41), &with("chat", &usage), &json!({}));
+    let events = events(source, "x.jsonl", &text);
+    let used = briefs(&events, &["usage.recorded"]).pop().unwrap();
+    assert_eq!((&used["input_tokens"], &used["cache_read_tokens"]), (&json!(0), &json!(u64::MAX)));
+}

@@ -509,3 +509,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn counts_that_are_too_great_do_not_end_the_program() {
+    for tokens in [
+        json!({"input": u64::MAX, "output": 1, "cached": 0}),
+        json!({"input": u64::MAX, "output": u64::MAX, "cached": 0, "thoughts": 1, "tool": 1, "total": 5}),
+    ] {
+        let mut reply = reply(2, "x", &[]);
+        reply["tokens"] = tokens;
+        let used = of_types(&events_of(&[user(1, "x"), reply]), &["usage.recorded"]);
+        assert_eq!(used[0]["input_tokens"], u64::MAX);
+    }
+}

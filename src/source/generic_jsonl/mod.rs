@@ -2,8 +2,10 @@
 //!
 //! A section names files and says which member of a record means what; its rules say which records are which events. A
 //! member is named by a path (`job.steps.0.name`); a text that begins with `=` is the value itself. Starts that the log does
-//! not have are made, as for all sources. The language ends there: no expressions, no arithmetic, no templates. What no rule
-//! matches is counted, and a log that none matches any more is reported as changed.
+//! not have are made, as for all sources. The language ends there: no expressions, no arithmetic, no templates. A record
+//! that no rule is about is none of ours as long as it has the member that says its `type`, or without such a key its `ts`,
+//! or all that some rule asks for; what lacks that is counted, and a log of nothing else is reported as changed. A task that
+//! is created or started after its end is at its next attempt.
 
 mod config;
 mod record;

@@ -33,8 +33,17 @@ pub(super) struct Context {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Records {
-    tasks: VecDeque<(String, Session)>,
+    tasks: VecDeque<(String, Task)>,
     last_ts: Option<Timestamp>,
+}
+
+/// The memory of one task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Task {
+    session: Session,
+    /// How often it was begun again after an end.
+    restarts: u64,
+    is_over: bool,
 }
 
 /// A record and what it is about.
@@ -57,7 +66,7 @@ impl Adapter for Records {
         let section = &context.section;
         let mut rules = section.matching(&entries).peekable();
         if rules.peek().is_none() {
-            return Recognition::Unknown;
+            return if section.is_usual(&entries) { Recognition::Known } else { Recognition::Unknown };
         }
         let task = section.text("task", &entries).and_then(|task| captured(&task));
         if section.has_task() && task.is_none() {
@@ -76,42 +85,63 @@ impl Adapter for Records {
             Some(id) => ["record", id, ""],
             None => [file.as_str(), &at, ""],
         };
-        let mut session = self.take_session(&task);
+        let mut known = self.take_task(&task);
         let mut is_whole = true;
         for rule in rules {
             let agent = rule.text("agent", &entries).and_then(|agent| captured(&agent));
             let agent = agent.unwrap_or_else(|| section.name().to_owned());
             let mut scribe = Scribe::new(out, context.source, (&task, &agent), ts, &record);
-            is_whole &= Found { context, rule, entries: &entries }.tell(&mut session, &mut scribe);
+            is_whole &= Found { context, rule, entries: &entries }.tell(&mut known, &mut scribe);
         }
-        self.keep_session(task, session);
+        self.keep_task(task, known);
         if is_whole { Recognition::Known } else { Recognition::Misshapen }
     }
 }
 
 impl Records {
-    fn take_session(&mut self, task: &str) -> Session {
+    fn take_task(&mut self, task: &str) -> Task {
         let place = self.tasks.iter().position(|(known, _)| known == task);
-        place.and_then(|place| self.tasks.remove(place)).map(|(_, session)| session).unwrap_or_default()
+        place.and_then(|place| self.tasks.remove(place)).map(|(_, known)| known).unwrap_or_default()
     }
 
-    fn keep_session(&mut self, task: String, session: Session) {
+    fn keep_task(&mut self, task: String, known: Task) {
         if self.tasks.len() >= TASKS_MAX {
             self.tasks.pop_front();
         }
-        self.tasks.push_back((task, session));
+        self.tasks.push_back((task, known));
+    }
+}
+
+impl Task {
+    /// The task is created or started: after an end that is its next attempt.
+    fn begin(&mut self, scribe: &mut Scribe<'_>) {
+        if std::mem::take(&mut self.is_over) {
+            self.restarts = self.restarts.saturating_add(1);
+            scribe.say(Body::TaskStarted { attempt: self.attempt() });
+        }
+    }
+
+    /// Its attempt; the first needs no number.
+    fn attempt(&self) -> Option<u64> {
+        (self.restarts > 0).then(|| self.restarts.saturating_add(1))
     }
 }
 
 impl Found<'_, '_> {
     /// Says what the record is by its rule; `false` where it lacks what such an event needs.
-    fn tell(&self, session: &mut Session, scribe: &mut Scribe<'_>) -> bool {
+    fn tell(&self, task: &mut Task, scribe: &mut Scribe<'_>) -> bool {
         if self.rule.needed.iter().any(|name| self.text(name).is_none()) {
             return false;
         }
-        self.create(session, scribe);
+        self.create(&mut task.session, scribe);
+        let session = &mut task.session;
         match self.rule.emit {
-            "task.completed" | "task.failed" | "task.timed_out" | "task.cancelled" => scribe.say(self.end()),
+            // Introducing the task has said `task.created` and `task.started`.
+            "task.created" | "task.started" => task.begin(scribe),
+            "task.completed" | "task.failed" | "task.timed_out" | "task.cancelled" => {
+                task.is_over = true;
+                scribe.say(self.end(task.attempt()));
+            }
             "tool.started" => self.call_started(session, scribe),
             "tool.succeeded" | "tool.failed" => self.call_ended(session, scribe),
             "usage.recorded" => self.used(scribe),
@@ -142,15 +172,14 @@ impl Found<'_, '_> {
             "waiting.ended" => {
                 scribe.say(Body::WaitingEnded { on: Text::Owned(self.line("on").unwrap_or_default()) });
             }
-            // Introducing the task has said `task.created` and `task.started`.
             _ => {}
         }
         true
     }
 
     /// How the task ended.
-    fn end(&self) -> Body<'static> {
-        let (attempt, exit_code, duration_ms) = (None, self.exit_code(), self.duration_ms());
+    fn end(&self, attempt: Option<u64>) -> Body<'static> {
+        let (exit_code, duration_ms) = (self.exit_code(), self.duration_ms());
         let reason = self.line("reason").or_else(|| self.line("error")).map(Text::Owned);
         match self.rule.emit {
             "task.completed" => Body::TaskCompleted { attempt, exit_code, reason, duration_ms },

@@ -179,6 +179,13 @@ impl Section {
         self.members.get(name)?.raw(record)
     }
 
+    /// Whether a record that no rule matches is a usual one of such a log, about something else.
+    pub(super) fn is_usual(&self, record: &[Entry<'_>]) -> bool {
+        let mut named = ["type", "ts"].into_iter().filter_map(|name| self.members.get(name));
+        let has_all = |rule: &Checked| rule.conditions.iter().all(|(path, _)| follow(path, record).is_some());
+        named.next().is_some_and(|member| member.raw(record).is_some()) || self.rules.iter().any(has_all)
+    }
+
     /// The rules that match a record.
     pub(super) fn matching<'s>(&'s self, record: &'s [Entry<'_>]) -> impl Iterator<Item = &'s Checked> {
         self.rules.iter().filter(|rule| {

@@ -222,6 +222,53 @@ fn a_log_in_which_what_the_rules_need_has_another_name_has_drifted() {
 }
 
 #[test]
+fn records_that_no_rule_is_about_are_no_change_of_the_log() {
+    let rule = |more: &str, when: &str| {
+        format!(
+            "name = \"n\"\npaths = [\"logs/*.jsonl\"]\n{more}[[rule]]\nwhen = {{ {when} = \"over\" }}\nemit = \"task.completed\"\n"
+        )
+    };
+    let line =
+        r#"{"event":"debug","time":1795000000,"msg":"a line of a busy log that is about something else"}"#;
+    let many = format!("{line}\n").repeat(2000);
+    for (section, is_strange) in [
+        (rule("type = \"event\"\n", "event"), false),
+        (rule("type = \"kind\"\nts = \"time\"\n", "kind"), true),
+        (rule("ts = \"time\"\n", "kind"), false),
+        (rule("", "event"), false),
+        (rule("", "kind"), true),
+    ] {
+        let log = read(&section, &[("a.jsonl", &many)]);
+        assert_eq!(log.count(|event| event["type"] == "source.drifted") > 0, is_strange, "{section}");
+    }
+}
+
+#[test]
+fn a_task_that_begins_again_after_its_end_is_at_its_next_attempt() {
+    let begun = |seq| record(seq, "job_started", json!({}));
+    let over = |seq, code: u32| record(seq, "job_over", json!({ "code": code }));
+    let records = [begun(1), begun(2), over(3, 1), begun(4), begun(5), over(6, 1), begun(7), over(8, 0)];
+    let log = read(SECTION, &[("a.jsonl", &text(&records))]);
+    let told: Vec<_> = log
+        .events
+        .iter()
+        .filter(|event| event["type"] != "task.created" && event["type"] != "source.opened")
+        .map(|event| (event["type"].as_str().unwrap(), event["attempt"].as_u64()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("task.started", Some(1)),
+            ("task.failed", None),
+            ("task.started", Some(2)),
+            ("task.failed", Some(2)),
+            ("task.started", Some(3)),
+            ("task.completed", Some(3)),
+        ]
+    );
+}
+
+#[test]
 fn growth_with_and_without_memory_gives_what_the_whole_gives() {
     let whole: Vec<Value> =
         read(SECTION, &[("a.jsonl", &text(&records()))]).events.iter().map(brief).collect();

@@ -1,7 +1,6 @@
 //! The list of instances: each is a task.
 
 use crate::base::clock::Timestamp;
-use crate::base::fs;
 use crate::event::body::Body;
 use crate::event::field::Text;
 use crate::event::owned::IntoStatic as _;
@@ -9,12 +8,13 @@ use crate::source::documents::{Misfit, Reader, Sheet};
 use crate::source::finder::{Format, Found, Head, Home, lies_in, marks};
 use crate::source::follower::Identity;
 use crate::source::madrox::SOURCE;
-use crate::source::madrox::place::{home, time};
+use crate::source::madrox::place::{Folder, home, instances, is_ours, time};
 use crate::source::scribe::Scribe;
 use crate::source::session::About;
 use crate::source::text::captured;
 use crate::source::{Env, Scope};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +38,7 @@ pub(super) struct InstanceFiles;
 #[derive(Debug)]
 pub(super) struct Context {
     host: String,
+    folder: Folder,
     scope: Scope,
 }
 
@@ -62,19 +63,25 @@ impl Format for InstanceFiles {
     }
 
     fn look(path: &Path, _: &Head, env: &Env) -> io::Result<Option<Found<Context>>> {
+        if !is_ours(path, env) {
+            return Ok(None);
+        }
         let parts = vec![env.host.clone(), path.to_string_lossy().into_owned()];
         let identity = Identity { source: SOURCE, parts, session: None };
         // It is of every project that has an instance in it.
-        let all = serde_json::from_slice::<Map<String, Value>>(&fs::read_regular(path)?).unwrap_or_default();
-        let cwd = all.values().filter_map(workspace).find(|cwd| env.scope.takes(Some(cwd)));
-        let context = Context { host: env.host.clone(), scope: env.scope.clone() };
+        let cwd = instances(path)?.values().filter_map(workspace).find(|cwd| env.scope.takes(Some(cwd)));
+        let context =
+            Context { host: env.host.clone(), folder: Folder::of(path, env), scope: env.scope.clone() };
         Ok(Some(Found { identity, context, cwd }))
     }
 }
 
 /// Reads the list.
 #[derive(Debug, Default)]
-pub(super) struct Instances;
+pub(super) struct Instances {
+    /// The instances that failed, with their attempt: what is cleaned up afterwards did not complete.
+    failed: BTreeSet<(String, u64)>,
+}
 
 impl Reader for Instances {
     type Context = Context;
@@ -92,6 +99,7 @@ impl Reader for Instances {
         let Value::Object(all) = document else {
             return Err(Misfit::Drifted("it is no object of instances".to_owned()));
         };
+        out.begins_with(&context.folder.0);
         for (id, instance) in &all {
             if !context.scope.takes(workspace(instance).as_deref()) {
                 continue;
@@ -101,7 +109,7 @@ impl Reader for Instances {
                     out.drifted(&format!("an instance has no `{name}`"));
                 }
             }
-            Instance { id, fields: instance, modified }.tell(context, out);
+            Instance { id, fields: instance, modified }.tell(context, &mut self.failed, out);
         }
         Ok(())
     }
@@ -114,11 +122,19 @@ struct Instance<'d> {
 }
 
 impl Instance<'_> {
-    fn tell(&self, context: &Context, out: &mut Sheet<'_>) {
+    fn tell(&self, context: &Context, failed: &mut BTreeSet<(String, u64)>, out: &mut Sheet<'_>) {
         let agent = self.text("role").or_else(|| self.text("instance_type")).unwrap_or(SOURCE);
         let attempt = self.fields.get("retry_count").and_then(Value::as_u64).unwrap_or(0) + 1;
         let created_at = self.time("created_at").unwrap_or(self.modified);
-        let state = self.text("state").unwrap_or_default().to_lowercase();
+        let mut state = self.text("state").unwrap_or_default().to_lowercase();
+        let reason = self.text("error_message").and_then(captured).map(Text::Owned);
+        let this = (self.id.to_owned(), attempt);
+        if state == "error" {
+            failed.insert(this);
+        } else if state == "terminated" && (failed.contains(&this) || reason.is_some()) {
+            // Its clean-up is the failure that it was, said with the same id.
+            "error".clone_into(&mut state);
+        }
         out.record(&format!("{} attempt {attempt}", self.id));
         let native = ["instance", self.id, &attempt.to_string()];
         let mut scribe = Scribe::new(out, SOURCE, (self.id, agent), created_at, &native);
@@ -131,7 +147,6 @@ impl Instance<'_> {
         let ended_at = self.time("terminated_at").or_else(|| self.time("last_activity"));
         let attempt = Some(attempt);
         let (exit_code, duration_ms) = (None, None);
-        let reason = self.text("error_message").and_then(captured).map(Text::Owned);
         let ended = match state.as_str() {
             "error" => Body::TaskFailed { attempt, exit_code, reason, duration_ms },
             "terminated" => Body::TaskCompleted { attempt, exit_code, reason, duration_ms },

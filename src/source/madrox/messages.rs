@@ -10,7 +10,7 @@ use crate::source::failure::detail;
 use crate::source::finder::{Format, Found, Head, Home, lies_in, marks};
 use crate::source::follower::{Adapter, Identity, Recognition, Sink};
 use crate::source::madrox::SOURCE;
-use crate::source::madrox::place::{OfInstance, found, home, time};
+use crate::source::madrox::place::{Folder, OfInstance, found, home, is_ours, time};
 use crate::source::scribe::{Scribe, TakeFact as _};
 use crate::source::session::{About, Session, Usage};
 use crate::source::text::{beginning, captured, decoded_bytes, member, members, word};
@@ -138,7 +138,7 @@ pub(super) struct AuditFiles;
 impl Format for AuditFiles {
     const SOURCE: &'static str = SOURCE;
     const NAME: &'static str = "madrox-audit";
-    type Context = ();
+    type Context = Folder;
 
     fn homes(env: &Env) -> Vec<Home> {
         home(env, "audit", 0)
@@ -159,13 +159,13 @@ impl Format for AuditFiles {
         marks(head, &AUDIT_MARKS) >= MARKS_MIN
     }
 
-    fn look(path: &Path, _: &Head, env: &Env) -> io::Result<Option<Found<()>>> {
+    fn look(path: &Path, _: &Head, env: &Env) -> io::Result<Option<Found<Folder>>> {
+        if !is_ours(path, env) {
+            return Ok(None);
+        }
         let parts = vec![env.host.clone(), path.to_string_lossy().into_owned()];
-        Ok(Some(Found {
-            identity: Identity { source: SOURCE, parts, session: None },
-            context: (),
-            cwd: None,
-        }))
+        let identity = Identity { source: SOURCE, parts, session: None };
+        Ok(Some(Found { identity, context: Folder::of(path, env), cwd: None }))
     }
 }
 
@@ -177,10 +177,10 @@ pub(super) struct Audit {
 }
 
 impl Adapter for Audit {
-    type Context = ();
+    type Context = Folder;
     const FORMAT: &'static str = "Madrox audit trail";
 
-    fn line(&mut self, (): &(), bytes: &[u8], out: &mut Sink<'_>) -> Recognition {
+    fn line(&mut self, folder: &Folder, bytes: &[u8], out: &mut Sink<'_>) -> Recognition {
         with_line(bytes, |line| {
             let Some(kind) = line.text("event_type").filter(|_| line.find("logger").is_some()) else {
                 let is_ours = line.find("logger").is_some() || line.find("event_type").is_some();
@@ -189,6 +189,7 @@ impl Adapter for Audit {
             let sourced = line.time();
             let Some(ts) = sourced.or(self.last_ts) else { return Recognition::Misshapen };
             self.last_ts = Some(ts);
+            out.record(&folder.0);
             let Some(instance) = line.text("instance_id") else {
                 // What is not about one instance has the member, without a value.
                 let has_member = line.0.iter().any(|entry| entry.key == "instance_id");
@@ -198,29 +199,39 @@ impl Adapter for Audit {
             let role = member(&details, "role").map(beginning).and_then(|role| captured(&role));
             let agent = role.unwrap_or_else(|| SOURCE.to_owned());
             let (file, at) = (out.file().to_owned(), out.at().to_string());
-            let mut scribe = Scribe::new(out, SOURCE, (&instance, &agent), ts, &["line", &file, &at]);
+            // As the list of instances names them, so that a start and an end are the same fact in both.
+            let is_in_list = is_spawn(&kind) || is_termination(&kind);
+            let native = if is_in_list { ["instance", &instance, "1"] } else { ["line", file.as_str(), &at] };
+            let mut scribe = Scribe::new(out, SOURCE, (&instance, &agent), ts, &native);
             tell_audit(&kind, line, &details, &mut scribe);
             if sourced.is_some() { Recognition::Known } else { Recognition::Misshapen }
         })
     }
 }
 
+fn is_spawn(kind: &str) -> bool {
+    matches!(kind, "instance_spawn" | "instance_spawned")
+}
+
+fn is_termination(kind: &str) -> bool {
+    matches!(kind, "instance_terminate" | "instance_terminated")
+}
+
 fn tell_audit(kind: &str, line: &Line<'_>, details: &[Entry<'_>], scribe: &mut Scribe<'_>) {
     let text = |name| member(details, name).map(beginning).and_then(|text| captured(&text));
     let is_error = line.text("level").is_some_and(|level| matches!(level.as_str(), "ERROR" | "CRITICAL"));
     match kind {
-        "instance_spawn" | "instance_spawned" => {
+        kind if is_spawn(kind) => {
             let (title, model) = (text("instance_name"), text("model"));
             let about = About { title: title.as_deref(), model: model.as_deref(), ..About::default() };
             scribe.say(about.created());
             scribe.say(Body::TaskStarted { attempt: Some(1) });
         }
-        "instance_terminate" | "instance_terminated" => scribe.say(Body::TaskCompleted {
-            attempt: None,
-            exit_code: None,
-            reason: text("reason").map(Text::Owned),
-            duration_ms: None,
-        }),
+        kind if is_termination(kind) => {
+            let (attempt, exit_code, duration_ms) = (Some(1), None, None);
+            let reason = text("reason").map(Text::Owned);
+            scribe.say(Body::TaskCompleted { attempt, exit_code, reason, duration_ms });
+        }
         _ => scribe.say(Body::ActionLogged {
             action: Text::Owned(kind.to_owned()),
             target: None,

@@ -10,7 +10,7 @@
 //! | summaries | `summaries/**/latest_summary.json`, `latest.json` | how well the work fits the assigned task |
 //!
 //! The folder is `MADROX_LOG_DIR`, else `LOG_DIR` if it holds such folders, else `/tmp/madrox_logs`. It is shared by all
-//! projects: an instance belongs to the project in which its workspace lies. Times without a zone are those of this
+//! projects and users: files of other users are left alone, and an instance belongs to the project in which its workspace lies. Times without a zone are those of this
 //! machine. Its token counts are words, so they are not recorded. `orchestrator.log` is not read: its lines only look like JSON.
 
 mod instances;

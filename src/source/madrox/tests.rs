@@ -178,6 +178,83 @@ fn a_project_has_the_instances_that_work_in_it() {
 }
 
 #[test]
+fn an_instance_that_failed_is_not_completed_by_its_clean_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state/instances.json");
+    let state = |state: &str, message: Value, retries: u32| {
+        let mut all = instances(state);
+        all[ID]["error_message"] = message;
+        all[ID]["retry_count"] = json!(retries);
+        write(&path, &all.to_string());
+    };
+    let (mut source, mut log) = (sources().swap_remove(0), Log::default());
+    let env = at(folder.path(), Scope::Global);
+    for (now, retries) in [("error", 0), ("terminated", 0), ("busy", 1), ("terminated", 1)] {
+        state(now, Value::Null, retries);
+        assert_eq!(look(&mut *source, &env, &mut log), []);
+    }
+    let ends = |log: &Log| {
+        let ends = log
+            .events
+            .iter()
+            .filter(|event| event["type"] == "task.failed" || event["type"] == "task.completed");
+        ends.map(|event| (event["type"].to_string(), event["attempt"].as_u64().unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(ends(&log), [("\"task.failed\"".to_owned(), 1), ("\"task.completed\"".to_owned(), 2)]);
+    // Whoever sees only what was left of it still reads why it failed.
+    state("terminated", json!("tmux went away"), 0);
+    assert_eq!(ends(&read(&env)), [("\"task.failed\"".to_owned(), 1)]);
+}
+
+#[test]
+fn the_list_and_the_audit_trail_tell_of_one_start_and_one_end() {
+    for audit_is_first in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join("state/instances.json"), &instances("terminated").to_string());
+        write(&folder.path().join("audit/audit_20261116.jsonl"), &audit());
+        let (mut log, mut all) = (Log::default(), sources());
+        if audit_is_first {
+            all.reverse();
+        }
+        for source in &mut all {
+            assert_eq!(look(&mut **source, &at(folder.path(), Scope::Global), &mut log), []);
+        }
+        let counts = ["task.created", "task.started", "task.completed"].map(|name| of_type(&log, name).len());
+        assert_eq!(counts, [1, 1, 1], "the audit trail is first: {audit_is_first}");
+    }
+}
+
+#[test]
+fn what_another_user_put_into_the_shared_folder_is_left_alone() {
+    // Only root can give files away.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let folder = folder();
+    let of_instance = folder.path().join("instances").join(ID);
+    let all = [
+        folder.path().join("state/instances.json"),
+        folder.path().join("audit/audit_20261116.jsonl"),
+        folder.path().join("summaries/session_1").join(ID).join("latest_summary.json"),
+        of_instance.join("communication.jsonl"),
+        of_instance.join("instance.log"),
+        of_instance.join("tmux_output.log"),
+    ];
+    for path in &all {
+        std::os::unix::fs::chown(path, Some(12_345), None).unwrap();
+    }
+    for scope in [Scope::Global, Scope::Project(vec![PathBuf::from("/home/u")])] {
+        assert_eq!(read(&at(folder.path(), scope)).lines, Vec::<String>::new());
+    }
+    std::os::unix::fs::chown(of_instance.join("instance.log"), Some(0), None).unwrap();
+    let ours = read(&at(folder.path(), Scope::Project(vec![PathBuf::from("/home/u")])));
+    assert_eq!(ours.lines, Vec::<String>::new(), "a list of a stranger says nothing of our instances");
+    // The pane alone is recognised by its place only.
+    let named = read(&at(folder.path(), Scope::Paths(all.to_vec())));
+    assert_eq!(of_type(&named, "source.opened").len(), 5, "people may name what they want");
+}
+
+#[test]
 fn a_renamed_field_is_noticed() {
     let list = instances("error").to_string();
     let summary = summary().to_string();

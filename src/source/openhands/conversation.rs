@@ -1,12 +1,11 @@
 //! A conversation of version 1: its state, which is rewritten, and the events in the folder beside it, a file for each.
 //!
-//! Event files are read once, in their order; a file that cannot be read yet is tried again with all behind it when
-//! something changes.
+//! Event files are read once, in their order. The last may still be written: if it cannot be read it is tried again when
+//! something changes. One that cannot be read between others stays so: it is reported, and those behind it are read.
 
 use crate::base::clock::Timestamp;
-use crate::base::fs;
 use crate::event::body::Body;
-use crate::source::documents::{Misfit, Reader, Sheet};
+use crate::source::documents::{DOCUMENT_BYTES_MAX, Misfit, Reader, Sheet, read_at_most};
 use crate::source::finder::{Format, Found, Head, Home, lies_in, marks};
 use crate::source::node::{Node, text_of};
 use crate::source::openhands::event::Story;
@@ -75,7 +74,7 @@ impl Format for States {
     }
 
     fn look(path: &Path, head: &Head, env: &Env) -> io::Result<Option<Found<Place>>> {
-        let head = if head.is_whole { head.clone() } else { Head::read(path, u64::MAX)? };
+        let head = if head.is_whole { head.clone() } else { Head::read(path, DOCUMENT_BYTES_MAX)? };
         let (text, _) = text_of(&head.bytes);
         let state = match Node::parse(&text) {
             Ok(state) => state,
@@ -114,12 +113,21 @@ impl Reader for Conversation {
         let (text, _) = text_of(bytes);
         let state = Node::parse(&text).map_err(Misfit::Unfinished)?;
         let model = state.at(&["agent", "llm", "model"]).word();
-        for path in self.news(place) {
-            let Ok(bytes) = fs::read_regular(&path) else { break };
-            let (text, _) = text_of(&bytes);
-            let Ok(event) = Node::parse(&text) else { break };
-            if let Err(lack) = self.story.event(&place.work, event, model, out) {
-                self.misfit.get_or_insert(lack);
+        let mut news = self.news(place).into_iter().peekable();
+        while let Some(path) = news.next() {
+            let bytes = read_at_most(&path, DOCUMENT_BYTES_MAX).map_err(|error| error.to_string());
+            let said = match bytes.as_ref().map(|bytes| text_of(bytes).0) {
+                Ok(text) => Node::parse(&text).map(|event| self.story.event(&place.work, event, model, out)),
+                Err(error) => Err(error.clone()),
+            };
+            match said {
+                Ok(Ok(())) => {}
+                Ok(Err(lack)) => _ = self.misfit.get_or_insert(lack),
+                Err(_) if news.peek().is_none() => break,
+                Err(why) => {
+                    let name = path.file_name().unwrap_or_default().display();
+                    self.misfit.get_or_insert(format!("{name} between others cannot be read: {why}"));
+                }
             }
             self.last = Some(path);
         }

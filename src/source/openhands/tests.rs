@@ -195,6 +195,27 @@ fn a_conversation_that_grows_gives_what_the_whole_gives() {
 }
 
 #[test]
+fn an_event_that_cannot_be_read_is_waited_for_only_while_it_is_the_last() {
+    let (folder, mut log, mut reader) = (tempfile::tempdir().unwrap(), Log::default(), source());
+    let events = story();
+    conversation(folder.path(), &events[..3], &state("running", 0));
+    let broken = folder.path().join(format!("events/event-00003-{}.json", events[3]["id"].as_str().unwrap()));
+    write(&broken, &events[3].to_string()[..20]);
+    assert_eq!(import(&mut *reader, &[folder.path().to_owned()], &mut log), []);
+    write(
+        &folder.path().join("events/event-00004-x.json"),
+        &called(5, "z1", "terminal", json!({})).to_string(),
+    );
+    write(&folder.path().join("base_state.json"), &state("running", 1));
+    let problems = import(&mut *reader, &[folder.path().to_owned()], &mut log);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].message.contains("event-00003"), "{problems:?}");
+    assert_eq!(count(&log, "source.drifted"), 1);
+    let calls = briefs(&log.events, &["tool.started"]);
+    assert_eq!(calls.last().unwrap()["call"], "z1");
+}
+
+#[test]
 fn a_wait_for_permission_and_its_end_are_told() {
     let (folder, mut log, mut reader) = (tempfile::tempdir().unwrap(), Log::default(), source());
     let events = &story()[..3];
@@ -362,4 +383,13 @@ fn a_real_output_gives_the_independent_counts() {
     assert_eq!(counts, [3, 103 + 2, 60, 5 + 1 + 2 + 11 + 12 + 12 + 2, 2, 1, 0]);
     let tokens = ["input_tokens", "output_tokens", "cache_read_tokens"].map(|field| sum(&log, field));
     assert_eq!(tokens, [565_158 + 410_169 + 938_015, 2558 + 5156 + 5627, 0]);
+}
+
+#[test]
+fn counts_that_are_too_great_do_not_end_the_program() {
+    let state = state("finished", 1)
+        .replace("\"cache_read_tokens\":40", &format!("\"cache_read_tokens\":{}", u64::MAX))
+        .replace("\"cache_write_tokens\":10", &format!("\"cache_write_tokens\":{}", u64::MAX));
+    let used = &briefs(&log_of(&story(), &state).events, &["usage.recorded"])[0];
+    assert_eq!((&used["input_tokens"], &used["cache_read_tokens"]), (&json!(0), &json!(u64::MAX)));
 }

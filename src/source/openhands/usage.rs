@@ -27,7 +27,7 @@ pub(super) fn record(
         };
         let (prompt, read, write) =
             (count("prompt_tokens"), count("cache_read_tokens"), count("cache_write_tokens"));
-        let cached = read.unwrap_or(0) + write.unwrap_or(0);
+        let cached = read.unwrap_or(0).saturating_add(write.unwrap_or(0));
         let usage = Usage {
             model: entry.get("model").word().filter(|model| *model != "default").or(model),
             message: entry.get("response_id").word(),

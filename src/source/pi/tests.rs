@@ -153,6 +153,27 @@ fn a_session_becomes_a_task_with_turns_calls_and_usage() {
 }
 
 #[test]
+fn calls_whose_ids_are_numbered_anew_in_each_message_are_calls_of_their_own() {
+    let text = |first: u32| {
+        let turn = |second| {
+            assistant(second, &calls(&["call_0", "call_1"]), "toolUse")
+                + &result(second + 1, "call_0", "fine", false)
+                + &result(second + 2, "call_1", "no", true)
+        };
+        [header(), user(first, "x"), turn(first + 1), turn(first + 5), turn(first + 1)].concat()
+    };
+    let ids = |text: &str| {
+        let ends = events(source, FILE, text).into_iter();
+        let ends = ends.filter(|event| event["type"] == "tool.succeeded" || event["type"] == "tool.failed");
+        ends.map(|event| event["id"].to_string()).collect::<Vec<_>>()
+    };
+    let first = ids(&text(1));
+    assert_eq!(first.len(), 4, "what is said again is no other call");
+    assert_eq!(ids(&text(1)), first, "a session that replays it has the same");
+    assert!(ids(&text(100)).iter().all(|id| !first.contains(id)), "another session has its own");
+}
+
+#[test]
 fn calls_of_an_aborted_message_were_never_made() {
     let text = [header(), user(1, "x"), assistant(2, &calls(&["c1"]), "aborted")].concat();
     let events = events(source, FILE, &text);

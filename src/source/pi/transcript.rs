@@ -26,6 +26,8 @@ const SILENT: [&str; 9] = [
     "title_change",
 ];
 const REJECTIONS: [&str; 3] = ["Blocked by user", "Denied by user", "User rejected"];
+/// Providers number their calls anew in each message, or make ids that are unique in the world: those are longer.
+const UNIQUE_BYTES_MIN: usize = 20;
 const REFUSALS: [&str; 3] = ["Validation failed for tool", "Tool not found", "Invalid arguments"];
 
 /// The memory of one session.
@@ -35,6 +37,8 @@ pub struct Transcript {
     session: Session,
     model: Option<String>,
     last_ts: Option<Timestamp>,
+    /// The times of the latest message that called tools: the results behind it are of its calls.
+    calling: String,
 }
 
 impl Adapter for Transcript {
@@ -82,11 +86,12 @@ impl Transcript {
         if matches!(role, "user" | "assistant") {
             out.record(&native.join(" "));
         }
+        let times = [record, message].map(|of| of.get("timestamp").source()).join(" ");
         let mut scribe = Scribe::new(out, SOURCE, (&work.task, SOURCE), ts, &native);
         shape(match (kind, role) {
             ("compaction", _) => self.compacted(work, record, &mut scribe),
             (_, "user") => self.told(work, message, &mut scribe),
-            (_, "assistant") => self.answered(work, message, &mut scribe),
+            (_, "assistant") => self.answered(work, (message, &times), &mut scribe),
             (_, "toolResult") => self.result(work, message, &mut scribe),
             // What the user did in the shell, and what extensions add.
             _ => message.get("role").is_there(),
@@ -108,7 +113,7 @@ impl Transcript {
         content.is_whole
     }
 
-    fn answered(&mut self, work: &Work, message: Node<'_>, scribe: &mut Scribe<'_>) -> bool {
+    fn answered(&mut self, work: &Work, (message, times): (Node<'_>, &str), scribe: &mut Scribe<'_>) -> bool {
         let content = Content::of(message);
         let (stop, model) = (message.get("stopReason").word(), message.get("model").word());
         let is_cut = matches!(stop, Some("aborted" | "error"));
@@ -120,13 +125,18 @@ impl Transcript {
         self.session.said("assistant", content.bytes, !calls.is_empty(), scribe);
         let mut is_whole = content.is_whole && stop.is_some() && model.is_some();
         is_whole &= use_model(message, model, is_cut, scribe);
+        if !calls.is_empty() {
+            times.clone_into(&mut self.calling);
+        }
         for call in calls {
             let (id, tool) = (call.get("id").word(), call.get("name").word());
             let input = call.get("arguments");
             is_whole &= id.is_some() && tool.is_some() && input.is_there();
             let (Some(id), Some(tool)) = (id, tool) else { continue };
             let input_hash = work.hash(&[tool, input.source()]);
-            self.session.call_started(Start { id, tool, model, input_hash, ..Start::default() }, scribe);
+            let space = space(id, &self.calling);
+            self.session
+                .call_started(Start { id, space, tool, model, input_hash, ..Start::default() }, scribe);
         }
         if stop != Some("toolUse") {
             let error = detail("interrupted", "the turn ended before the call did", None);
@@ -166,13 +176,19 @@ impl Transcript {
         self.create(work, None, scribe);
         let result_hash = work.hash(&[message.get("content").source()]);
         let error = is_error.then(|| of_result(&content));
-        self.session.call_ended(End { id, tool, result_hash, error, ..End::default() }, scribe);
+        let space = space(id, &self.calling);
+        self.session.call_ended(End { id, space, tool, result_hash, error, ..End::default() }, scribe);
         content.is_whole && tool.is_some()
     }
 
     fn create(&mut self, work: &Work, title: Option<&str>, scribe: &mut Scribe<'_>) {
         self.session.create(&work.about(title, self.model.as_deref()), scribe);
     }
+}
+
+/// What tells calls of the same id apart, in one session and in others, but not in those that replay this one.
+fn space<'c>(id: &str, calling: &'c str) -> &'c str {
+    if id.len() < UNIQUE_BYTES_MIN { calling } else { "" }
 }
 
 /// What a message says.

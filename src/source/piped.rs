@@ -5,7 +5,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::fs;
-use crate::base::limits::{HEAD_HASH_BYTES, TAIL_HASH_BYTES};
+use crate::base::limits::{HEAD_HASH_BYTES, HEAD_HASH_BYTES_MAX, SOURCE_LINE_BYTES_MAX, TAIL_HASH_BYTES};
 use crate::source::finder::{Format, Head};
 use crate::source::follower::{Adapter, Feed, Identity};
 use crate::source::{Advance, Emit, Env, KnownFile, Next, Position, Problem};
@@ -91,7 +91,7 @@ where
         if generation > 0 {
             feed.start_over(generation);
         }
-        feed.begins_with(&head.bytes);
+        feed.begins_with(beginning(&head.bytes));
         Ok(Some(Box::new(feed)))
     }
 }
@@ -187,7 +187,8 @@ impl StandardInput {
     fn decide(&mut self, has_ended: bool, now: Timestamp, out: &mut dyn Emit) -> io::Result<()> {
         let hash_bytes = usize::try_from(HEAD_HASH_BYTES).unwrap_or(usize::MAX);
         let is_enough = self.head.len() >= hash_bytes && self.head.contains(&b'\n');
-        if !(is_enough || has_ended) {
+        let is_endless = self.head.len() > SOURCE_LINE_BYTES_MAX;
+        if !(is_enough || is_endless || has_ended) {
             return Ok(());
         }
         let is_last_chance = has_ended || self.head.len() >= HEAD_BYTES_MAX;
@@ -295,6 +296,15 @@ fn begins_as(known: &KnownFile, head: &[u8]) -> bool {
         tail.zip(hash.as_deref()).is_none_or(|(bytes, hash)| fs::hash_of(bytes) == hash)
     });
     is_head && is_tail
+}
+
+/// What tells a stream from others under the same name: its first line, in which runs of one session name themselves
+/// late, and as much as is always there when a stream is opened.
+fn beginning(head: &[u8]) -> &[u8] {
+    let least = usize::try_from(HEAD_HASH_BYTES).unwrap_or(0);
+    let first_line = memchr::memchr(b'\n', head).map_or(0, |end| end + 1);
+    let most = usize::try_from(HEAD_HASH_BYTES_MAX).unwrap_or(0).max(least);
+    head.get(..first_line.clamp(least, most)).unwrap_or(head)
 }
 
 /// A hash of the first bytes, of as many as are always there when a stream is opened.

@@ -36,9 +36,9 @@ struct Skipped {
 struct Memory {
     head: Vec<u8>,
     tail: Vec<u8>,
-    /// The first bytes were known before the first line was taken.
-    #[serde(default)]
-    is_head_given: bool,
+    /// How many first bytes were known before the first line was taken, and their hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    given_head: Option<(u64, String)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -94,11 +94,9 @@ impl<A: Adapter> Feed<A> {
         self.skipped = None;
     }
 
-    /// What has come at byte 0 and will be pushed: it identifies the whole where the first line says too little.
+    /// These bytes, which will be pushed first, identify the whole, whatever the first line that tells something is.
     pub(crate) fn begins_with(&mut self, head: &[u8]) {
-        let kept = usize::try_from(HEAD_HASH_BYTES).unwrap_or(0).min(head.len());
-        self.memory.head = head.get(..kept).unwrap_or_default().to_vec();
-        self.memory.is_head_given = true;
+        self.memory.given_head = Some((widen(head.len()), fs::hash_of(head)));
     }
 
     /// Takes the next bytes.
@@ -206,10 +204,8 @@ impl Skipped {
 
 impl Memory {
     fn remember(&mut self, line: &[u8], end: &[u8]) {
-        if !self.is_head_given {
-            let room = usize::try_from(HEAD_HASH_BYTES).unwrap_or(0).saturating_sub(self.head.len());
-            self.head.extend(line.iter().chain(end).take(room));
-        }
+        let room = usize::try_from(HEAD_HASH_BYTES).unwrap_or(0).saturating_sub(self.head.len());
+        self.head.extend(line.iter().chain(end).take(room));
         let kept = usize::try_from(TAIL_HASH_BYTES).unwrap_or(0);
         self.tail.extend(line.iter().skip(line.len().saturating_sub(kept)).chain(end));
         let surplus = self.tail.len().saturating_sub(kept);
@@ -223,10 +219,13 @@ impl Origin for Memory {
     }
 
     fn head_bytes(&self, end: u64) -> u64 {
-        if self.is_head_given { widen(self.head.len()) } else { end.min(HEAD_HASH_BYTES) }
+        self.given_head.as_ref().map_or(end.min(HEAD_HASH_BYTES), |(length, _)| *length)
     }
 
     fn head_hash(&self, length: u64) -> Option<String> {
+        if let Some((_, hash)) = self.given_head.as_ref().filter(|(given, _)| *given == length) {
+            return Some(hash.clone());
+        }
         let length = usize::try_from(length).ok()?;
         self.head.get(..length).map(fs::hash_of)
     }

@@ -13,7 +13,7 @@ fn lines() -> Vec<Value> {
     let message = json!({"id": "msg_1", "model": "m", "usage": usage, "content": [{"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}]});
     let padding = "x".repeat(1100);
     vec![
-        json!({"type": "system", "subtype": "init", "session_id": "s1", "uuid": "u1", "cwd": "/w", "model": "m", "mcp_servers": [], "tools": [padding]}),
+        json!({"type": "system", "subtype": "init", "session_id": "s1", "cwd": "/w", "model": "m", "mcp_servers": [], "tools": [padding], "uuid": "u1"}),
         json!({"type": "assistant", "session_id": "s1", "uuid": "u2", "parent_tool_use_id": null, "message": message}),
         json!({"type": "user", "session_id": "s1", "uuid": "u3", "message": {"content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "ok"}]}}),
         json!({"type": "result", "session_id": "s1", "uuid": "u4", "subtype": "success", "is_error": false, "duration_ms": 5, "total_cost_usd": 0.1, "usage": usage}),
@@ -113,6 +113,18 @@ fn another_stream_under_the_same_name_is_another_generation() {
 }
 
 #[test]
+fn a_stream_that_says_late_in_its_first_line_that_it_is_another_is_another() {
+    let mut log = Log::default();
+    let other = text().replace("\"uuid\":\"u", "\"uuid\":\"v").replace("toolu_1", "toolu_2");
+    assert_eq!(other[..1024], text()[..1024]);
+    for text in [text(), other.clone(), text(), other] {
+        log.restart();
+        pipe(text.as_bytes(), 600, &mut log);
+    }
+    assert_eq!(log.count(|event| event["type"] == "tool.succeeded"), 2);
+}
+
+#[test]
 fn what_no_format_recognises_is_unknown_at_its_end_or_when_it_is_long() {
     for (bytes, portion) in [("hello\n".to_owned(), 10), (String::new(), 10), ("{}\n".repeat(40_000), 4096)] {
         let mut log = Log::default();
@@ -192,6 +204,18 @@ fn a_stream_of_cursor_is_read_as_it_comes() {
         assert_eq!((verdict, problems), (Verdict::Of("Cursor transcript"), Vec::new()));
         assert_eq!(log.count(|event| event["type"] == "task.completed"), 1);
     }
+}
+
+#[test]
+fn a_first_line_without_an_end_is_not_kept_for_ever() {
+    let inlet = Inlet::default();
+    let mut source = StandardInput::new(vec![ExecStreams::piped()], env(Scope::Global), inlet.clone());
+    let portion = vec![b'x'; 8 * 1024 * 1024];
+    for _ in 0..=SOURCE_LINE_BYTES_MAX / portion.len() {
+        inlet.put(&portion, false);
+        assert_eq!(source.poll(now(), &mut Log::default()).1, []);
+    }
+    assert_eq!((inlet.verdict(), source.head.len()), (Verdict::Unknown, 0));
 }
 
 /// Takes everything for its own and can read nothing.

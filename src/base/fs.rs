@@ -3,7 +3,7 @@
 //! Nothing here truncates or edits a file in place, and every error names the path.
 
 use crate::base::defence::Defence;
-use crate::base::limits::{HEAD_HASH_BYTES, TAIL_HASH_BYTES};
+use crate::base::limits::{HEAD_HASH_BYTES_MAX, TAIL_HASH_BYTES};
 use crate::base::random;
 use rustix::fs::OFlags;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
@@ -261,10 +261,10 @@ pub fn tail_hash(file: &impl ReadAt, offset: u64) -> io::Result<String> {
     hash_at(file, offset - length, length)
 }
 
-/// A hash of the first `length` (at most 1024) bytes, in hexadecimal: tells whether a file at the same path is another
-/// one. An error if the file is shorter than that.
+/// A hash of the first `length` (at most [`HEAD_HASH_BYTES_MAX`]) bytes, in hexadecimal: tells whether a file at the same
+/// path is another one. An error if the file is shorter than that.
 pub fn head_hash(file: &File, length: u64) -> io::Result<String> {
-    hash_at(file, 0, length.min(HEAD_HASH_BYTES))
+    hash_at(file, 0, length.min(HEAD_HASH_BYTES_MAX))
 }
 
 /// The hash that [`tail_hash`] and [`head_hash`] give of these bytes.

@@ -60,5 +60,8 @@ pub const TAIL_HASH_BYTES: u64 = 256;
 /// How many bytes at its start identify a file.
 pub const HEAD_HASH_BYTES: u64 = 1024;
 
+/// How many bytes at its start identify a stream whose first line is longer than that, at most.
+pub const HEAD_HASH_BYTES_MAX: u64 = 64 * 1024;
+
 /// How many damaged places of a segment are listed; all are counted.
 pub const DAMAGES_LISTED_MAX: usize = 100;

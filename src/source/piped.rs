@@ -5,7 +5,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::fs;
-use crate::base::limits::HEAD_HASH_BYTES;
+use crate::base::limits::{HEAD_HASH_BYTES, HEAD_HASH_BYTES_MAX, SOURCE_LINE_BYTES_MAX, TAIL_HASH_BYTES};
 use crate::source::finder::{Format, Head};
 use crate::source::follower::{Adapter, Feed, Identity};
 use crate::source::{Advance, Emit, Env, KnownFile, Next, Position, Problem};
@@ -91,6 +91,7 @@ where
         if generation > 0 {
             feed.start_over(generation);
         }
+        feed.begins_with(beginning(&head.bytes));
         Ok(Some(Box::new(feed)))
     }
 }
@@ -186,23 +187,31 @@ impl StandardInput {
     fn decide(&mut self, has_ended: bool, now: Timestamp, out: &mut dyn Emit) -> io::Result<()> {
         let hash_bytes = usize::try_from(HEAD_HASH_BYTES).unwrap_or(usize::MAX);
         let is_enough = self.head.len() >= hash_bytes && self.head.contains(&b'\n');
-        if !(is_enough || has_ended) {
+        let is_endless = self.head.len() > SOURCE_LINE_BYTES_MAX;
+        if !(is_enough || is_endless || has_ended) {
             return Ok(());
         }
         let is_last_chance = has_ended || self.head.len() >= HEAD_BYTES_MAX;
         let head = Head { bytes: self.head.clone(), is_whole: has_ended };
+        let mut failure = None;
         for format in self.formats.iter().filter(|format| format.recognises(&head.bytes)) {
-            if let Some(mut stream) = format.open(&head, &self.env, out)? {
-                stream.push(&std::mem::take(&mut self.head), now, out);
-                self.state = State::Open(stream, format.source());
-                self.inlet.decide(Verdict::Of(format.name()));
-                return Ok(());
+            match format.open(&head, &self.env, out) {
+                Ok(Some(mut stream)) => {
+                    stream.push(&std::mem::take(&mut self.head), now, out);
+                    self.state = State::Open(stream, format.source());
+                    self.inlet.decide(Verdict::Of(format.name()));
+                    return Ok(());
+                }
+                Ok(None) => {}
+                // One of the others may be able to read it.
+                Err(error) => failure = Some(error),
             }
         }
         if is_last_chance {
             self.head = Vec::new();
             self.state = State::Over;
             self.inlet.decide(Verdict::Unknown);
+            return failure.map_or(Ok(()), Err);
         }
         Ok(())
     }
@@ -262,16 +271,8 @@ impl Source for StandardInput {
 
 /// Which of the streams of this identity begins so; a new one if none does.
 fn generation(identity: &Identity, head: &Head, out: &mut dyn Emit) -> u64 {
-    let begins_so = |known: &KnownFile| match &known.head {
-        None => true,
-        Some((length, hash)) => {
-            let length = usize::try_from(*length).unwrap_or(usize::MAX);
-            // One that ends before the place up to which the other is known may be its beginning.
-            head.bytes.get(..length).map_or(head.is_whole, |bytes| fs::hash_of(bytes) == *hash)
-        }
-    };
     let known: Vec<KnownFile> = (0..).map_while(|number| out.known(&identity.file(number))).collect();
-    let found = (0..).zip(&known).find(|(_, known)| begins_so(known)).map(|(number, _)| number);
+    let found = (0..).zip(&known).find(|(_, known)| begins_as(known, &head.bytes)).map(|(number, _)| number);
     let generation = found.unwrap_or_else(|| u64::try_from(known.len()).unwrap_or(0));
     let file = identity.file(generation);
     for other in known.iter().filter(|other| other.file != file) {
@@ -279,6 +280,31 @@ fn generation(identity: &Identity, head: &Head, out: &mut dyn Emit) -> u64 {
         out.exclude(&other.file, &file);
     }
     generation
+}
+
+/// Whether these first bytes are those of a stream that is known, as far as both can be compared. One that ends before what
+/// the log can compare is another: runs of one session begin alike.
+fn begins_as(known: &KnownFile, head: &[u8]) -> bool {
+    let place = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+    let is_head = known.head.as_ref().is_none_or(|(length, hash)| {
+        head.get(..place(*length)).is_some_and(|bytes| fs::hash_of(bytes) == *hash)
+    });
+    let is_tail = known.advanced.as_ref().is_none_or(|(offset, hash)| {
+        let end = place(*offset);
+        let tail = head.get(end.saturating_sub(place(TAIL_HASH_BYTES))..end);
+        // What was read may reach further than what has come of this one.
+        tail.zip(hash.as_deref()).is_none_or(|(bytes, hash)| fs::hash_of(bytes) == hash)
+    });
+    is_head && is_tail
+}
+
+/// What tells a stream from others under the same name: its first line, in which runs of one session name themselves
+/// late, and as much as is always there when a stream is opened.
+fn beginning(head: &[u8]) -> &[u8] {
+    let least = usize::try_from(HEAD_HASH_BYTES).unwrap_or(0);
+    let first_line = memchr::memchr(b'\n', head).map_or(0, |end| end + 1);
+    let most = usize::try_from(HEAD_HASH_BYTES_MAX).unwrap_or(0).max(least);
+    head.get(..first_line.clamp(least, most)).unwrap_or(head)
 }
 
 /// A hash of the first bytes, of as many as are always there when a stream is opened.

@@ -18,11 +18,16 @@ pub(crate) struct Recent<const KEPT: usize>(VecDeque<u64>);
 impl<const KEPT: usize> Recent<KEPT> {
     /// Remembers `id`; `false` if it is remembered already.
     pub(crate) fn is_new(&mut self, id: &str) -> bool {
+        self.is_new_among(id, 0)
+    }
+
+    /// The same, where so many more than `KEPT` are remembered.
+    pub(crate) fn is_new_among(&mut self, id: &str, more: usize) -> bool {
         let hash = hash(id) & HASH_MASK;
         if self.0.contains(&hash) {
             return false;
         }
-        if self.0.len() >= KEPT {
+        if self.0.len() >= KEPT.saturating_add(more) {
             self.0.pop_front();
         }
         self.0.push_back(hash);
@@ -71,5 +76,12 @@ mod tests {
         assert_eq!(again, recent);
         assert_eq!(["a", "b", "c"].map(|id| again.contains(id)), [false, true, true]);
         assert!(serde_json::from_str::<Recent<2>>("\"xyz\"").is_err());
+    }
+
+    #[test]
+    fn more_than_usual_are_remembered_where_so_many_are_asked_for() {
+        let mut recent = Recent::<2>::default();
+        assert_eq!(["a", "b", "c", "d"].map(|id| recent.is_new_among(id, 1)), [true; 4]);
+        assert_eq!(["a", "b", "c", "d"].map(|id| recent.contains(id)), [false, true, true, true]);
     }
 }

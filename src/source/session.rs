@@ -10,17 +10,19 @@ use crate::event::body::Body;
 use crate::event::error::ErrorDetail;
 use crate::event::field::Text;
 use crate::source::place::Place;
-use crate::source::recent::Recent;
+use crate::source::recent::{RECORDS_KEPT, Recent};
 use crate::source::scribe::Scribe;
 use serde::{Deserialize, Serialize};
 
 /// A call that is never answered is forgotten when so many others are open.
 const OPEN_MAX: usize = 512;
-/// So many calls are remembered, in case a record repeats one.
-pub(crate) const CALLS_KEPT: usize = 32;
+/// So many calls that ended are remembered, in case a record repeats one: as many as of records, each of which may be one.
+pub(crate) const CALLS_KEPT: usize = RECORDS_KEPT;
 /// The thread of execution of a session that has only one.
 pub(crate) const MAIN: &str = "main";
 const UNKNOWN_TOOL: &str = "unknown";
+/// For records that have no more calls than these, enough are remembered anyway.
+const FEW_CALLS: usize = 16;
 
 /// The memory of one session.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,8 +32,10 @@ pub(crate) struct Session {
     is_titled: bool,
     is_turn_open: bool,
     open: Vec<OpenCall>,
-    started: Recent<CALLS_KEPT>,
     ended: Recent<CALLS_KEPT>,
+    /// So many more are remembered than that: as many as one record had.
+    #[serde(skip_serializing_if = "is_zero")]
+    kept_more: usize,
     progress: Option<Progress>,
 }
 
@@ -197,8 +201,7 @@ impl Session {
 
     /// A tool is called; said once for each call.
     pub(crate) fn call_started(&mut self, start: Start<'_>, scribe: &mut Scribe<'_>) {
-        let key = format!("{} {}", start.space, start.id);
-        if self.ended.contains(&key) || !self.started.is_new(&key) {
+        if self.knows_call(start.space, start.id) {
             return;
         }
         let call = OpenCall {
@@ -219,7 +222,7 @@ impl Session {
 
     /// A tool gave its result; said once for each call, after its start.
     pub(crate) fn call_ended(&mut self, end: End<'_>, scribe: &mut Scribe<'_>) {
-        if !self.ended.is_new(&format!("{} {}", end.space, end.id)) {
+        if !self.ended.is_new_among(&key(end.space, end.id), self.kept_more) {
             return;
         }
         let place = self.open.iter().position(|call| call.id == end.id && call.space == end.space);
@@ -232,6 +235,17 @@ impl Session {
             |place| self.open.remove(place),
         );
         call.end(end, scribe);
+    }
+
+    /// Whether a call was told: it is open, or one of the latest that ended.
+    pub(crate) fn knows_call(&self, space: &str, id: &str) -> bool {
+        self.open.iter().any(|call| call.id == id && call.space == space)
+            || self.ended.contains(&key(space, id))
+    }
+
+    /// A record that may be repeated as a whole has so many calls: from now on at least these are remembered.
+    pub(crate) fn expect_calls(&mut self, count: usize) {
+        self.kept_more = self.kept_more.max(count.saturating_sub(FEW_CALLS));
     }
 
     /// The tool of a call that is open.
@@ -247,7 +261,7 @@ impl Session {
     /// Ends all calls that are open: their session ended, and nobody will.
     pub(crate) fn close_calls(&mut self, error: &ErrorDetail<'_>, scribe: &mut Scribe<'_>) {
         for call in std::mem::take(&mut self.open) {
-            self.ended.is_new(&format!("{} {}", call.space, call.id));
+            self.ended.is_new_among(&key(&call.space, &call.id), self.kept_more);
             let end = End { error: Some(error.clone()), ..End::default() };
             call.end(end, scribe);
         }
@@ -383,6 +397,16 @@ impl OpenCall {
         };
         scribe.say_of(&["call", &self.space, &self.id], "", body);
     }
+}
+
+/// What tells a call from all others.
+fn key(space: &str, id: &str) -> String {
+    format!("{space} {id}")
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The first 64 bits of a hash that only this installation can compute, in hexadecimal: equal inputs are recognised, and

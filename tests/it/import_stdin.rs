@@ -76,3 +76,11 @@ fn what_no_format_recognises_is_refused_with_what_was_tried() {
     let mixed = sandbox.run(&["import", "-", "x"]);
     assert_eq!(mixed.status, Some(2), "{}", mixed.stderr);
 }
+
+#[test]
+fn what_cannot_be_recorded_is_read_to_its_end() {
+    let sandbox = Sandbox::new();
+    // More than a pipe holds: who writes it would be told that nobody reads.
+    let output = pipe(&sandbox, "{}\n".repeat(1_000_000).as_bytes());
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
+}

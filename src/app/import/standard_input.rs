@@ -2,29 +2,26 @@
 //!
 //! The first bytes tell the format. What comes within a moment is one batch, so a busy stream costs few writes and a slow one
 //! is seen at once. It ends with the input, or with Ctrl-C: then what has come is recorded, and piping the whole again
-//! records the rest.
+//! records the rest. Where recording fails the input is read to its end all the same: an agent must not end because its
+//! output finds no reader.
 
-use crate::app::emit::input::Input;
+mod reader;
+
 use crate::app::environment;
 use crate::app::exit::{Exit, Failure};
+use crate::app::import::standard_input::reader::Reader;
 use crate::app::ingest::Ingest;
 use crate::app::writer::Syncing;
 use crate::app::{Context, interrupt};
 use crate::base::text;
 use crate::source::Scope;
 use crate::source::piped::{Inlet, StandardInput, Verdict};
-use rustix::io::Errno;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What comes within this time is one batch …
-const BATCH_TIME: Duration = Duration::from_millis(200);
-/// … unless it is more than this.
-const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How long one look for input lasts, so that Ctrl-C is heard.
-const LOOK_TIME: Duration = Duration::from_millis(100);
-const BUFFER_BYTES: usize = 64 * 1024;
+/// How long a failure waits for the end of the input before it is told: most inputs end soon.
+const NOTICE_TIME: Duration = Duration::from_secs(1);
 
 /// Reads standard input to its end and tells what came of it.
 ///
@@ -32,6 +29,18 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// When it is in no known format, or the log cannot be written.
 pub(super) fn run(context: &Context) -> anyhow::Result<Exit> {
     let stop = interrupt::flag()?;
+    let reader = Reader::start(io::stdin())?;
+    let recorded = record(context, &reader, &stop);
+    if let Err(error) = &recorded
+        && !reader.discard(&stop, NOTICE_TIME)
+    {
+        context.warn(&format!("nothing more is recorded; what is piped in is read to its end: {error}"));
+        while !reader.discard(&stop, NOTICE_TIME) {}
+    }
+    recorded
+}
+
+fn record(context: &Context, reader: &Reader, stop: &AtomicBool) -> anyhow::Result<Exit> {
     let env = environment::env(&context.project, Scope::Global, None)?;
     let formats = environment::piped_formats();
     let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
@@ -41,7 +50,7 @@ pub(super) fn run(context: &Context) -> anyhow::Result<Exit> {
     let mut ingest = Ingest::new(clock, project, env, vec![Box::new(source)], Syncing::Live)?;
     let (mut event_count, mut has_problems, mut has_ended) = (0, false, false);
     while !has_ended {
-        let (bytes, is_end) = batch(&stop)?;
+        let (bytes, is_end) = reader.batch(stop)?;
         has_ended = is_end || stop.load(Ordering::Relaxed);
         if !bytes.is_empty() || is_end {
             // After Ctrl-C a line may be cut in its middle, and is not the last.
@@ -74,30 +83,4 @@ pub(super) fn run(context: &Context) -> anyhow::Result<Exit> {
 fn unknown(names: &[&str]) -> Failure {
     Failure::new(Exit::Io, format!("standard input is in no format that is known here: tried {}", names.join(", ")))
         .hint("for example: claude -p --output-format stream-json --verbose \"…\" | tee run.jsonl | agentlog import -")
-}
-
-/// What comes within a moment, and whether that is the end.
-fn batch(stop: &AtomicBool) -> io::Result<(Vec<u8>, bool)> {
-    let (mut bytes, mut buffer) = (Vec::new(), vec![0; BUFFER_BYTES]);
-    let mut first_at = None;
-    while !stop.load(Ordering::Relaxed) {
-        let over = first_at.map(|first: Instant| BATCH_TIME.saturating_sub(first.elapsed()));
-        if over.is_some_and(|rest| rest.is_zero()) || bytes.len() >= BATCH_BYTES_MAX {
-            break;
-        }
-        if !Input::wait(over.map_or(LOOK_TIME, |rest| rest.min(LOOK_TIME)))? {
-            if over.is_none() {
-                break;
-            }
-            continue;
-        }
-        match rustix::io::read(io::stdin(), &mut *buffer) {
-            Ok(0) => return Ok((bytes, true)),
-            Ok(count) => bytes.extend_from_slice(buffer.get(..count).unwrap_or_default()),
-            Err(Errno::INTR | Errno::AGAIN) => {}
-            Err(error) => return Err(error.into()),
-        }
-        first_at.get_or_insert_with(Instant::now);
-    }
-    Ok((bytes, false))
 }

@@ -8,30 +8,23 @@ use crate::event::scan::{Entry, Raw, RawKind};
 use crate::source::chat_recording::recording::{Ended, Recording};
 use crate::source::chat_recording::{Context, Judgement, shell};
 use crate::source::failure::{detail, of_tool};
-use crate::source::recent::{RECORDS_KEPT, Recent};
 use crate::source::scribe::{Scribe, TakeFact};
 use crate::source::session::{End, Progress, Start, keyed_hash};
 use crate::source::text::{beginning, captured, elements, ending, member, members, word};
-use serde::{Deserialize, Serialize};
 
 /// A call is answered at most so long after it was made; an id that tells another time is no such id.
 const CALL_MS_MAX: i64 = 7 * 24 * 60 * 60 * 1000;
 
-/// Which calls were seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Calls(Recent<RECORDS_KEPT>);
-
-impl Calls {
-    /// Whether one of these calls was not seen before.
-    pub(super) fn any_is_new(&mut self, calls: &[Raw<'_>]) -> bool {
-        let ids = calls.iter().filter_map(|call| member(&members(*call), "id").and_then(word));
-        // Each is remembered, so no short cut.
-        ids.filter(|id| self.0.is_new(id)).count() > 0
-    }
-}
-
 impl Recording {
+    /// Whether one of these calls was not told before.
+    pub(super) fn any_is_new(&self, context: &Context, calls: &[Raw<'_>]) -> bool {
+        calls.iter().any(|call| {
+            let call = members(*call);
+            let id = member(&call, "id").and_then(word);
+            id.is_some_and(|id| !self.session.knows_call(&context.session, id))
+        })
+    }
+
     /// Takes the calls of a message.
     pub(super) fn called(
         &mut self,
@@ -41,6 +34,8 @@ impl Recording {
         out: &mut dyn TakeFact,
     ) -> (Judgement, Vec<Ended>) {
         let (mut judged, mut all) = (Judgement::Whole, Vec::new());
+        // A message is written again with all its calls whenever something is added to it.
+        self.session.expect_calls(calls.len());
         for call in calls {
             let call = members(*call);
             let text = |name| member(&call, name).and_then(word);

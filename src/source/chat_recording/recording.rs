@@ -3,7 +3,6 @@
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::scan::{Entry, Raw, RawKind};
-use crate::source::chat_recording::call::Calls;
 use crate::source::chat_recording::content::Content;
 use crate::source::chat_recording::tokens::Usages;
 use crate::source::chat_recording::{Context, Judgement};
@@ -20,7 +19,6 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Recording {
     pub(super) session: Session,
     messages: Recent<RECORDS_KEPT>,
-    pub(super) calls: Calls,
     usages: Usages,
     cwd: Option<String>,
     is_sub_agent: bool,
@@ -144,7 +142,7 @@ impl Recording {
         let agent = self.agent(context);
         let mut scribe = scribe(context, agent, message, out);
         self.create(context, None, &mut scribe);
-        let has_new_calls = self.calls.any_is_new(&calls);
+        let has_new_calls = self.any_is_new(context, &calls);
         if !self.session.is_turn_open() && (message.is_first || has_new_calls) {
             self.session.turn_started(&mut scribe);
         }

@@ -71,7 +71,8 @@ impl Format for Files {
         else {
             return Ok(None);
         };
-        let metadata = std::fs::metadata(path)?;
+        // A stream that is piped in lies nowhere.
+        let metadata = std::fs::metadata(path).ok();
         let (said, cwd) =
             if shape == Shape::Stream { begun(&head.bytes) } else { (None, project_of(path, env)) };
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
@@ -85,8 +86,11 @@ impl Format for Files {
             cwd: cwd.clone(),
             host: env.host.clone(),
             hash_key: env.hash_key,
-            written: metadata.modified().ok().map(Timestamp::from_system),
-            written_bytes: metadata.len(),
+            written: metadata
+                .as_ref()
+                .and_then(|metadata| metadata.modified().ok())
+                .map(Timestamp::from_system),
+            written_bytes: metadata.map_or(0, |metadata| metadata.len()),
         };
         let identity = Identity { source: SOURCE, parts, session: Some(session) };
         Ok(Some(Found { identity, context, cwd: cwd.map(PathBuf::from) }))

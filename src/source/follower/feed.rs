@@ -19,8 +19,16 @@ pub struct Feed<A: Adapter> {
     memory: Memory,
     /// The line whose newline did not come yet, unless it became too long.
     partial: Vec<u8>,
-    /// Bytes of the line at hand that were thrown away because it is too long.
-    skipped: u64,
+    /// The line at hand is too long: what was thrown away of it.
+    skipped: Option<Skipped>,
+}
+
+/// The part of a line that was thrown away.
+#[derive(Clone, Debug)]
+struct Skipped {
+    bytes: u64,
+    /// What is remembered if its end comes.
+    memory: Memory,
 }
 
 /// The first bytes, and those just before the offset.
@@ -28,6 +36,9 @@ pub struct Feed<A: Adapter> {
 struct Memory {
     head: Vec<u8>,
     tail: Vec<u8>,
+    /// How many first bytes were known before the first line was taken, and their hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    given_head: Option<(u64, String)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,7 +53,7 @@ impl<A: Adapter> Feed<A> {
     pub fn new(identity: Identity, path: PathBuf, context: A::Context) -> Self {
         let mut follower = Follower::new(identity, path, context, false);
         follower.placed = true;
-        Self { follower, memory: Memory::default(), partial: Vec::new(), skipped: 0 }
+        Self { follower, memory: Memory::default(), partial: Vec::new(), skipped: None }
     }
 
     /// Goes on as the `generation`th file of this identity, from byte 0: what came before was cut, replaced or rewritten.
@@ -108,7 +119,12 @@ impl<A: Adapter> Feed<A> {
     /// Forgets a line whose end did not come: the next byte pushed is the one at [`Feed::offset`].
     pub fn forget_partial(&mut self) {
         self.partial.clear();
-        self.skipped = 0;
+        self.skipped = None;
+    }
+
+    /// These bytes, which will be pushed first, identify the whole, whatever the first line that tells something is.
+    pub(crate) fn begins_with(&mut self, head: &[u8]) {
+        self.memory.given_head = Some((widen(head.len()), fs::hash_of(head)));
     }
 
     /// Takes the next bytes.
@@ -125,7 +141,7 @@ impl<A: Adapter> Feed<A> {
 
     /// No more bytes will come: what is left counts as the last line.
     pub fn finish(&mut self, now: Timestamp, out: &mut dyn Emit) {
-        if !self.partial.is_empty() {
+        if !self.partial.is_empty() || self.skipped.is_some() {
             self.end_line(&[], now, out);
         }
         let origin = self.memory.clone();
@@ -170,30 +186,47 @@ impl<A: Adapter> Feed<A> {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        if self.skipped > 0 || self.partial.len() + bytes.len() > SOURCE_LINE_BYTES_MAX {
-            self.skipped += widen(self.partial.len() + bytes.len());
-            self.partial.clear();
-        } else {
-            self.partial.extend_from_slice(bytes);
+        if self.skipped.is_none() {
+            if self.partial.len() + bytes.len() <= SOURCE_LINE_BYTES_MAX {
+                self.partial.extend_from_slice(bytes);
+                return;
+            }
+            let mut skipped = Skipped { bytes: 0, memory: self.memory.clone() };
+            skipped.take(&std::mem::take(&mut self.partial));
+            self.skipped = Some(skipped);
+        }
+        if let Some(skipped) = &mut self.skipped {
+            skipped.take(bytes);
         }
     }
 
     /// `end`: the byte that ends the line, if one came.
     fn end_line(&mut self, end: &[u8], now: Timestamp, out: &mut dyn Emit) {
-        let line = std::mem::take(&mut self.partial);
-        let length = std::mem::take(&mut self.skipped).max(widen(line.len())) + widen(end.len());
-        self.memory.remember(&line, end);
         let at = self.follower.offset;
-        if line.is_empty() && length > 1 {
-            self.follower.lines.damaged(at, length);
+        let line = std::mem::take(&mut self.partial);
+        let length = if let Some(mut skipped) = self.skipped.take() {
+            skipped.take(end);
+            self.memory = skipped.memory;
+            self.follower.lines.damaged(at, skipped.bytes);
+            skipped.bytes
         } else {
+            let length = widen(line.len()) + widen(end.len());
+            self.memory.remember(&line, end);
             let origin = self.memory.clone();
             self.follower.line(&origin, (at, length), &line, now, out);
-        }
+            length
+        };
         self.follower.offset = at + length;
         self.follower.tail_hash = Some(fs::hash_of(&self.memory.tail));
         self.partial = line;
         self.partial.clear();
+    }
+}
+
+impl Skipped {
+    fn take(&mut self, bytes: &[u8]) {
+        self.bytes += widen(bytes.len());
+        self.memory.remember(bytes, &[]);
     }
 }
 
@@ -213,7 +246,14 @@ impl Origin for Memory {
         None
     }
 
+    fn head_bytes(&self, end: u64) -> u64 {
+        self.given_head.as_ref().map_or(end.min(HEAD_HASH_BYTES), |(length, _)| *length)
+    }
+
     fn head_hash(&self, length: u64) -> Option<String> {
+        if let Some((_, hash)) = self.given_head.as_ref().filter(|(given, _)| *given == length) {
+            return Some(hash.clone());
+        }
         let length = usize::try_from(length).ok()?;
         self.head.get(..length).map(fs::hash_of)
     }
@@ -231,3 +271,6 @@ fn read<T: DeserializeOwned>(value: &serde_json::Value) -> Option<T> {
 fn widen(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

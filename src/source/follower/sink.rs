@@ -77,6 +77,11 @@ pub(super) trait Origin {
     /// The device and inode, where there is a file.
     fn place(&self) -> Option<FileIdentity>;
 
+    /// How many of the first bytes identify what ends at `end` so far.
+    fn head_bytes(&self, end: u64) -> u64 {
+        end.min(HEAD_HASH_BYTES)
+    }
+
     /// A hash of the first bytes, in hexadecimal.
     fn head_hash(&self, length: u64) -> Option<String>;
 }
@@ -175,7 +180,7 @@ impl Sink<'_> {
         let relatives = link(self.out, self.identity, self.file, self.opening);
         let forked_from =
             relatives.into_iter().find(|session| self.identity.session.as_ref() != Some(session));
-        let head_bytes = self.end.min(HEAD_HASH_BYTES);
+        let head_bytes = self.origin.head_bytes(self.end);
         let (file, path) = (self.file, self.path.to_string_lossy());
         let first_record = self.opening.first_record.clone();
         let place = self.origin.place();

@@ -330,6 +330,19 @@ fn a_message_written_again_adds_what_is_new_in_it() {
 }
 
 #[test]
+fn a_message_of_many_calls_written_again_tells_each_once() {
+    let calls: Vec<Value> = (0..200)
+        .map(|n| call(3, &format!("c{n}"), "read_file", "success", json!({"output": "ok"})))
+        .collect();
+    let other = reply(4, "", &[call(4, "d1", "read_file", "success", json!({"output": "ok"}))]);
+    let many = reply(2, "", &calls);
+    let events = events_of(&[user(1, "go"), many.clone(), other.clone(), many.clone(), other, many]);
+    let counts =
+        ["tool.started", "tool.succeeded", "turn.started"].map(|name| of_types(&events, &[name]).len());
+    assert_eq!(counts, [201, 201, 1]);
+}
+
+#[test]
 fn growth_line_by_line_and_restarts_give_what_the_whole_gives() {
     let whole: Vec<_> =
         imported::<GeminiCli>("x.jsonl", &lines(&growing())).0.iter().map(brief_but_path).collect();

@@ -1,10 +1,13 @@
 //! OpenCode's database, read beside its writer.
 //!
-//! Nothing is asked while its files lie there as they did. When they changed, one short transaction finds the messages that
-//! changed, or one of whose parts did, and reads as many of them as one poll may; the others wait in a queue of ids. A
-//! message is always read with all its parts, so that nothing has to be remembered of it. Of a session that is new to us
-//! all messages are read. A row whose time is set back is found by its number; one that was *changed* under an older time
-//! than what was seen ten seconds before is not.
+//! Nothing is asked while its files lie there as they did. When they changed, at most once a second, one short transaction
+//! finds the messages that changed, or one of whose parts did, and reads as many of them as one poll may; the others wait in
+//! a queue of ids. A message is always read with all its parts, so that nothing has to be remembered of it. Of a session that
+//! is new to us all messages are read.
+//!
+//! No index has the times of rows, so new ones are found by their numbers, and changed ones are looked for in the sessions
+//! that are at work. What changed elsewhere is found within ten minutes, when all is looked through. A row whose time is set
+//! back is found by its number; one that was *changed* under an older time than what was seen ten seconds before is not.
 
 mod open;
 mod rows;
@@ -28,12 +31,25 @@ const OVERLAP_MS: i64 = 10_000;
 /// A file that changed so lately may change again without its time showing it.
 const GRAIN_MICROS: i64 = 2_000_000;
 
+/// Between two looks at a database that is being written to.
+const LOOK_MICROS: i64 = 1_000_000;
+/// So long after it changed a session is taken to be at work.
+const AT_WORK_MS: i64 = 10 * 60 * 1000;
+/// Between two looks through all there is.
+pub(super) const SCAN_MS: i64 = 10 * 60 * 1000;
+
 /// One database.
 #[derive(Debug)]
 pub(super) struct Database {
     path: PathBuf,
     stamp: Option<Stamp>,
+    /// When was looked last.
+    looked_at: Option<Timestamp>,
     seen: Seen,
+    /// When all there is was looked through last, and the greatest time of a change then.
+    scanned: (Timestamp, i64),
+    /// When a change of a session was found last.
+    at_work: BTreeMap<String, Timestamp>,
     /// Sessions that are followed.
     sessions: BTreeMap<String, SessionRow>,
     /// Messages of the agent that are not finished: one may never be, which shows when the next one comes.
@@ -78,6 +94,9 @@ impl Database {
         Self {
             path,
             stamp: None,
+            looked_at: None,
+            scanned: (Timestamp::from_micros(0), i64::MIN),
+            at_work: BTreeMap::new(),
             seen: Seen { updated: i64::MIN, message: 0, part: 0 },
             sessions: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -96,7 +115,9 @@ impl Database {
         problems: &mut Vec<Problem>,
     ) -> Next {
         let Ok(stamp) = Stamp::of(&self.path) else { return Next::Idle };
-        if self.queue.is_empty() && self.stamp == Some(stamp) {
+        let since_look = self.looked_at.map(|looked_at| now.micros().saturating_sub(looked_at.micros()));
+        let has_just_looked = since_look.is_some_and(|micros| (0..LOOK_MICROS).contains(&micros));
+        if self.queue.is_empty() && (self.stamp == Some(stamp) || has_just_looked) {
             return Next::Idle;
         }
         match self.read(asked, (stamp, now), budget) {
@@ -138,6 +159,7 @@ impl Database {
             return Ok(Err(format!("a database without {}", schema.missing.join(", "))));
         }
         if self.queue.is_empty() {
+            self.looked_at = Some(now);
             self.look(connection, &schema, asked, now)?;
         }
         let mut taken = Vec::new();
@@ -163,16 +185,18 @@ impl Database {
         asked: &Asked,
         now: Timestamp,
     ) -> rusqlite::Result<()> {
-        let is_first = self.seen == Seen::default();
         let since = asked.since.map_or(i64::MIN, Timestamp::millis);
-        let mut changes = if is_first {
+        let sessions = rows::sessions(connection, schema)?;
+        let is_scan =
+            self.seen == Seen::default() || !(0..SCAN_MS).contains(&now.millis_since(self.scanned.0));
+        let mut changes = if self.seen == Seen::default() {
             rows::first_changes(connection, schema, asked.since.map(Timestamp::millis))?
         } else {
-            rows::changes(connection, schema, self.seen, OVERLAP_MS)?
+            self.changes(connection, schema, (&sessions, is_scan), now)?
         };
         // A row from the future must not hide those of the present.
         changes.seen.updated = changes.seen.updated.min(now.millis());
-        for session in rows::sessions(connection, schema)? {
+        for session in sessions {
             if !asked.scope.takes(session.directory.as_deref().map(Path::new)) {
                 continue;
             }
@@ -188,10 +212,47 @@ impl Database {
                 self.queue.push_back(Work::Session(session.id.clone()));
             }
             self.queue_messages(connection, &session.id, known.is_none(), &changes)?;
+            let is_at_work = session.updated.is_some_and(|updated| now.millis_since(updated) < AT_WORK_MS);
+            if changed.is_some() || is_at_work {
+                self.at_work.insert(session.id.clone(), now);
+            }
             self.sessions.insert(session.id.clone(), session);
         }
         self.seen = changes.seen;
+        if is_scan {
+            self.scanned = (now, self.seen.updated);
+        }
         Ok(())
+    }
+
+    /// What changed since the last look: new rows, and the changed ones of sessions that are at work, or of all.
+    fn changes(
+        &self,
+        connection: &Connection,
+        schema: &Schema,
+        (sessions, is_scan): (&[SessionRow], bool),
+        now: Timestamp,
+    ) -> rusqlite::Result<Changes> {
+        // Rows are not committed in the order of their times.
+        let since = self.seen.updated.saturating_sub(OVERLAP_MS);
+        let since_scan = self.scanned.1.saturating_sub(OVERLAP_MS).min(since);
+        let mut changes = rows::new_rows(connection, schema, self.seen, since)?;
+        if is_scan {
+            changes.add_all_since(connection, since_scan)?;
+            return Ok(changes);
+        }
+        for session in sessions {
+            let Some(known) = self.sessions.get(&session.id) else { continue };
+            let worked_at = self.at_work.get(&session.id);
+            let is_at_work = worked_at.is_some_and(|at| now.millis_since(*at) < AT_WORK_MS);
+            if is_at_work {
+                changes.add_since(connection, &session.id, since)?;
+            } else if known.updated != session.updated || changes.messages.contains_key(&session.id) {
+                // It may have changed while nobody looked.
+                changes.add_since(connection, &session.id, since_scan)?;
+            }
+        }
+        Ok(changes)
     }
 
     /// Puts the messages of a session into the queue: all of a new one; else those that changed, and those that wait.

@@ -17,8 +17,10 @@ pub(super) struct Places {
     pub(super) databases: Vec<PathBuf>,
     /// The folders of trees (`storage`), each with the files and folders in it that are asked for; none: all.
     pub(super) trees: BTreeMap<PathBuf, Vec<PathBuf>>,
-    /// Folders to watch.
+    /// Folders to watch, with all below them.
     pub(super) roots: Vec<PathBuf>,
+    /// Folders to watch without what is below: beside the databases lie logs and whole work trees.
+    pub(super) folders: Vec<PathBuf>,
 }
 
 /// Looks for stores.
@@ -53,7 +55,7 @@ fn at_home(env: &Env, places: &mut Places) {
         places.roots.push(tree.clone());
         places.trees.insert(tree, Vec::new());
     }
-    places.roots.push(data);
+    places.folders.push(data);
 }
 
 fn given(path: &Path, places: &mut Places) {

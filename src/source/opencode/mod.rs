@@ -87,6 +87,7 @@ impl Source for OpenCode {
         }
         self.trees.retain(|root, _| places.trees.contains_key(root));
         found.roots.extend(places.roots);
+        found.folders.extend(places.folders);
         found
     }
 

@@ -6,16 +6,44 @@ mod omo;
 mod real;
 mod rules;
 
-use crate::source::fixture::{Log, brief, drain, write};
+use crate::base::clock::Timestamp;
+use crate::source::fixture::{Log, brief, now, write};
 use crate::source::opencode::OpenCode;
-use crate::source::{Scope, Source as _};
+use crate::source::{Env, Next, Problem, Scope, Source};
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 /// The instant hand-made sessions begin, in milliseconds.
 const BEGIN: i64 = 1_768_000_000_000;
 const SESSION: &str = "ses_1";
+
+thread_local! {
+    /// How often a test looked.
+    static LOOK_COUNT: Cell<i64> = const { Cell::new(0) };
+}
+
+/// Polls until there is nothing more, a second later than the last time.
+fn drain(source: &mut dyn Source, log: &mut Log) -> Vec<Problem> {
+    LOOK_COUNT.set(LOOK_COUNT.get() + 1);
+    let now = Timestamp::from_millis(now().millis() + 1000 * LOOK_COUNT.get());
+    let mut problems = Vec::new();
+    loop {
+        let (next, more) = source.poll(now, log);
+        problems.extend(more);
+        if next == Next::Idle {
+            return problems;
+        }
+    }
+}
+
+/// Looks around and reads what is there, as one round of `watch` does, a second later than the last time.
+fn look(source: &mut dyn Source, env: &Env, log: &mut Log) -> Vec<Problem> {
+    let mut problems = source.discover(env).problems;
+    problems.extend(drain(source, log));
+    problems
+}
 
 /// A session, as the tree and exports hold it.
 fn session() -> Value {

@@ -7,7 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::source::opencode::json::parse;
 use crate::source::opencode::record::{MessageRow, PartRow, SessionRow};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Params, Row, params};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,21 @@ const NEEDED: [(&str, &[&str]); 3] = [
     ("message", &["id", "session_id", "time_created", "time_updated", "data"]),
     ("part", &["id", "message_id", "time_updated", "data"]),
 ];
+/// Rows that came. No index has their times, so that to ask for these is to read all; their numbers are in order. A cross join
+/// is done in the order it is written.
+const NEW_MESSAGES: &str = "SELECT session_id, id, time_updated FROM message WHERE rowid > ?1";
+const NEW_PARTS: &str = "SELECT message.session_id, message.id, part.time_updated \
+     FROM part CROSS JOIN message ON message.id = part.message_id WHERE part.rowid > ?1";
+/// Rows of a session that changed, by the indexes of sessions and messages.
+const CHANGED_MESSAGES: &str =
+    "SELECT session_id, id, time_updated FROM message WHERE session_id = ?2 AND time_updated > ?1";
+const CHANGED_PARTS: &str = "SELECT message.session_id, message.id, part.time_updated \
+     FROM message CROSS JOIN part ON part.message_id = message.id \
+     WHERE message.session_id = ?2 AND part.time_updated > ?1";
+/// All rows that changed.
+const ALL_MESSAGES: &str = "SELECT session_id, id, time_updated FROM message WHERE time_updated > ?1";
+const ALL_PARTS: &str = "SELECT message.session_id, message.id, part.time_updated \
+     FROM part CROSS JOIN message ON message.id = part.message_id WHERE part.time_updated > ?1";
 /// How far after a message the agent's next one is looked for.
 const NEXT_MAX: i64 = 16;
 
@@ -100,39 +115,20 @@ pub(super) fn sessions(connection: &Connection, schema: &Schema) -> rusqlite::Re
     rows.collect()
 }
 
-/// What changed since `seen`, looking back by so many milliseconds: rows are not committed in the order of their times.
-pub(super) fn changes(
+/// The rows that came since `seen`, and the to-do lists that changed after an instant.
+pub(super) fn new_rows(
     connection: &Connection,
     schema: &Schema,
     seen: Seen,
-    overlap_ms: i64,
+    since: i64,
 ) -> rusqlite::Result<Changes> {
     let mut changes = Changes { seen, has_todos: schema.has_todo, ..Changes::default() };
-    let since = seen.updated.saturating_sub(overlap_ms);
-    let mut statement = connection.prepare(
-        "SELECT session_id, id, time_updated, rowid FROM message WHERE time_updated > ?1 OR rowid > ?2",
-    )?;
-    let mut rows = statement.query(params![since, seen.message])?;
-    while let Some(row) = rows.next()? {
-        changes.messages.entry(text(row, 0)).or_default().insert(text(row, 1));
-        changes.seen.updated = changes.seen.updated.max(number(row, 2).unwrap_or(i64::MIN));
-        changes.seen.message = changes.seen.message.max(number(row, 3).unwrap_or_default());
-    }
-    let mut statement = connection.prepare(
-        "SELECT message.session_id, message.id, part.time_updated, part.rowid FROM part JOIN message \
-         ON message.id = part.message_id WHERE part.time_updated > ?1 OR part.rowid > ?2",
-    )?;
-    let mut rows = statement.query(params![since, seen.part])?;
-    while let Some(row) = rows.next()? {
-        changes.messages.entry(text(row, 0)).or_default().insert(text(row, 1));
-        changes.seen.updated = changes.seen.updated.max(number(row, 2).unwrap_or(i64::MIN));
-        changes.seen.part = changes.seen.part.max(number(row, 3).unwrap_or_default());
-    }
-    if schema.has_todo {
-        let mut statement =
-            connection.prepare("SELECT DISTINCT session_id FROM todo WHERE time_updated > ?1")?;
-        changes.todos = statement.query_map([since], |row| Ok(text(row, 0)))?.collect::<Result<_, _>>()?;
-    }
+    changes.take(connection, NEW_MESSAGES, [seen.message])?;
+    changes.take(connection, NEW_PARTS, [seen.part])?;
+    // Numbers of rows that were deleted are given again.
+    changes.seen.message = last_row(connection, "message")?;
+    changes.seen.part = last_row(connection, "part")?;
+    changes.todos = todos_since(connection, schema, since)?;
     Ok(changes)
 }
 
@@ -142,20 +138,63 @@ pub(super) fn first_changes(
     schema: &Schema,
     since: Option<i64>,
 ) -> rusqlite::Result<Changes> {
-    let mut changes = match since {
-        // The numbers of rows say nothing here: only times count.
-        Some(updated) => changes(connection, schema, Seen { updated, message: i64::MAX, part: i64::MAX }, 0)?,
-        None => Changes { has_todos: schema.has_todo, ..Changes::default() },
-    };
+    let mut changes = Changes { has_todos: schema.has_todo, ..Changes::default() };
+    if let Some(since) = since {
+        changes.add_all_since(connection, since)?;
+        changes.todos = todos_since(connection, schema, since)?;
+    }
     let last = |table: &str| {
-        let query = format!("SELECT max(time_updated), max(rowid) FROM {table}");
-        connection.query_row(&query, [], |row| {
-            Ok((number(row, 0).unwrap_or(i64::MIN), number(row, 1).unwrap_or_default()))
-        })
+        let query = format!("SELECT max(time_updated) FROM {table}");
+        connection.query_row(&query, [], |row| Ok(number(row, 0).unwrap_or(i64::MIN)))
     };
-    let (message, part) = (last("message")?, last("part")?);
-    changes.seen = Seen { updated: message.0.max(part.0), message: message.1, part: part.1 };
+    changes.seen = Seen {
+        updated: last("message")?.max(last("part")?),
+        message: last_row(connection, "message")?,
+        part: last_row(connection, "part")?,
+    };
     Ok(changes)
+}
+
+impl Changes {
+    /// Adds what of a session changed after an instant.
+    pub(super) fn add_since(
+        &mut self,
+        connection: &Connection,
+        session: &str,
+        since: i64,
+    ) -> rusqlite::Result<()> {
+        self.take(connection, CHANGED_MESSAGES, params![since, session])?;
+        self.take(connection, CHANGED_PARTS, params![since, session])
+    }
+
+    /// Adds everything that changed after an instant: reads the tables from end to end.
+    pub(super) fn add_all_since(&mut self, connection: &Connection, since: i64) -> rusqlite::Result<()> {
+        self.take(connection, ALL_MESSAGES, [since])?;
+        self.take(connection, ALL_PARTS, [since])
+    }
+
+    fn take(&mut self, connection: &Connection, query: &str, values: impl Params) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare(query)?;
+        let mut rows = statement.query(values)?;
+        while let Some(row) = rows.next()? {
+            self.messages.entry(text(row, 0)).or_default().insert(text(row, 1));
+            self.seen.updated = self.seen.updated.max(number(row, 2).unwrap_or(i64::MIN));
+        }
+        Ok(())
+    }
+}
+
+fn last_row(connection: &Connection, table: &str) -> rusqlite::Result<i64> {
+    let query = format!("SELECT max(rowid) FROM {table}");
+    connection.query_row(&query, [], |row| Ok(number(row, 0).unwrap_or_default()))
+}
+
+fn todos_since(connection: &Connection, schema: &Schema, since: i64) -> rusqlite::Result<BTreeSet<String>> {
+    if !schema.has_todo {
+        return Ok(BTreeSet::new());
+    }
+    let mut statement = connection.prepare("SELECT DISTINCT session_id FROM todo WHERE time_updated > ?1")?;
+    statement.query_map([since], |row| Ok(text(row, 0)))?.collect()
 }
 
 /// The ids of a session's messages, in the order they were written.
@@ -254,3 +293,6 @@ fn number(row: &Row<'_>, idx: usize) -> Option<i64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,11 @@
 //! Stores that are written to while they are read.
 
 use crate::base::clock::Timestamp;
-use crate::source::fixture::{Log, drain, env, look, write};
+use crate::source::fixture::{Log, env, now, write};
+use crate::source::opencode::database::SCAN_MS;
 use crate::source::opencode::tests::{
-    BEGIN, OpenCode, SESSION, Store, answer, call, exported, ids, import, of_types, plant, request, session,
-    turn,
+    BEGIN, OpenCode, SESSION, Store, answer, call, drain, exported, ids, import, look, of_types, plant,
+    request, session, turn,
 };
 use crate::source::{Env, Scope, Source as _};
 use serde_json::{Value, json};
@@ -293,4 +294,70 @@ fn a_to_do_list_in_its_own_table_is_progress_told_once() {
     drain(&mut source, &mut log);
     let told = of_types(&log, &["progress.reported"]);
     assert_eq!((told.len(), &told[1]["current"]), (2, &json!(2)));
+}
+
+/// A session that a source has read, and whose call is still running.
+fn running(store: &Store) -> OpenCode {
+    let state = json!({"status": "running", "time": {"start": BEGIN + 1100}});
+    let (info, parts) = answer("msg_2", "msg_1", 1000, "x", vec![call("prt_2", "bash", 1000, &state)]);
+    store.fill(&session(), &[request("msg_1", 0, "please"), (unfinished(info, 0), parts)]);
+    let (mut source, mut log) = (OpenCode::default(), Log::default());
+    source.discover(&env(Scope::Paths(vec![store.path.clone()])));
+    source.poll(now(), &mut log);
+    assert_eq!(of_types(&log, &["tool.started", "tool.succeeded"]).len(), 1);
+    source
+}
+
+/// How many calls a source finds to have ended when it looks so many milliseconds after the first look.
+fn ended_count(source: &mut OpenCode, after_ms: i64) -> usize {
+    let mut log = Log::default();
+    source.poll(Timestamp::from_millis(now().millis() + after_ms), &mut log);
+    of_types(&log, &["tool.succeeded"]).len()
+}
+
+fn end_call(store: &Store) {
+    store.part("msg_2", &call("prt_2", "bash", 1000, &json!({"metadata": {"exit": 0}})), 1300);
+}
+
+#[test]
+fn a_database_that_changes_is_looked_at_once_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::new(folder.path(), "opencode.db");
+    let mut source = running(&store);
+    end_call(&store);
+    store.message(&request("msg_3", 2000, "again").0, 2000);
+    assert_eq!([0, 500, 999, 1000].map(|after| ended_count(&mut source, after)), [0, 0, 0, 1]);
+}
+
+#[test]
+fn a_changed_row_is_found_with_a_new_one_or_when_its_session_moved_or_all_is_looked_through() {
+    for way in 0..3 {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path(), "opencode.db");
+        let mut source = running(&store);
+        end_call(&store);
+        let mut other = session();
+        other["id"] = json!("ses_2");
+        store.session(&other);
+        assert_eq!(ended_count(&mut source, 2000), 0, "nothing tells that it changed");
+        match way {
+            0 => store.part("msg_2", &json!({"id": "prt_3", "type": "text", "text": "x"}), 1400),
+            1 => {
+                let mut moved = session();
+                moved["time"]["updated"] = json!(BEGIN + 9500);
+                store.session(&moved);
+            }
+            _ => assert_eq!(ended_count(&mut source, SCAN_MS - 1000), 0),
+        }
+        let after = if way == 2 { SCAN_MS } else { 4000 };
+        assert_eq!(ended_count(&mut source, after), 1, "way {way}");
+    }
+}
+
+#[test]
+fn the_folder_of_the_database_is_watched_without_what_lies_below() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("opencode/snapshot")).unwrap();
+    let found = OpenCode::default().discover(&at_home(folder.path(), Scope::Global));
+    assert_eq!((found.roots, found.folders), (Vec::new(), vec![folder.path().join("opencode")]));
 }

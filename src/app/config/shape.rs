@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn what_may_contain_itself_has_a_kind_all_the_same() {
-        let schema = json!({
+        let schema = serde_json::json!({
             "properties": {"rule": {"type": "object", "properties": {"is": {"$ref": "#/$defs/Value"}}}},
             "$defs": {"Value": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/Value"}}]}},
         });

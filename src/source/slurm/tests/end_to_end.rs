@@ -145,7 +145,8 @@ fn a_command_that_hangs_is_killed_and_told_of() {
 #[test]
 fn the_jobs_of_the_user_in_a_project_are_those_below_it() {
     let cluster = Cluster::new();
-    let elsewhere = queued("124", "RUNNING", 0, 0, [SUBMIT, START, "N/A"]).replace("/scratch/app", "/elsewhere");
+    let elsewhere =
+        queued("124", "RUNNING", 0, 0, [SUBMIT, START, "N/A"]).replace("/scratch/app", "/elsewhere");
     let here = queued("123", "RUNNING", 0, 0, [SUBMIT, START, "N/A"]);
     cluster.says("squeue", &format!("{here}{elsewhere}"));
     let mut slurm = Slurm::new(&toml::from_str("user = true").unwrap(), []);

@@ -166,6 +166,7 @@ impl Supervisor<'_> {
         };
         let ran = self.started.elapsed();
         self.listen(happenings, recorder);
+        self.child.restore_terminal();
         recorder.missed(self.missed.bytes());
         let was_killed = self.timed_out.is_some_and(|(_, asked)| asked);
         if was_killed {

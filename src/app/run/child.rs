@@ -6,15 +6,15 @@ use crate::app::run::terminal::{self, RawTerminal};
 use pty_process::blocking::Pty;
 use rustix::process::{Pid, Signal};
 use signal_hook::consts::{SIGCONT, SIGINT, SIGQUIT, SIGTSTP, SIGWINCH};
-use std::io::{self, PipeWriter};
+use std::io::PipeWriter;
+use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::sync::Arc;
 
 /// A running command.
 pub(super) struct Child {
     process: std::process::Child,
     pid: Pid,
-    pty: Option<Arc<Pty>>,
+    pty: Option<Pty>,
     terminal: Option<RawTerminal>,
     /// The keys of our terminal are handed to its own.
     is_typed_to: bool,
@@ -49,22 +49,23 @@ impl Child {
     /// A process that was just started; one with a pseudo-terminal is given the keys of our terminal.
     pub(super) fn new(
         (process, pid): (std::process::Child, Pid),
-        pty: Option<Arc<Pty>>,
+        screen: Option<(Pty, Option<RawTerminal>)>,
         output_count: usize,
         leads_group: bool,
     ) -> Self {
+        let (pty, terminal) = screen.map_or((None, None), |(pty, terminal)| (Some(pty), terminal));
         let mut child = Self {
             process,
             pid,
             pty,
-            terminal: None,
+            terminal,
             is_typed_to: false,
             output_count,
             leads_group,
             is_over: false,
             ended: None,
         };
-        child.take_terminal();
+        child.hand_in_keys();
         child
     }
 
@@ -133,10 +134,14 @@ impl Child {
         }
     }
 
-    /// Collects the command once it has ended, and gives our terminal back.
+    /// Gives our terminal back.
+    pub(super) fn restore_terminal(&mut self) {
+        self.terminal = None;
+    }
+
+    /// Collects the command once it has ended.
     pub(super) fn reap(&mut self) -> Ended {
         self.is_over = true;
-        self.terminal = None;
         self.ended = None;
         match self.process.wait() {
             Ok(status) => match (status.code(), status.signal()) {
@@ -162,14 +167,20 @@ impl Child {
 
     /// Makes our terminal that of the command, where it has one and ours listens to us.
     fn take_terminal(&mut self) {
-        let Some(pty) = &self.pty else { return };
-        if self.terminal.is_some() || self.is_over {
-            return;
+        if self.pty.is_some() && self.terminal.is_none() && !self.is_over {
+            self.terminal = RawTerminal::enter();
+            self.hand_in_keys();
         }
-        self.terminal = RawTerminal::enter();
-        if self.terminal.is_some() && !self.is_typed_to {
+    }
+
+    fn hand_in_keys(&mut self) {
+        let Some(pty) = &self.pty else { return };
+        if self.terminal.is_some()
+            && !self.is_typed_to
+            && let Ok(keys) = pty.as_fd().try_clone_to_owned()
+        {
             self.is_typed_to = true;
-            relay::hand_in(Keys(Arc::clone(pty)));
+            relay::hand_in(keys);
         }
     }
 
@@ -184,18 +195,5 @@ impl Child {
         } else {
             rustix::process::kill_process(self.pid, signal)
         };
-    }
-}
-
-/// Our end of the pseudo-terminal, to type into.
-struct Keys(Arc<Pty>);
-
-impl io::Write for Keys {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

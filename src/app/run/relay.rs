@@ -5,8 +5,10 @@
 //! without us. When the command has ended and something that it started still holds its output, `cat` goes on in our
 //! place: neither must that be hurt by our end, nor do we wait for it, as nobody would without us.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use std::fs::File;
-use std::io::{self, PipeReader, Read as _, Write as _};
+use std::io::{self, PipeReader, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -137,7 +139,6 @@ impl Relay {
     /// Waits until there is something to read, an end included; no: the command has ended, and it is others who are silent,
     /// or speak for too long. Only waiting counts, not how slowly our output is taken.
     fn has_bytes(&self, from: &File, last: &mut Option<LastWords>) -> bool {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
         if last.is_none() {
             let mut either = [PollFd::new(from, PollFlags::IN), PollFd::new(&self.over, PollFlags::IN)];
             // Where it cannot be asked, reading waits as well.
@@ -166,19 +167,18 @@ impl Relay {
 }
 
 /// Hands the keys of our terminal to that of the command.
-pub(super) fn hand_in(to: impl io::Write + Send + 'static) {
+pub(super) fn hand_in(to: OwnedFd) {
     thread::spawn(move || {
-        let mut to = to;
         let mut buffer = vec![0; CHUNK_BYTES];
         let stdin = io::stdin();
         loop {
             let count = match rustix::io::read(&stdin, buffer.as_mut_slice()) {
                 Ok(count) => count,
-                Err(rustix::io::Errno::INTR) => continue,
+                Err(Errno::INTR) => continue,
                 Err(_) => return,
             };
             let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { return };
-            if to.write_all(bytes).is_err() {
+            if write_all(&to, bytes).is_err() {
                 return;
             }
         }
@@ -186,23 +186,22 @@ pub(super) fn hand_in(to: impl io::Write + Send + 'static) {
 }
 
 /// Writes all, also where whoever started us made the descriptor non-blocking.
-fn write_all(mut to: &File, mut bytes: &[u8]) -> io::Result<()> {
+fn write_all(to: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
-        match to.write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+        match rustix::io::write(&to, bytes) {
+            Ok(0) => return Err(Errno::IO),
             Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_writable(to)?,
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => wait_writable(&to)?,
             Err(error) => return Err(error),
         }
     }
     Ok(())
 }
 
-fn wait_writable(to: impl AsFd) -> io::Result<()> {
-    use rustix::event::{PollFd, PollFlags, poll};
+fn wait_writable(to: impl AsFd) -> Result<(), Errno> {
     match poll(&mut [PollFd::new(&to, PollFlags::OUT)], None) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-        Err(error) => Err(error.into()),
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error),
     }
 }

@@ -3,9 +3,9 @@
 
 use crate::app::run::child::Child;
 use crate::app::run::relay::{Happening, Missed, Relay};
+use crate::app::run::terminal::RawTerminal;
 use crate::app::run::{signals, terminal};
 use crate::cli::run::Run;
-use pty_process::blocking::Pty;
 use rustix::process::{Pid, WaitId, WaitIdOptions};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -14,7 +14,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -87,14 +86,15 @@ impl Start<'_> {
             Some(self.relay(io::stderr().as_fd(), 1)?)
         };
         let output_count = if errors.is_some() { 2 } else { 1 };
+        // Before it writes: what its terminal has made of a line must not be made of it once more by ours.
+        let raw = RawTerminal::enter();
         let mut process = command.spawn(pts).map_err(into_io)?;
         output.0.start(output.1);
         if let Some((relay, errors)) = errors.zip(process.stderr.take()) {
             relay.start(errors.into());
         }
         let pid = pid_of(&process)?;
-        let pty: Arc<Pty> = Arc::new(pty);
-        Ok((Child::new((process, pid), Some(pty), output_count, true), pid))
+        Ok((Child::new((process, pid), Some((pty, raw)), output_count, true), pid))
     }
 
     /// With pipes: standard output and standard error apart where ours are, and one for both where they are the same, so

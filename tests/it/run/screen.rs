@@ -36,7 +36,7 @@ impl Screen {
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = (&*from).read(&mut buffer) {
-                to.lock().unwrap().extend(&buffer[..count]);
+                to.lock().unwrap().extend(buffer.get(..count).unwrap());
             }
         });
         Self { pty, process, shown }

@@ -71,7 +71,10 @@ fn what_no_format_recognises_is_refused_with_what_was_tried() {
         let output = pipe(&sandbox, bytes.as_bytes());
         assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
         let said = text(&output.stderr);
-        assert!(said.contains("in no format that is known here: tried Claude Code stream-json output, Claude Code transcript"), "{said}");
+        assert!(
+            said.contains("in no format that is known here: tried Claude Code stream-json output, "),
+            "{said}"
+        );
     }
     let mixed = sandbox.run(&["import", "-", "x"]);
     assert_eq!(mixed.status, Some(2), "{}", mixed.stderr);

@@ -244,12 +244,12 @@ impl<'a> Recorder<'a> {
             return None;
         }
         let folder = std::env::current_dir().unwrap_or_default();
-        let has_marker = markers.iter().any(|marker| self.output.has_marker(marker));
+        let has_marker = markers.iter().any(|marker| self.output.marker_line(marker) > 0);
         let seen = Seen {
             declares_exit_code: true,
             exit_code: Some(exit_code),
             required_files: files.iter().map(|name| (name.clone(), is_present(&folder, name))).collect(),
-            has_errors: Some(self.output.has_errors()),
+            has_errors: Some(self.output.error_line() > 0),
             has_marker: (!markers.is_empty()).then_some(has_marker),
             ..Seen::default()
         };

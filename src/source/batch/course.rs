@@ -331,7 +331,7 @@ impl Recorded {
     }
 
     /// How many lines a log had when the attempt before this one ended.
-    pub(super) fn lines_before(&self, log: &LogFacts) -> u64 {
+    pub(crate) fn lines_before(&self, log: &LogFacts) -> u64 {
         self.seen(log).map_or(0, |seen| seen.lines_before)
     }
 
@@ -341,7 +341,7 @@ impl Recorded {
     }
 
     /// Whether its job may be running still.
-    pub(super) const fn may_go_on(&self) -> bool {
+    pub(crate) const fn may_go_on(&self) -> bool {
         self.may_go_on
     }
 

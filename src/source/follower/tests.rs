@@ -1,6 +1,7 @@
 //! One file through everything that happens to files, with a log that treats followers as the real one does.
 
 use super::*;
+use crate::base::limits::HEAD_HASH_BYTES;
 use crate::event::body::Body;
 use crate::event::envelope::Event;
 use crate::event::ids::EventId;

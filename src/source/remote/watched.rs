@@ -246,7 +246,7 @@ impl Watched {
         let mut scribe = self.scribe(at, &key, sheet);
         let mut reason = stated.reason.clone();
         if matches!(ending, Ending::Completed | Ending::Failed) {
-            let Checked { criteria, verdict } = Checked::of(&self.seen(stated, evidence));
+            let Checked { criteria, verdict } = Checked::of(&self.seen(recorded, stated, evidence));
             let is_decided = ending == Ending::Completed || stated.exit_code.is_some_and(|code| code != 0);
             reason = if is_decided { Some(verdict) } else { reason.or(Some(verdict)) };
             if !criteria.is_empty() {
@@ -264,17 +264,18 @@ impl Watched {
         });
     }
 
-    fn seen(&self, stated: &Stated, evidence: &Evidence) -> checklist::Seen {
+    fn seen(&self, recorded: &Recorded, stated: &Stated, evidence: &Evidence) -> checklist::Seen {
         let (config, logs) = (&self.kind.config, &evidence.logs);
         let word = self.status.known().map(|dated| dated.value.status.to_uppercase());
         let status = checklist::Status { word, is_completed: stated.has_completed };
-        let has_marker = logs.iter().any(|log| !log.markers.is_empty());
+        let has_marker = logs.iter().any(|log| log.marker_line > recorded.lines_before(log));
+        let has_errors = logs.iter().any(|log| log.error_line > recorded.lines_before(log));
         checklist::Seen {
             declares_exit_code: config.exit_code_file.is_some(),
             exit_code: stated.exit_code,
             status: config.status_file.is_some().then_some(status),
             required_files: Vec::new(),
-            has_errors: (!logs.is_empty()).then(|| logs.iter().any(|log| log.has_errors)),
+            has_errors: (!logs.is_empty()).then_some(has_errors),
             has_marker: (!config.patterns.markers.is_empty()).then_some(has_marker),
             seconds: None,
         }

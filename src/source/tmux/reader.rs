@@ -60,7 +60,7 @@ impl Reader {
         let mut reader = self.clone();
         let mut nowhere = Nowhere { file: about.file, now };
         reader.line(about, ("", u64::MAX), line, now, &mut nowhere);
-        reader.claim != self.claim || reader.output.has_errors() != self.output.has_errors()
+        reader.claim != self.claim || reader.output.error_line() != self.output.error_line()
     }
 
     /// Says what was held back.

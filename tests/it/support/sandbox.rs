@@ -222,6 +222,7 @@ fn a_sandboxed_process_sees_nothing_of_the_machine() {
         "LC_ALL",
         "NO_COLOR",
         "PATH",
+        "TMUX_TMPDIR",
         "TZ",
         "XDG_CACHE_HOME",
         "XDG_CONFIG_HOME",

@@ -323,7 +323,7 @@ mod tests {
     fn the_logs_of_the_template_are_an_example_that_works() {
         let example = TEMPLATE.split_once("\n#[[jsonl]]").unwrap().1;
         let example: String =
-            example.lines().map(|line| format!("{}\n", line.trim_start_matches('#'))).collect();
+            example.lines().map(|line| line.trim_start_matches('#').to_owned() + "\n").collect();
         let mut config: Config = toml::from_str(&format!("[[jsonl]]{example}")).unwrap();
         assert_eq!(check(&config), Ok(()));
         config.jsonl.extend_from_within(..);

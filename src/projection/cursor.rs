@@ -361,8 +361,8 @@ fn merge_instants(mine: &mut Instants, later: Instants) {
 }
 
 /// Half of an id.
-const fn half(id: EventId) -> u64 {
-    (id.as_u128() & u64::MAX as u128) as u64
+fn half(id: EventId) -> u64 {
+    u64::try_from(id.as_u128() & u128::from(u64::MAX)).unwrap_or(u64::MAX)
 }
 
 fn merge_keys(mine: &mut Option<Box<Keys>>, later: Option<Box<Keys>>) {

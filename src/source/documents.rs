@@ -324,7 +324,9 @@ where
             }
         }
         self.watched.retain(|watched| !gone.contains(&watched.path));
-        gone.iter().for_each(|path| self.finder.forget(path));
+        for path in &gone {
+            self.finder.forget(path);
+        }
         (next, problems)
     }
 

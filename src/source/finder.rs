@@ -52,6 +52,7 @@ pub trait Format: Default + Send + Debug + 'static {
 
     /// Whether so much of the format stands in a beginning that the directory of the work would stand there too: if none does,
     /// the format has changed. Never, for formats that need not name one.
+    #[must_use]
     fn must_name_a_directory(_: &[u8]) -> bool {
         false
     }

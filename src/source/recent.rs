@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 
 /// How much of a hash is kept: 48 bits, so that a hundred ids are mistaken for one another once in 10¹² questions.
 const HASH_MASK: u64 = (1 << 48) - 1;
@@ -42,7 +43,11 @@ impl<const KEPT: usize> Recent<KEPT> {
 
 impl<const KEPT: usize> Serialize for Recent<KEPT> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let text: String = self.0.iter().map(|hash| format!("{hash:0DIGITS$x}")).collect();
+        let mut text = String::with_capacity(self.0.len() * DIGITS);
+        for hash in &self.0 {
+            // Writing to memory does not fail.
+            let _written = write!(text, "{hash:0DIGITS$x}");
+        }
         out.serialize_str(&text)
     }
 }

@@ -184,6 +184,7 @@ impl Session {
     }
 
     /// A message of the `user`, the `assistant` or the `system`.
+    #[expect(clippy::unused_self, reason = "one of the words of a session, whether it is remembered or not")]
     pub(crate) fn said(
         &mut self,
         role: &'static str,

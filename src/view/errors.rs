@@ -76,6 +76,7 @@ fn block(error: &ErrorLine, style: &Style, out: &mut dyn Write) -> io::Result<()
     Ok(())
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn as_text<S: serde::Serializer>(ts: &Timestamp, out: S) -> Result<S::Ok, S::Error> {
     out.collect_str(ts)
 }

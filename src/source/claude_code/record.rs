@@ -89,12 +89,9 @@ impl Record<'_> {
             "assistant" => {
                 let is_model = !self.is_api_error
                     && member(&self.message, "model").and_then(word) != Some("<synthetic>");
-                let usage = member(&self.message, "usage").map(members).unwrap_or_default();
-                let counts = ["input_tokens", "output_tokens"];
                 self.ts.is_none()
                     || lacks("id")
-                    || is_model
-                        && (lacks("model") || counts.iter().any(|name| member(&usage, name).is_none()))
+                    || is_model && lacks("model")
                     || self.blocks().iter().any(|block| is_misshapen_call(block))
             }
             "system" => {
@@ -102,6 +99,17 @@ impl Record<'_> {
             }
             _ => false,
         }
+    }
+
+    /// Whether it is a message of a model; and then, whether it says what that cost.
+    pub(super) fn tells_usage(&self) -> Option<bool> {
+        let is_model =
+            member(&self.message, "model").and_then(word).is_some_and(|model| model != "<synthetic>");
+        if self.kind != "assistant" || self.is_api_error || !is_model {
+            return None;
+        }
+        let usage = member(&self.message, "usage").map(members).unwrap_or_default();
+        Some(["input_tokens", "output_tokens"].iter().all(|name| member(&usage, name).is_some()))
     }
 
     /// The blocks of its message.

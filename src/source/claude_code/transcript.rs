@@ -27,6 +27,8 @@ use std::borrow::Cow;
 
 /// Between two signs of activity that say nothing else lie at least so many milliseconds of the transcript's own time.
 const ACTIVITY_EVERY_MS: i64 = 30_000;
+/// A message may lack its usage; so many in a row do not.
+const WITHOUT_USAGE_MAX: u32 = 6;
 const MAIN: &str = "main";
 
 /// What is known of a transcript from outside it.
@@ -71,6 +73,8 @@ pub struct Transcript {
     pub(super) todos: TodoList,
     pub(super) background: Background,
     pub(super) usages: Usages,
+    /// So many messages of a model in a row did not say what they cost.
+    without_usage: u32,
     last_ts: Option<Timestamp>,
     last_activity: Option<Timestamp>,
 }
@@ -105,7 +109,7 @@ impl Adapter for Transcript {
         let (mut known, mut misshapen, mut ordinal) = (false, false, 0);
         let whole = records(line, |record| {
             known |= record.is_known();
-            misshapen |= record.is_known() && record.is_misshapen();
+            misshapen |= record.is_known() && (record.is_misshapen() || self.lacks_usage(record));
             if record.is_known() {
                 self.record(context, &task, record, ordinal, out);
             }
@@ -122,6 +126,16 @@ impl Adapter for Transcript {
 }
 
 impl Transcript {
+    /// Whether one message of a model after the other does not say what it cost.
+    fn lacks_usage(&mut self, record: &Record<'_>) -> bool {
+        match record.tells_usage() {
+            Some(true) => self.without_usage = 0,
+            Some(false) => self.without_usage += 1,
+            None => return false,
+        }
+        self.without_usage >= WITHOUT_USAGE_MAX
+    }
+
     /// Takes one record; `ordinal` counts those of the line at hand.
     pub(super) fn record(
         &mut self,

@@ -15,6 +15,7 @@ const MISSHAPEN_SHARE: u64 = 20;
 
 /// Counts of lines, for saying what could not be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "what was met and what was said of it, each by itself")]
 pub(super) struct Lines {
     pub(super) any: bool,
     pub(super) known: bool,

@@ -21,7 +21,7 @@ fn lines() -> Vec<Value> {
 }
 
 fn text() -> String {
-    lines().iter().map(|line| format!("{line}\n")).collect()
+    lines().iter().map(|line| line.to_string() + "\n").collect()
 }
 
 /// Pipes bytes in portions of this size; gives what they were taken for.
@@ -142,7 +142,7 @@ fn codex_run(command: &str, end: &Value) -> String {
         json!({"type": "item.completed", "item": item}),
         end.clone(),
     ];
-    records.iter().map(|record| format!("{record}\n")).collect()
+    records.iter().map(|record| record.to_string() + "\n").collect()
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_stream_of_cursor_is_read_as_it_comes() {
         json!({"type": "user", "message": message, "session_id": session}),
         json!({"type": "result", "subtype": "success", "duration_ms": 5, "is_error": false, "result": "Done.", "session_id": session}),
     ];
-    let text: String = records.iter().map(|record| format!("{record}\n")).collect();
+    let text: String = records.iter().map(|record| record.to_string() + "\n").collect();
     for portion in [7, usize::MAX] {
         let mut log = Log::default();
         let (verdict, problems) = pipe_as(vec![CursorAgent::piped()], text.as_bytes(), portion, &mut log);

@@ -75,7 +75,7 @@ fn run() -> Vec<Value> {
 }
 
 fn text(lines: &[Value]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().map(|line| line.to_string() + "\n").collect()
 }
 
 fn read(lines: &[Value]) -> Log {

@@ -64,6 +64,50 @@ fn a_transcript_whose_fields_were_renamed_is_a_changed_format() {
 }
 
 #[test]
+fn a_field_that_every_record_has_is_missed_when_it_was_renamed() {
+    let folder = tempfile::tempdir().unwrap();
+    let usage = json!({"input_tokens": 3, "output_tokens": 5});
+    let told = |second: u32, id: &str| {
+        let mut line = call(second, id, "Bash", json!({"command": "make"}));
+        line["message"]["usage"] = usage.clone();
+        line
+    };
+    let mut lines = vec![prompt(0, "go")];
+    for step in 0..6_u32 {
+        let id = format!("toolu_{step}");
+        lines.push(told(2 * step + 1, &id));
+        lines.push(answer(2 * step + 2, &id, json!("Exit code 1"), true, json!("Error: Exit code 1")));
+    }
+    lines.push(system(20, "turn_duration", json!({"durationMs": 5})));
+    let drifts = |name: &str| {
+        let path = folder.path().join(name).join(format!("{SESSION}.jsonl"));
+        write(&path, &text(&lines).replace(&format!("\"{name}\":"), "\"renamed\":"));
+        let mut log = Log::default();
+        import(&[&path], &mut log);
+        log.count(|event| event["type"] == "source.drifted")
+    };
+    assert_eq!(drifts("nothing"), 0);
+    for name in [
+        "type",
+        "timestamp",
+        "message",
+        "content",
+        "id",
+        "name",
+        "tool_use_id",
+        "is_error",
+        "model",
+        "usage",
+        "input_tokens",
+        "output_tokens",
+        "subtype",
+        "durationMs",
+    ] {
+        assert_eq!(drifts(name), 1, "{name}");
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text_cost_themselves_and_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.jsonl");

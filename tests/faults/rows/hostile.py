@@ -166,7 +166,8 @@ def redaction(bench: Bench) -> None:
 def failing_call(number: int, cwd: str, text: str) -> bytes:
     """A tool call that fails with this text as the first line of its output."""
     use = {"type": "tool_use", "id": f"toolu_{number}", "name": "Bash", "input": {"command": "x"}}
-    message = {"id": f"msg_{number}", "role": "assistant", "model": "m", "content": [use]}
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    message = {"id": f"msg_{number}", "role": "assistant", "model": "m", "content": [use], "usage": usage}
     result = {"type": "tool_result", "tool_use_id": f"toolu_{number}", "content": f"{text}\n{text}", "is_error": True}
     asked = {"type": "assistant", "requestId": f"req_{number}", "message": message}
     answered = {"type": "user", "message": {"role": "user", "content": [result]}}

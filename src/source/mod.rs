@@ -21,6 +21,7 @@ pub mod copilot_cli;
 pub mod copilot_vs;
 pub mod cursor_agent;
 pub mod documents;
+mod ending;
 mod failure;
 pub mod finder;
 #[cfg(test)]

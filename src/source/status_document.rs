@@ -2,6 +2,7 @@
 //! words of many tools are known, what is missing is missing. Nothing is guessed from a word that no tool is known to write.
 
 use crate::base::clock::Timestamp;
+use crate::source::ending::Ending;
 use crate::source::session::Progress;
 use serde_json::{Map, Value};
 
@@ -25,6 +26,18 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
+    /// How it ended, if it has.
+    #[must_use]
+    pub(crate) const fn ending(self) -> Option<Ending> {
+        match self {
+            Self::Completed => Some(Ending::Completed),
+            Self::Failed => Some(Ending::Failed),
+            Self::TimedOut => Some(Ending::TimedOut),
+            Self::Cancelled => Some(Ending::Cancelled),
+            Self::Created | Self::Running | Self::Unknown => None,
+        }
+    }
+
     /// The phase of a status word of any of the worktree managers, lower-cased.
     #[must_use]
     pub(crate) fn of_word(word: &str) -> Self {

@@ -11,6 +11,7 @@ use crate::base::fs;
 use crate::event::body::Body;
 use crate::event::envelope::{Event, Provenance, Stream};
 use crate::event::ids::{EventId, file_id};
+use crate::source::ending::Outcome;
 use crate::source::status_document::{Document, Phase};
 use crate::source::{Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
 use std::borrow::Cow;
@@ -252,16 +253,10 @@ fn attempt(phase: Phase, file: &str, out: &dyn Emit) -> u64 {
 }
 
 fn result(document: &Document, attempt: u64) -> Option<Body<'_>> {
-    let attempt = Some(attempt);
-    let (exit_code, duration_ms) = (document.exit_code, document.duration_ms);
     let reason = document.error.as_deref().map(Cow::Borrowed);
-    match document.phase {
-        Phase::Completed => Some(Body::TaskCompleted { attempt, exit_code, reason, duration_ms }),
-        Phase::Failed => Some(Body::TaskFailed { attempt, exit_code, reason, duration_ms }),
-        Phase::TimedOut => Some(Body::TaskTimedOut { attempt, exit_code, reason, duration_ms }),
-        Phase::Cancelled => Some(Body::TaskCancelled { attempt, exit_code, reason, duration_ms }),
-        Phase::Created | Phase::Running | Phase::Unknown => None,
-    }
+    let (exit_code, duration_ms) = (document.exit_code, document.duration_ms);
+    let outcome = Outcome { attempt: Some(attempt), exit_code, reason, duration_ms };
+    document.phase.ending().map(|ending| ending.said(outcome))
 }
 
 /// What all events of one observation share.

@@ -9,6 +9,7 @@
 use crate::base::clock::Timestamp;
 use crate::source::batch::files::Dated;
 use crate::source::batch::log::{Claim, LogFacts};
+use crate::source::ending::Ending;
 use crate::source::process::Sample;
 use crate::source::status_document::{Document, Phase};
 use std::fmt;
@@ -42,15 +43,6 @@ pub(crate) struct Evidence {
     pub(crate) process: Option<Sample>,
     /// When one of its files said last that the job came on.
     pub(crate) progressed_at: Option<Timestamp>,
-}
-
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Completed,
-    Failed,
-    TimedOut,
-    Cancelled,
 }
 
 /// What the log of events says of the job already.
@@ -220,7 +212,7 @@ impl Evidence {
             return Some(End { ending, at: *at, exit_at: Some(*at), stated });
         }
         if let Some(Dated { value: document, at }) = status
-            && let Some(ending) = ending_of(document.phase)
+            && let Some(ending) = document.phase.ending()
         {
             let stated = Stated {
                 exit_code: document.exit_code,
@@ -391,33 +383,6 @@ impl Seen {
         let (mark, run, claim) = (parts.next()?.to_owned(), parts.next()?.parse().ok()?, parts.next()?);
         let mut lines = || parts.next().and_then(|count| count.parse().ok()).unwrap_or_default();
         Some(Self { mark, run, claim: claim.parse().ok(), lines_before: lines(), lines: lines() })
-    }
-}
-
-impl Ending {
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::TimedOut => "timed_out",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    fn of_word(word: &str) -> Option<Self> {
-        [Self::Completed, Self::Failed, Self::TimedOut, Self::Cancelled]
-            .into_iter()
-            .find(|ending| ending.word() == word)
-    }
-}
-
-const fn ending_of(phase: Phase) -> Option<Ending> {
-    match phase {
-        Phase::Completed => Some(Ending::Completed),
-        Phase::Failed => Some(Ending::Failed),
-        Phase::TimedOut => Some(Ending::TimedOut),
-        Phase::Cancelled => Some(Ending::Cancelled),
-        Phase::Created | Phase::Running | Phase::Unknown => None,
     }
 }
 

@@ -5,6 +5,7 @@ use crate::event::body::Body;
 use crate::event::field::Text;
 use crate::event::scan::{Entry, RawKind};
 use crate::source::claude_code::said::between;
+use crate::source::ending::{Ending, Outcome};
 use crate::source::scribe::Scribe;
 use crate::source::text::{beginning, captured, count, first_line, member, members, word};
 use serde::{Deserialize, Serialize};
@@ -28,14 +29,7 @@ struct Launch {
     task: String,
     agent: String,
     attempt: u64,
-    ended: Option<Outcome>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Outcome {
-    Completed,
-    Failed,
-    Cancelled,
+    ended: Option<Ending>,
 }
 
 /// How work ended, as far as the transcript says.
@@ -73,12 +67,12 @@ impl Background {
         (reason, duration_ms): (Option<&str>, Option<u64>),
         out: &mut Scribe<'_>,
     ) {
-        let Some(outcome) = outcome_of(status) else { return };
+        let Some(ending) = ending_of(status) else { return };
         if !self.0.iter().any(|launch| launch.id == id) {
             self.found(id, reason.unwrap_or_default(), out);
         }
         let reason = reason.and_then(first_line);
-        self.end(id, outcome, &End { reason, exit_code: None, duration_ms }, out);
+        self.end(id, ending, &End { reason, exit_code: None, duration_ms }, out);
     }
 
     /// The result of a call that starts a sub-agent: it is done, or it goes on by itself.
@@ -106,8 +100,8 @@ impl Background {
         self.launch(launch, title, started, out);
         let status = text(["status", "status"]).unwrap_or_default();
         let duration_ms = member(result, "totalDurationMs").and_then(count);
-        if let Some(outcome) = outcome_of(&status) {
-            self.end(&id, outcome, &End { duration_ms, ..End::default() }, out);
+        if let Some(ending) = ending_of(&status) {
+            self.end(&id, ending, &End { duration_ms, ..End::default() }, out);
         }
     }
 
@@ -145,16 +139,16 @@ impl Background {
         let Some(id) = id else { return };
         let stopped = matches!(tool, "TaskStop" | "KillShell" | "KillBash");
         let status = find("status").and_then(word).unwrap_or_default();
-        let outcome = if stopped { Some(Outcome::Cancelled) } else { outcome_of(status) };
+        let ending = if stopped { Some(Ending::Cancelled) } else { ending_of(status) };
         if !stopped && !matches!(tool, "TaskOutput" | "BashOutput" | "AgentOutputTool" | "AgentOutput") {
             return;
         }
         let exit_code =
             find("exitCode").filter(|raw| raw.kind == RawKind::Number).and_then(|raw| raw.text.parse().ok());
-        if let Some(outcome) = outcome {
+        if let Some(ending) = ending {
             self.end(
                 id,
-                outcome,
+                ending,
                 &End { exit_code, reason: stopped.then_some("stopped"), duration_ms: None },
                 out,
             );
@@ -165,7 +159,7 @@ impl Background {
     pub(super) fn notified(&mut self, text: &str, out: &mut Scribe<'_>) {
         let tag = |name: &str| between(text, &format!("<{name}>"), &format!("</{name}>")).map(str::trim);
         let (id, call) = (tag("task-id"), tag("tool-use-id"));
-        let Some(outcome) = tag("status").and_then(outcome_of) else { return };
+        let Some(ending) = tag("status").and_then(ending_of) else { return };
         let known = self.0.iter().rev().find(|launch| Some(launch.id.as_str()) == id);
         let known = known.or_else(|| self.0.iter().rev().find(|launch| Some(launch.call.as_str()) == call));
         let Some(id) = known.map(|launch| launch.id.clone()).or_else(|| id.map(str::to_owned)) else {
@@ -181,7 +175,7 @@ impl Background {
             code.get(..end)?.parse().ok()
         });
         let reason = first_line(reason);
-        self.end(&id, outcome, &End { reason, exit_code, duration_ms: None }, out);
+        self.end(&id, ending, &End { reason, exit_code, duration_ms: None }, out);
     }
 
     /// Work whose start was not seen: what it is must be told from how it is called.
@@ -237,28 +231,27 @@ impl Background {
         self.0.push(launch);
     }
 
-    fn end(&mut self, id: &str, outcome: Outcome, end: &End<'_>, out: &mut Scribe<'_>) {
+    fn end(&mut self, id: &str, ending: Ending, end: &End<'_>, out: &mut Scribe<'_>) {
         let Some(launch) = self.0.iter_mut().rev().find(|launch| launch.id == id) else { return };
-        if launch.ended.replace(outcome) == Some(outcome) {
+        if launch.ended.replace(ending) == Some(ending) {
             return;
         }
-        let (attempt, exit_code, duration_ms) = (Some(launch.attempt), end.exit_code, end.duration_ms);
-        let reason = end.reason.map(Text::Borrowed);
-        let body = match outcome {
-            Outcome::Completed => Body::TaskCompleted { attempt, exit_code, reason, duration_ms },
-            Outcome::Failed => Body::TaskFailed { attempt, exit_code, reason, duration_ms },
-            Outcome::Cancelled => Body::TaskCancelled { attempt, exit_code, reason, duration_ms },
-        };
+        let body = ending.said(Outcome {
+            attempt: Some(launch.attempt),
+            exit_code: end.exit_code,
+            reason: end.reason.map(Text::Borrowed),
+            duration_ms: end.duration_ms,
+        });
         let ts = out.ts();
         out.say_about((&launch.task, &launch.agent), ts, body);
     }
 }
 
-fn outcome_of(status: &str) -> Option<Outcome> {
+fn ending_of(status: &str) -> Option<Ending> {
     match status {
-        "completed" => Some(Outcome::Completed),
-        "failed" | "error" => Some(Outcome::Failed),
-        "killed" | "stopped" | "cancelled" | "canceled" => Some(Outcome::Cancelled),
+        "completed" => Some(Ending::Completed),
+        "failed" | "error" => Some(Ending::Failed),
+        "killed" | "stopped" | "cancelled" | "canceled" => Some(Ending::Cancelled),
         _ => None,
     }
 }

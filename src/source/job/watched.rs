@@ -8,11 +8,12 @@ use crate::event::body::Body;
 use crate::event::envelope::Stream;
 use crate::event::field::Text;
 use crate::source::batch::checklist::{self, Checked};
-use crate::source::batch::course::{self, Ending, Evidence, Memory, Recorded, Stated, Step, milliseconds};
+use crate::source::batch::course::{self, Evidence, Memory, Recorded, Stated, Step, milliseconds};
 use crate::source::batch::files::{self, Dated, SmallFile};
 use crate::source::batch::log::LogFacts;
 use crate::source::batch::template::Values;
 use crate::source::documents::Sheet;
+use crate::source::ending::{Ending, Outcome};
 use crate::source::follower::Identity;
 use crate::source::job::kill;
 use crate::source::job::kind::Kind;
@@ -289,15 +290,12 @@ impl Watched {
                 scribe.say(Body::CompletionChecked { attempt: Some(attempt), criteria });
             }
         }
-        let (attempt, exit_code) = (Some(attempt), stated.exit_code);
-        let duration_ms = u64::try_from(took).ok();
-        let reason = reason.map(Text::Owned);
-        scribe.say(match ending {
-            Ending::Completed => Body::TaskCompleted { attempt, exit_code, reason, duration_ms },
-            Ending::Failed => Body::TaskFailed { attempt, exit_code, reason, duration_ms },
-            Ending::TimedOut => Body::TaskTimedOut { attempt, exit_code, reason, duration_ms },
-            Ending::Cancelled => Body::TaskCancelled { attempt, exit_code, reason, duration_ms },
-        });
+        scribe.say(ending.said(Outcome {
+            attempt: Some(attempt),
+            exit_code: stated.exit_code,
+            reason: reason.map(Text::Owned),
+            duration_ms: u64::try_from(took).ok(),
+        }));
     }
 
     fn seen(

@@ -7,6 +7,7 @@
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::field::Text;
+use crate::source::ending::{Ending, Outcome};
 use crate::source::opencode::failure::output;
 use crate::source::opencode::json::{any_text, inner, text};
 use crate::source::opencode::record::{PartRow, Teller, agent_name};
@@ -25,19 +26,10 @@ static ID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\bbg_[0-9A-Za
 static LENGTH: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"([0-9]+)(?:\.([0-9]+))?\s*(ms|[hms])").ok());
 
-/// How a task ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    Completed,
-    Failed,
-    TimedOut,
-    Cancelled,
-}
-
 /// The end of one task.
 struct End<'n> {
     task: &'n str,
-    outcome: Outcome,
+    ending: Ending,
     duration_ms: Option<u64>,
     reason: Option<&'n str>,
 }
@@ -49,7 +41,7 @@ pub(super) fn of_call(part: &PartRow, (started, ended): (Timestamp, Timestamp), 
     if text(&part.data, "tool") == Some("background_cancel") {
         let is_done = first_line(&output).is_some_and(|line| line.to_lowercase().contains("cancelled"));
         for task in all_ids(&output).filter(|_| is_done) {
-            end(&End { task, outcome: Outcome::Cancelled, duration_ms: None, reason: None }, ended, teller);
+            end(&End { task, ending: Ending::Cancelled, duration_ms: None, reason: None }, ended, teller);
         }
         return;
     }
@@ -88,14 +80,14 @@ pub(super) fn of_notices(said: &str, ts: Timestamp, teller: &mut Teller<'_, '_>)
     for (heading, body) in sections(said) {
         if heading.starts_with("[ALL ") {
             listed(body, ts, teller);
-        } else if let Some(outcome) = outcome_of(heading) {
+        } else if let Some(ending) = ending_of(heading) {
             let Some(task) = line_after(body, &["**ID:**"]).and_then(|line| all_ids(line).next()) else {
                 continue;
             };
             let duration_ms = line_after(body, &["**Duration:**"]).and_then(length_ms);
             let reason = line_after(body, &["**Error:**", "**Reason:**"]);
             let reason = reason.or((heading.contains("INTERRUPTED")).then_some("interrupted"));
-            end(&End { task, outcome, duration_ms, reason }, ts, teller);
+            end(&End { task, ending, duration_ms, reason }, ts, teller);
         }
     }
 }
@@ -112,27 +104,22 @@ pub(super) fn is_notice_only(texts: &[&str]) -> bool {
 
 /// The tasks of a list, each by the heading above it.
 fn listed(body: &str, ts: Timestamp, teller: &mut Teller<'_, '_>) {
-    let mut outcome = None;
+    let mut ending = None;
     for captures in LISTED.iter().flat_map(|pattern| pattern.captures_iter(body)) {
         if let Some(heading) = captures.get(1) {
-            outcome = outcome_of(&heading.as_str().to_uppercase());
+            ending = ending_of(&heading.as_str().to_uppercase());
         }
-        if let (Some(task), Some(outcome)) = (captures.get(2), outcome) {
-            end(&End { task: task.as_str(), outcome, duration_ms: None, reason: None }, ts, teller);
+        if let (Some(task), Some(ending)) = (captures.get(2), ending) {
+            end(&End { task: task.as_str(), ending, duration_ms: None, reason: None }, ts, teller);
         }
     }
 }
 
 /// A task has one result: it may be told of more than once.
 fn end(end: &End<'_>, ts: Timestamp, teller: &mut Teller<'_, '_>) {
-    let (attempt, exit_code, duration_ms) = (Some(1), None, end.duration_ms);
     let reason = end.reason.map(Text::Borrowed);
-    let body = match end.outcome {
-        Outcome::Completed => Body::TaskCompleted { attempt, exit_code, reason, duration_ms },
-        Outcome::Failed => Body::TaskFailed { attempt, exit_code, reason, duration_ms },
-        Outcome::TimedOut => Body::TaskTimedOut { attempt, exit_code, reason, duration_ms },
-        Outcome::Cancelled => Body::TaskCancelled { attempt, exit_code, reason, duration_ms },
-    };
+    let duration_ms = end.duration_ms;
+    let body = end.ending.said(Outcome { attempt: Some(1), exit_code: None, reason, duration_ms });
     let key = format!("{} ended", end.task);
     let native = ["background", end.task];
     teller.scribe(&key, ts, &native).say_of_task((end.task, ts), &native, "", body);
@@ -149,16 +136,16 @@ fn sections(said: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
-fn outcome_of(heading: &str) -> Option<Outcome> {
+fn ending_of(heading: &str) -> Option<Ending> {
     let has = |words: &[&str]| words.iter().any(|word| heading.contains(word));
     if has(&["CANCELLED", "INTERRUPTED"]) {
-        Some(Outcome::Cancelled)
+        Some(Ending::Cancelled)
     } else if has(&["TIMED OUT", "TIMEOUT"]) {
-        Some(Outcome::TimedOut)
+        Some(Ending::TimedOut)
     } else if has(&["ERROR", "FAILED"]) {
-        Some(Outcome::Failed)
+        Some(Ending::Failed)
     } else {
-        has(&["COMPLETED", "RESULT READY"]).then_some(Outcome::Completed)
+        has(&["COMPLETED", "RESULT READY"]).then_some(Ending::Completed)
     }
 }
 

@@ -10,11 +10,12 @@ use crate::event::error::ErrorDetail;
 use crate::event::field::Text;
 use crate::event::ids::EventId;
 use crate::source::batch::checklist::{self, Checked};
-use crate::source::batch::course::{self, Ending, Evidence, Memory, Recorded, Stated, Step};
+use crate::source::batch::course::{self, Evidence, Memory, Recorded, Stated, Step};
 use crate::source::batch::files::{self, Dated, SmallFile};
 use crate::source::batch::log::{End, LogFacts, LogReader};
 use crate::source::batch::template::Values;
 use crate::source::documents::Sheet;
+use crate::source::ending::{Ending, Outcome};
 use crate::source::follower::{Feed, Identity};
 use crate::source::remote::kind::Kind;
 use crate::source::remote::script::About;
@@ -253,15 +254,12 @@ impl Watched {
                 scribe.say(Body::CompletionChecked { attempt: Some(attempt), criteria });
             }
         }
-        let (attempt, exit_code) = (Some(attempt), stated.exit_code);
-        let duration_ms = u64::try_from(at.millis_since(started_at)).ok();
-        let reason = reason.map(Text::Owned);
-        scribe.say(match ending {
-            Ending::Completed => Body::TaskCompleted { attempt, exit_code, reason, duration_ms },
-            Ending::Failed => Body::TaskFailed { attempt, exit_code, reason, duration_ms },
-            Ending::TimedOut => Body::TaskTimedOut { attempt, exit_code, reason, duration_ms },
-            Ending::Cancelled => Body::TaskCancelled { attempt, exit_code, reason, duration_ms },
-        });
+        scribe.say(ending.said(Outcome {
+            attempt: Some(attempt),
+            exit_code: stated.exit_code,
+            reason: reason.map(Text::Owned),
+            duration_ms: u64::try_from(at.millis_since(started_at)).ok(),
+        }));
     }
 
     fn seen(&self, recorded: &Recorded, stated: &Stated, evidence: &Evidence) -> checklist::Seen {

@@ -27,12 +27,13 @@ pub use crate::source::slurm::config::SlurmConfig;
 
 use crate::base::clock::Timestamp;
 use crate::source::documents::Sheet;
+use crate::source::ending::Ending;
 use crate::source::follower::{Follower, Identity, Pool};
 use crate::source::output::Patterns;
 use crate::source::slurm::command::Shell;
 use crate::source::slurm::log::{Log, LogContext};
 use crate::source::slurm::query::{Answer, Question};
-use crate::source::slurm::row::{End, Row, State};
+use crate::source::slurm::row::{Row, State};
 use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -268,7 +269,7 @@ impl Slurm {
             .values()
             .filter(is_gone)
             .map(|row| Row {
-                state: State::Ended(End::Cancelled, "no longer known"),
+                state: State::Ended(Ending::Cancelled, "no longer known"),
                 ended: self.seen_at.get(&row.id).copied(),
                 elapsed_seconds: None,
                 exit: None,

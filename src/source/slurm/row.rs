@@ -2,6 +2,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::zone::Zone;
+use crate::source::ending::Ending;
 use chrono::NaiveDateTime;
 
 /// One attempt at one job.
@@ -42,20 +43,11 @@ pub(super) enum State {
     /// It has begun and has not ended; in Slurm's word.
     Running(&'static str),
     /// It ended, in Slurm's word.
-    Ended(End, &'static str),
+    Ended(Ending, &'static str),
     /// This attempt is over and another one follows.
     Requeued,
     /// A word that is not known.
     Unknown(String),
-}
-
-/// How a job ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    Completed,
-    Failed,
-    TimedOut,
-    Cancelled,
 }
 
 /// How its script ended.
@@ -79,18 +71,18 @@ impl State {
             "SIGNALING" => Self::Running("signaling"),
             "STAGE_OUT" => Self::Running("staging out"),
             "RESIZING" => Self::Running("resizing"),
-            "COMPLETED" => Self::Ended(End::Completed, "completed"),
-            "FAILED" => Self::Ended(End::Failed, "failed"),
-            "NODE_FAIL" => Self::Ended(End::Failed, "node failed"),
-            "OUT_OF_MEMORY" => Self::Ended(End::Failed, "out of memory"),
-            "BOOT_FAIL" => Self::Ended(End::Failed, "node did not boot"),
-            "LAUNCH_FAILED" => Self::Ended(End::Failed, "launch failed"),
-            "RECONFIG_FAIL" => Self::Ended(End::Failed, "node was not reconfigured"),
-            "TIMEOUT" => Self::Ended(End::TimedOut, "time limit reached"),
-            "DEADLINE" => Self::Ended(End::TimedOut, "deadline reached"),
-            "CANCELLED" => Self::Ended(End::Cancelled, "cancelled"),
-            "PREEMPTED" => Self::Ended(End::Cancelled, "preempted"),
-            "REVOKED" => Self::Ended(End::Cancelled, "revoked"),
+            "COMPLETED" => Self::Ended(Ending::Completed, "completed"),
+            "FAILED" => Self::Ended(Ending::Failed, "failed"),
+            "NODE_FAIL" => Self::Ended(Ending::Failed, "node failed"),
+            "OUT_OF_MEMORY" => Self::Ended(Ending::Failed, "out of memory"),
+            "BOOT_FAIL" => Self::Ended(Ending::Failed, "node did not boot"),
+            "LAUNCH_FAILED" => Self::Ended(Ending::Failed, "launch failed"),
+            "RECONFIG_FAIL" => Self::Ended(Ending::Failed, "node was not reconfigured"),
+            "TIMEOUT" => Self::Ended(Ending::TimedOut, "time limit reached"),
+            "DEADLINE" => Self::Ended(Ending::TimedOut, "deadline reached"),
+            "CANCELLED" => Self::Ended(Ending::Cancelled, "cancelled"),
+            "PREEMPTED" => Self::Ended(Ending::Cancelled, "preempted"),
+            "REVOKED" => Self::Ended(Ending::Cancelled, "revoked"),
             "REQUEUED" => Self::Requeued,
             _ => Self::Unknown(word),
         }
@@ -121,7 +113,7 @@ impl Row {
             self.ended = None;
         }
         // What was cancelled before it began has a start all the same.
-        if matches!(self.state, State::Ended(End::Cancelled, _)) && self.elapsed_seconds == Some(0) {
+        if matches!(self.state, State::Ended(Ending::Cancelled, _)) && self.elapsed_seconds == Some(0) {
             self.started = None;
         }
     }
@@ -131,7 +123,7 @@ impl Row {
         let Exit { code, signal } = self.exit?;
         let status = if signal == 0 { code } else { 128 + signal };
         match self.state {
-            State::Ended(End::Completed, _) => Some(status),
+            State::Ended(Ending::Completed, _) => Some(status),
             _ => Some(status).filter(|status| *status != 0),
         }
     }
@@ -141,17 +133,17 @@ impl Row {
         let State::Ended(end, word) = self.state else { return None };
         let by = self.cancelled_by.as_ref().map(|by| format!("{word} by user {by}"));
         Some(match (end, self.exit) {
-            (End::Completed, _) => word.to_owned(),
-            (End::Failed, Some(Exit { signal, .. })) if word == "failed" && signal != 0 => {
+            (Ending::Completed, _) => word.to_owned(),
+            (Ending::Failed, Some(Exit { signal, .. })) if word == "failed" && signal != 0 => {
                 format!("signal {signal}")
             }
-            (End::Failed, Some(Exit { code, .. })) if word == "failed" && code != 0 => {
+            (Ending::Failed, Some(Exit { code, .. })) if word == "failed" && code != 0 => {
                 format!("exit code {code}")
             }
-            (End::TimedOut, _) if self.limit_seconds.is_some() => {
+            (Ending::TimedOut, _) if self.limit_seconds.is_some() => {
                 format!("{word} after {} s", self.limit_seconds.unwrap_or_default())
             }
-            (End::Failed, _) if word == "failed" && is_said(&self.reason) => {
+            (Ending::Failed, _) if word == "failed" && is_said(&self.reason) => {
                 format!("{word}: {}", self.reason)
             }
             _ => by.unwrap_or_else(|| word.to_owned()),

@@ -4,9 +4,10 @@ use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::field::Text;
 use crate::source::documents::Sheet;
+use crate::source::ending::{Ending, Outcome};
 use crate::source::place::Place;
 use crate::source::scribe::Scribe;
-use crate::source::slurm::row::{End, Row, State};
+use crate::source::slurm::row::{Row, State};
 use crate::source::slurm::{AGENT, NAME};
 
 /// A job that nothing else tells of shows so often that it lives; silence would soon be a fault.
@@ -63,12 +64,11 @@ pub(super) fn array(
     if let Some(started) = rows.iter().filter_map(|row| row.started).min() {
         scribe.say_of_at(started, &native, "", Body::TaskStarted { attempt: Some(1) });
     }
-    let ends: Vec<End> = rows.iter().filter_map(|row| row.end()).collect();
+    let ends: Vec<Ending> = rows.iter().filter_map(|row| row.end()).collect();
     if !has_queue || ends.len() < rows.len() {
         return;
     }
-    let failed = ends.iter().filter(|end| **end != End::Completed).count();
-    let (attempt, exit_code) = (Some(1), None);
+    let failed = ends.iter().filter(|end| **end != Ending::Completed).count();
     let reason = Some(Text::Owned(match failed {
         0 => format!("all {} tasks completed", ends.len()),
         _ => format!("{failed} of {} tasks did not complete", ends.len()),
@@ -76,13 +76,14 @@ pub(super) fn array(
     let times = || rows.iter().filter_map(|row| row.ended).max();
     let begin = rows.iter().filter_map(|row| row.started).min();
     let duration_ms = times().zip(begin).and_then(|(end, begin)| u64::try_from(end.millis_since(begin)).ok());
-    let body = if failed == 0 {
-        Body::TaskCompleted { attempt, exit_code, reason, duration_ms }
-    } else if ends.iter().all(|end| *end == End::Cancelled) {
-        Body::TaskCancelled { attempt, exit_code, reason, duration_ms }
+    let ending = if failed == 0 {
+        Ending::Completed
+    } else if ends.iter().all(|end| *end == Ending::Cancelled) {
+        Ending::Cancelled
     } else {
-        Body::TaskFailed { attempt, exit_code, reason, duration_ms }
+        Ending::Failed
     };
+    let body = ending.said(Outcome { attempt: Some(1), exit_code: None, reason, duration_ms });
     scribe.say_of_at(times().unwrap_or(now), &native, "", body);
 }
 
@@ -123,16 +124,13 @@ fn present(row: &Row, is_followed: bool) -> Option<(String, i64, Option<Timestam
 }
 
 fn ended(row: &Row) -> Option<Body<'_>> {
-    let attempt = Some(row.attempt);
-    let exit_code = row.exit_code();
-    let reason = row.why().map(Text::Owned);
-    let duration_ms = row.elapsed_seconds.and_then(|seconds| seconds.checked_mul(1000));
-    Some(match row.end()? {
-        End::Completed => Body::TaskCompleted { attempt, exit_code, reason, duration_ms },
-        End::Failed => Body::TaskFailed { attempt, exit_code, reason, duration_ms },
-        End::TimedOut => Body::TaskTimedOut { attempt, exit_code, reason, duration_ms },
-        End::Cancelled => Body::TaskCancelled { attempt, exit_code, reason, duration_ms },
-    })
+    let outcome = Outcome {
+        attempt: Some(row.attempt),
+        exit_code: row.exit_code(),
+        reason: row.why().map(Text::Owned),
+        duration_ms: row.elapsed_seconds.and_then(|seconds| seconds.checked_mul(1000)),
+    };
+    row.end().map(|ending| ending.said(outcome))
 }
 
 /// The state as a part of a key.
@@ -147,7 +145,7 @@ fn word(state: &State) -> &str {
 
 impl Row {
     /// How the attempt ended; `None`: it did not, or another follows.
-    pub(super) const fn end(&self) -> Option<End> {
+    pub(super) const fn end(&self) -> Option<Ending> {
         match self.state {
             State::Ended(end, _) => Some(end),
             _ => None,

@@ -5,6 +5,7 @@
 //! closed by someone. A failure in the output counts when the pane has come to rest: tasks survive what looks like their end.
 
 use crate::base::clock::Timestamp;
+use crate::source::ending::Ending;
 use crate::source::tmux::pane::Death;
 use std::fmt;
 
@@ -58,15 +59,6 @@ pub(super) struct Gone {
     pub(super) at: Timestamp,
     /// With its session.
     pub(super) with_session: bool,
-}
-
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    Completed,
-    Failed,
-    TimedOut,
-    Cancelled,
 }
 
 /// What the log of events says of the task already.
@@ -267,24 +259,6 @@ impl fmt::Display for Recorded {
         let (word, at) = (self.ending.word(), self.at.micros());
         let (code, line) = (number(code), number(line));
         write!(out, "{word}:{}:{at}:{code}:{line}:{}", self.attempt, self.process)
-    }
-}
-
-impl Ending {
-    /// The word in keys.
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::TimedOut => "timed_out",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    fn of_word(word: &str) -> Option<Self> {
-        [Self::Completed, Self::Failed, Self::TimedOut, Self::Cancelled]
-            .into_iter()
-            .find(|ending| ending.word() == word)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::envelope::Stream;
 use crate::event::field::Text;
+use crate::source::ending::{Ending, Outcome};
 use crate::source::process::{Sample, Sampler};
 use crate::source::recent::hash;
 use crate::source::scribe::Scribe;
@@ -14,9 +15,7 @@ use crate::source::session::{self, Progress};
 use crate::source::text::captured;
 use crate::source::tmux::NAME;
 use crate::source::tmux::client::{Client, NoAnswer};
-use crate::source::tmux::course::{
-    self, Ending, Evidence, Gone, Incarnation, Memory, Recorded, Started, Step,
-};
+use crate::source::tmux::course::{self, Evidence, Gone, Incarnation, Memory, Recorded, Started, Step};
 use crate::source::tmux::kind::Kind;
 use crate::source::tmux::lines::{self, Capture, Lines, New, Place};
 use crate::source::tmux::naming::{File, agent_of, is_known_as, pane_mark, task_file};
@@ -441,13 +440,9 @@ impl Watched {
         };
         self.reader.finish(about, &identity, at, &mut said);
         let duration_ms = u64::try_from(at.millis_since(started_at)).ok();
-        let (attempt, reason) = (Some(attempt), reason.map(Text::Owned));
-        let body = match ending {
-            Ending::Completed => Body::TaskCompleted { attempt, exit_code, reason, duration_ms },
-            Ending::Failed => Body::TaskFailed { attempt, exit_code, reason, duration_ms },
-            Ending::TimedOut => Body::TaskTimedOut { attempt, exit_code, reason, duration_ms },
-            Ending::Cancelled => Body::TaskCancelled { attempt, exit_code, reason, duration_ms },
-        };
+        let outcome =
+            Outcome { attempt: Some(attempt), exit_code, reason: reason.map(Text::Owned), duration_ms };
+        let body = ending.said(outcome);
         let teller = Teller { task: &self.task, agent: &self.agent, place: &self.place, now };
         teller.say(&self.own, &key, at, body, out);
     }

@@ -1,7 +1,8 @@
 //! What answers mean.
 
 use super::*;
-use crate::source::slurm::row::{End, Exit};
+use crate::source::ending::Ending;
+use crate::source::slurm::row::Exit;
 use crate::source::slurm::row::{instant, span_seconds};
 
 #[test]
@@ -204,7 +205,7 @@ fn rows_hold_what_stood_in_the_line() {
         id: "123_4".to_owned(),
         array: Some("123".to_owned()),
         name: "dreams".to_owned(),
-        state: State::Ended(End::Cancelled, "cancelled"),
+        state: State::Ended(Ending::Cancelled, "cancelled"),
         cancelled_by: Some("1000".to_owned()),
         exit: Some(Exit { code: 0, signal: 15 }),
         submitted: Timestamp::parse(SUBMITTED),

@@ -390,7 +390,7 @@ impl<A: Adapter> Follower<A> {
                 self.lines.damaged(at, length);
                 self.lines.known();
             }
-            Recognition::Unknown => self.lines.unknown(length),
+            Recognition::Unknown => self.lines.novel(length),
             Recognition::Misshapen => self.lines.misshapen(length),
             Recognition::Garbage => self.lines.damaged(at, length),
         }

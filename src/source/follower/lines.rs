@@ -12,6 +12,10 @@ const STRANGE_LINES: u64 = 5;
 const MISSHAPEN_RECORDS: u64 = 3;
 /// … or at least one in so many.
 const MISSHAPEN_SHARE: u64 = 20;
+/// A format has changed when so many records are of kinds that are not known, …
+const NOVEL_RECORDS: u64 = 5;
+/// … and at least one in so many: a new version adds a kind now and then, and renames one that was frequent.
+const NOVEL_SHARE: u64 = 10;
 
 /// Counts of lines, for saying what could not be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,31 +31,50 @@ pub(super) struct Lines {
     misshapen_count: u64,
     /// It was said already that records lack what they must have.
     misshapen: bool,
+    #[serde(default)]
+    novel_count: u64,
+    /// It was said already that many records are of kinds that are not known.
+    #[serde(default)]
+    novel: bool,
     pub(super) damaged_count: u64,
     pub(super) damaged_at: Option<u64>,
 }
 
 /// What tells that the format has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Drift {
-    /// How many lines were not understood.
-    pub(super) count: u64,
-    /// Records of known kinds lack what they must have; otherwise nothing is recognised.
-    is_misshapen: bool,
-    is_any_known: bool,
+pub(super) enum Drift {
+    /// So many lines, and none of them was ever recognised.
+    Strange(u64),
+    /// So many lines since the last that was recognised.
+    Lost(u64),
+    /// So many records of known kinds lack what they must have.
+    Misshapen(u64),
+    /// So many records, of so many, are of kinds that are not known.
+    Novel(u64, u64),
 }
 
 impl Drift {
+    /// How many lines were not understood.
+    pub(super) const fn count(self) -> u64 {
+        match self {
+            Self::Strange(count) | Self::Lost(count) | Self::Misshapen(count) | Self::Novel(count, _) => {
+                count
+            }
+        }
+    }
+
     /// What happened, for people.
     pub(super) fn sentence(self, format: &str) -> String {
-        let count = self.count;
-        if self.is_misshapen {
-            let records = if count == 1 { "record lacks" } else { "records lack" };
-            format!("{count} {records} what every record of its kind has in a {format}")
-        } else if self.is_any_known {
-            format!("no line of {format} is recognised any more")
-        } else {
-            format!("no line of {format} is recognised")
+        match self {
+            Self::Strange(_) => format!("no line of {format} is recognised"),
+            Self::Lost(_) => format!("no line of {format} is recognised any more"),
+            Self::Misshapen(count) => {
+                let records = if count == 1 { "record lacks" } else { "records lack" };
+                format!("{count} {records} what every record of its kind has in a {format}")
+            }
+            Self::Novel(count, of) => {
+                format!("{count} of {of} records are of kinds that are not known in a {format}")
+            }
         }
     }
 }
@@ -66,10 +89,10 @@ impl Lines {
         self.drifted = false;
     }
 
-    pub(super) fn unknown(&mut self, length: u64) {
-        self.any = true;
-        self.unknown_count += 1;
-        self.unknown_bytes = self.unknown_bytes.saturating_add(length);
+    /// A record of a kind that is not known.
+    pub(super) fn novel(&mut self, length: u64) {
+        self.unknown(length);
+        self.novel_count += 1;
     }
 
     pub(super) fn misshapen(&mut self, length: u64) {
@@ -86,19 +109,59 @@ impl Lines {
     /// Whether the format has changed; said once until it is recognised again. `at_end`: nobody writes to the file any more,
     /// and this was its last line.
     pub(super) fn drift(&mut self, at_end: bool) -> Option<Drift> {
-        let is_any_known = self.known;
         let many = self.misshapen_count >= MISSHAPEN_RECORDS;
         let share = self.misshapen_count * MISSHAPEN_SHARE > self.known_count;
         if self.misshapen_count > 0 && (many || share) && !std::mem::replace(&mut self.misshapen, true) {
             self.drifted = true;
-            return Some(Drift { count: self.misshapen_count, is_misshapen: true, is_any_known });
+            return Some(Drift::Misshapen(self.misshapen_count));
         }
-        let is_strange = !self.known && (self.unknown_count >= STRANGE_LINES || at_end);
-        let has_drifted = self.unknown_count >= DRIFT_LINES && self.unknown_bytes >= DRIFT_BYTES;
-        if self.drifted || !self.any || !(is_strange || has_drifted) {
+        if self.drifted || !self.any {
             return None;
         }
-        self.drifted = true;
-        Some(Drift { count: self.unknown_count, is_misshapen: false, is_any_known })
+        let is_strange = !self.known && (self.unknown_count >= STRANGE_LINES || at_end);
+        let is_lost = self.unknown_count >= DRIFT_LINES && self.unknown_bytes >= DRIFT_BYTES;
+        let of = self.known_count + self.novel_count;
+        let many = self.novel_count >= NOVEL_RECORDS && self.novel_count * NOVEL_SHARE >= of;
+        let drift = match self.known {
+            false if is_strange => Drift::Strange(self.unknown_count),
+            true if is_lost => Drift::Lost(self.unknown_count),
+            true if many && !self.novel => Drift::Novel(self.novel_count, of),
+            _ => return None,
+        };
+        (self.drifted, self.novel) = (true, true);
+        Some(drift)
+    }
+
+    fn unknown(&mut self, length: u64) {
+        self.any = true;
+        self.unknown_count += 1;
+        self.unknown_bytes = self.unknown_bytes.saturating_add(length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a file with so many known records, after each of so many of an unknown kind.
+    fn said(known: u64, novel: u64) -> Vec<Drift> {
+        let mut lines = Lines::default();
+        (0..known).for_each(|_| lines.known());
+        (0..novel)
+            .filter_map(|_| {
+                lines.novel(10);
+                lines.drift(false)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_tenth_of_unknown_kinds_is_a_changed_format() {
+        assert_eq!(said(100, 11), []);
+        assert_eq!(said(100, 12), [Drift::Novel(12, 112)]);
+        assert_eq!(said(100, 18), [Drift::Novel(12, 112)], "it is said once");
+        assert_eq!(said(5, 4), [], "a few may be new");
+        assert_eq!(said(5, 5), [Drift::Novel(5, 10)]);
+        assert_eq!(said(0, 6), [Drift::Strange(5)], "nothing is known: that is another matter");
     }
 }

@@ -170,7 +170,7 @@ impl Sink<'_> {
             body: Body::SourceDrifted {
                 file: Text::Borrowed(file),
                 path: Some(path),
-                unrecognised_count: drift.count,
+                unrecognised_count: drift.count(),
                 text: Some(Text::Owned(drift.sentence(format))),
             },
         });

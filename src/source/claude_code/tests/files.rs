@@ -297,7 +297,8 @@ fn growth_without_a_known_line_is_loud_once() {
     let path = home.path().join(".claude/projects/-a").join(format!("{SESSION}.jsonl"));
     let strange = format!("{{\"type\":\"novelty\",\"text\":\"{}\"}}\n", "x".repeat(4000));
     let scope = Env { home: home.path().to_owned(), ..env(Scope::Global) };
-    let known = text(&[prompt(0, "x")]);
+    // So many that the strange ones are a small share.
+    let known = text(&vec![prompt(0, "x"); 200]);
     for (count, expected) in [(16, 0), (19, 0), (20, 1), (60, 1)] {
         write(&path, &(known.clone() + &strange.repeat(count)));
         let (mut source, mut log) = (ClaudeCode::default(), Log::default());

@@ -10,6 +10,7 @@ use crate::event::field::Text;
 use crate::projection::facts::Fact;
 use crate::projection::monitoring::{Process, ProcessState, Turn, Wait, WaitKind};
 use crate::projection::register::{Names, Stamp, entry, fingerprint};
+use crate::projection::repeats::Call;
 use crate::projection::results::{Checked, Ending, Outcome};
 use crate::projection::state::{Projection, Task};
 use crate::projection::tools::{Failure, OpenCall, Tools};
@@ -109,11 +110,19 @@ impl Task {
 
     fn apply_result(&mut self, body: &Body<'_>, stamp: Stamp) {
         let results = self.results.get_or_insert_default();
-        let (attempt, exit_code, ending) = match body {
-            Body::TaskCompleted { attempt, exit_code, .. } => (attempt, exit_code, Ending::Completed),
-            Body::TaskFailed { attempt, exit_code, .. } => (attempt, exit_code, Ending::Failed),
-            Body::TaskTimedOut { attempt, exit_code, .. } => (attempt, exit_code, Ending::TimedOut),
-            Body::TaskCancelled { attempt, exit_code, .. } => (attempt, exit_code, Ending::Cancelled),
+        let (attempt, exit_code, reason, ending) = match body {
+            Body::TaskCompleted { attempt, exit_code, reason, .. } => {
+                (attempt, exit_code, reason, Ending::Completed)
+            }
+            Body::TaskFailed { attempt, exit_code, reason, .. } => {
+                (attempt, exit_code, reason, Ending::Failed)
+            }
+            Body::TaskTimedOut { attempt, exit_code, reason, .. } => {
+                (attempt, exit_code, reason, Ending::TimedOut)
+            }
+            Body::TaskCancelled { attempt, exit_code, reason, .. } => {
+                (attempt, exit_code, reason, Ending::Cancelled)
+            }
             Body::CompletionChecked { attempt, criteria } => {
                 let met = criteria.iter().filter(|criterion| criterion.ok).count();
                 let checked = Checked {
@@ -127,8 +136,9 @@ impl Task {
             }
             _ => return,
         };
-        let outcome = Outcome { attempt: attempt_of(*attempt), stamp, ending, exit_code: *exit_code };
-        results.outcome = results.outcome.max(Some(outcome));
+        let reason = reason.as_deref().map(Box::from);
+        let outcome = Outcome { attempt: attempt_of(*attempt), stamp, ending, exit_code: *exit_code, reason };
+        results.outcome = results.outcome.take().max(Some(outcome));
     }
 
     fn apply_tool(&mut self, body: &Body<'_>, stamp: Stamp, names: &mut Names) {
@@ -294,7 +304,8 @@ impl End<'_> {
         }
         // A call without hashes is like no other, so it ends a loop.
         let print = call.zip(self.result_hash.as_deref()).map(|(call, result)| call ^ fingerprint(&[result]));
-        thread.repeats.add(print.unwrap_or_else(|| stamp.mark()), stamp);
+        let print = print.unwrap_or_else(|| stamp.mark());
+        thread.repeats.add(Call { print, tool: fingerprint(&[self.tool]) }, stamp);
     }
 }
 

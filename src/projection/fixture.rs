@@ -257,7 +257,7 @@ pub(crate) fn given<const N: usize>(events: [Event<'static>; N]) -> Given {
 pub(crate) struct Given {
     pub(crate) events: Vec<Event<'static>>,
     task: &'static str,
-    policy: Policy,
+    pub(crate) policy: Policy,
 }
 
 impl Given {

@@ -9,7 +9,7 @@ use crate::projection::health::{Health, Number, Reason, Verdict};
 use crate::projection::monitoring::{Monitoring, Process, ProcessState, Turn, Wait, WaitKind};
 use crate::projection::policy::{Policy, ToolKind};
 use crate::projection::register::Stamp;
-use crate::projection::results::Outcome;
+use crate::projection::results::{Checked, Outcome};
 use crate::projection::state::Task;
 use crate::projection::suspension::Suspensions;
 use crate::projection::tools::{OpenCall, Run, Thread};
@@ -17,6 +17,9 @@ use crate::projection::usage::to_number;
 
 #[cfg(test)]
 mod tests;
+
+/// So many deadlines are looked at for a change; past them a task goes stale at last.
+const FORECAST_MAX: usize = 64;
 
 /// What the descendants of a task contribute to its health.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +53,17 @@ impl<'a> Judge<'a> {
             .or_else(|| self.struggling())
             .or_else(|| self.idle(now))
             .unwrap_or_else(|| self.healthy())
+    }
+
+    /// How the task will be when its health or its reason next changes although nothing happens, and when; `None` if they
+    /// stay.
+    pub(crate) fn forecast(&self, now: Timestamp) -> Option<(Timestamp, Verdict)> {
+        let present = self.verdict(now);
+        let deadlines = std::iter::successors(self.next_deadline(now), |at| self.next_deadline(*at));
+        let ahead = deadlines.take(FORECAST_MAX).map(|at| (at, self.verdict(at)));
+        ahead
+            .into_iter()
+            .find(|(_, verdict)| (verdict.health, verdict.reason) != (present.health, present.reason))
     }
 
     /// The next instant after `now` at which the verdict may change although nothing happens.
@@ -87,9 +101,15 @@ impl<'a> Judge<'a> {
     }
 
     /// The result, if it ends the task: that of the last attempt.
-    pub(crate) fn outcome(&self) -> Option<Outcome> {
-        let outcome = self.task.results.as_ref()?.outcome?;
+    pub(crate) fn outcome(&self) -> Option<&'a Outcome> {
+        let outcome = self.task.results.as_ref()?.outcome.as_ref()?;
         (outcome.attempt >= self.task.attempt()).then_some(outcome)
+    }
+
+    /// What was found of the criteria of the attempt that ended.
+    pub(crate) fn checked(&self) -> Option<&'a Checked> {
+        let attempt = self.outcome()?.attempt;
+        self.task.results.as_ref()?.checked.as_ref().filter(|checked| checked.attempt == attempt)
     }
 
     fn ended(&self) -> Option<Verdict> {
@@ -100,12 +120,10 @@ impl<'a> Judge<'a> {
             let value = if code < 0 { -size } else { size };
             verdict.numbers.push(Number { name: "exit_code", value, limit: None, unit: "" });
         }
-        let checked = self.task.results.as_ref().and_then(|results| results.checked);
-        if let Some(checked) =
-            checked.filter(|checked| checked.attempt == outcome.attempt && checked.met < checked.total)
+        if let Some(checked) = self.checked().filter(|checked| checked.met < checked.total)
             && verdict.health == Health::Completed
         {
-            verdict.reason = Some(Reason::Unverified);
+            (verdict.health, verdict.reason) = (Health::Failed, Some(Reason::Unverified));
             verdict.numbers.push(count("criteria_met", checked.met.into(), checked.total.into()));
             verdict.evidence.extend(checked.stamp.id());
         }
@@ -113,7 +131,7 @@ impl<'a> Judge<'a> {
     }
 
     fn unknown(&self, now: Timestamp) -> Option<Verdict> {
-        if self.task.last == Stamp::NEVER {
+        if self.task.last == Stamp::NEVER && !self.family.live {
             return Some(verdict(Health::Unknown, Some(Reason::NoEvidence), None, Stamp::NEVER));
         }
         if let Some(blind) = self.waits().find(|wait| wait.kind == WaitKind::Sight && self.holds(wait, now)) {
@@ -201,23 +219,21 @@ impl<'a> Judge<'a> {
         self.family.working && ToolKind::of(call.tool.as_str()) == ToolKind::Agent
     }
 
-    /// The last calls of a thread are one call, or alternate between two, each time with the same result; and the last of
-    /// them belongs to the present turn.
+    /// The last calls of a thread are one call, or alternate between two, each time with the same result; the last of them
+    /// belongs to the present turn, and none is of a tool whose work it is to ask again and again.
     fn looping(&self) -> Option<Verdict> {
         let limit = Some(self.policy.identical_calls).filter(|limit| *limit > 2)?;
         let begun = self.turn().map(|turn| turn.stamp.instant());
-        self.threads().map(|thread| thread.repeats).find_map(|repeats| {
-            let length = u64::from(repeats.length());
-            (length >= limit && Some(repeats.last_at()) >= begun).then(|| {
-                let proof = self.task.tools.as_ref().map_or(Stamp::NEVER, |tools| tools.last);
-                let since = Some(repeats.first_at());
-                verdict(Health::Stuck, Some(Reason::Looping), since, proof).with(count(
-                    "identical_calls",
-                    length,
-                    limit,
-                ))
-            })
-        })
+        let repeats = self.threads().map(|thread| thread.repeats).find(|repeats| {
+            u64::from(repeats.length()) >= limit
+                && Some(repeats.last().instant()) >= begun
+                && !repeats.tools().into_iter().any(|tool| self.policy.is_poller(tool))
+        })?;
+        let calls = count("identical_calls", repeats.length().into(), limit);
+        let mut verdict =
+            verdict(Health::Stuck, Some(Reason::Looping), repeats.first().at(), repeats.first());
+        verdict.evidence.extend(repeats.last().id());
+        Some(verdict.with(calls))
     }
 
     fn silent(&self, now: Timestamp) -> Option<Verdict> {
@@ -261,7 +277,8 @@ impl<'a> Judge<'a> {
 
     fn healthy(&self) -> Verdict {
         let turn = self.turn().filter(|turn| turn.open).and_then(|turn| turn.stamp.at());
-        verdict(Health::Healthy, None, turn.or(self.task.first_at()), self.task.last)
+        let proof = if self.task.last == Stamp::NEVER { self.family.last } else { self.task.last };
+        verdict(Health::Healthy, None, turn.or(self.task.first_at()), proof)
     }
 
     /// Whether silence would be a fault: inside a turn, or in a task without turns that began to work.

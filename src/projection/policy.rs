@@ -3,11 +3,25 @@
 //! The defaults and where they come from: `docs` of the health rules; three failures is the rule of the field, the silence
 //! and the budgets are longer than those tools that were found to cry wolf.
 
+use crate::projection::register::fingerprint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const MINUTE_MS: u64 = 60 * 1000;
+
+/// The tools of the common agents that look whether something else has finished.
+const POLLERS: [&str; 9] = [
+    "BashOutput",
+    "TaskOutput",
+    "AgentOutputTool",
+    "background_output",
+    "wait",
+    "wait_agent",
+    "write_stdin",
+    "read_bash",
+    "Sleep",
+];
 
 /// The thresholds of health. Every number may be left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +36,8 @@ pub struct Policy {
     /// So many calls in a row that are identical, or alternate between two, with identical results are a loop; below 3
     /// nothing is one.
     pub identical_calls: u64,
+    /// Tools whose work it is to ask again and again, by their exact names: their repeated calls are no loop.
+    pub pollers: Vec<String>,
     /// Time in uninterruptible sleep after which a process hangs, in milliseconds.
     pub process_hung_after_ms: u64,
     /// How long a tool call may be open, per kind of tool.
@@ -37,6 +53,7 @@ impl Default for Policy {
             stuck_after_ms: 15 * MINUTE_MS,
             stale_after_ms: 24 * 60 * MINUTE_MS,
             identical_calls: 10,
+            pollers: POLLERS.map(str::to_owned).to_vec(),
             process_hung_after_ms: MINUTE_MS,
             budgets: Budgets::default(),
             tool_budgets_ms: BTreeMap::new(),
@@ -45,6 +62,11 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Whether this is the fingerprint of a tool that polls.
+    pub(crate) fn is_poller(&self, tool: u64) -> bool {
+        self.pollers.iter().any(|poller| fingerprint(&[poller]) == tool)
+    }
+
     /// How long a call of `tool` may be open, in milliseconds.
     #[must_use]
     pub fn budget_ms(&self, tool: &str) -> u64 {

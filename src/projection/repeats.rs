@@ -3,29 +3,57 @@
 //! Such an end of the sequence is told by its last two calls and its length, so nothing else is kept, however long it
 //! grows. Two pieces of a sequence merge into what the whole would give.
 
-use crate::base::clock::Timestamp;
 use crate::projection::register::Stamp;
 use serde::{Deserialize, Serialize};
+
+/// One call, as far as a loop is concerned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Call {
+    /// Fingerprint of tool, input and result.
+    pub(crate) print: u64,
+    /// Fingerprint of the tool.
+    pub(crate) tool: u64,
+}
 
 /// The longest end of a sequence of calls in which every call equals the one before the one before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Repeats {
     /// The last call, and the one before it.
-    last: u64,
-    before: u64,
+    last: Call,
+    before: Call,
     /// How many calls the end has; 0: there was no call.
     length: u32,
     /// Whether the end is all there was: then an earlier piece may belong to it.
     whole: bool,
-    /// When the first and the last of them finished, in microseconds.
-    first_at: i64,
-    last_at: i64,
+    /// The first and the last of them.
+    first_at: Stamp,
+    last_at: Stamp,
 }
 
 impl Repeats {
-    /// Adds a call, by the fingerprint of tool, input and result.
-    pub(crate) fn add(&mut self, call: u64, stamp: Stamp) {
-        self.push(call, stamp.instant().micros());
+    /// Adds a call that finished.
+    pub(crate) fn add(&mut self, call: Call, stamp: Stamp) {
+        match self.length {
+            0 => {
+                *self = Self {
+                    last: call,
+                    length: 1,
+                    whole: true,
+                    first_at: stamp,
+                    last_at: stamp,
+                    ..Self::default()
+                };
+            }
+            1 => (self.before, self.last, self.length, self.last_at) = (self.last, call, 2, stamp),
+            _ if call == self.before => {
+                (self.before, self.last, self.last_at) = (self.last, call, stamp);
+                self.length = self.length.saturating_add(1);
+            }
+            _ => {
+                let (before, first_at) = (self.last, self.last_at);
+                *self = Self { last: call, before, length: 2, whole: false, first_at, last_at: stamp };
+            }
+        }
     }
 
     /// How many calls repeat.
@@ -33,14 +61,19 @@ impl Repeats {
         self.length
     }
 
-    /// When the first of them finished.
-    pub(crate) const fn first_at(&self) -> Timestamp {
-        Timestamp::from_micros(self.first_at)
+    /// Fingerprints of the tools that are called in turn.
+    pub(crate) const fn tools(&self) -> [u64; 2] {
+        [self.before.tool, self.last.tool]
     }
 
-    /// When the last of them finished.
-    pub(crate) const fn last_at(&self) -> Timestamp {
-        Timestamp::from_micros(self.last_at)
+    /// The first of them.
+    pub(crate) const fn first(&self) -> Stamp {
+        self.first_at
+    }
+
+    /// The last of them.
+    pub(crate) const fn last(&self) -> Stamp {
+        self.last_at
     }
 
     /// The same as if the calls of `later` had been added here.
@@ -58,27 +91,11 @@ impl Repeats {
         } else {
             [later.last, later.before]
         };
-        self.push(first, later.first_at);
+        self.add(first, later.first_at);
         if later.length > 1 {
-            self.push(second, later.last_at);
+            self.add(second, later.last_at);
             self.length = self.length.saturating_add(later.length - 2);
             (self.before, self.last, self.last_at) = (later.before, later.last, later.last_at);
-        }
-    }
-
-    fn push(&mut self, call: u64, at: i64) {
-        match self.length {
-            0 => *self = Self { last: call, before: 0, length: 1, whole: true, first_at: at, last_at: at },
-            1 => (self.before, self.last, self.length, self.last_at) = (self.last, call, 2, at),
-            _ if call == self.before => {
-                (self.before, self.last, self.last_at) = (self.last, call, at);
-                self.length = self.length.saturating_add(1);
-            }
-            _ => {
-                let first_at = self.last_at;
-                *self =
-                    Self { last: call, before: self.last, length: 2, whole: false, first_at, last_at: at };
-            }
         }
     }
 }
@@ -88,10 +105,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn at_millis(at: i64) -> Stamp {
+        serde_json::from_value(serde_json::json!([at * 1000, 1, 1])).unwrap()
+    }
+
     fn of(calls: &[(i64, u64)]) -> Repeats {
         let mut repeats = Repeats::default();
         for (at, call) in calls {
-            repeats.push(*call, *at);
+            repeats.add(Call { print: *call, tool: *call / 2 }, at_millis(*at));
         }
         repeats
     }
@@ -116,7 +137,7 @@ mod tests {
             let found = of(&calls);
             prop_assert_eq!(usize::try_from(found.length).unwrap(), calls.len() - from);
             if let (Some(first), Some(last)) = (calls.get(from), calls.last()) {
-                prop_assert_eq!((found.first_at, found.last_at), (first.0, last.0));
+                prop_assert_eq!((found.first(), found.last()), (at_millis(first.0), at_millis(last.0)));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! How a task ended, as claimed and as verified.
 
 use crate::projection::health::Health;
-use crate::projection::register::Stamp;
+use crate::projection::register::{Stamp, is_default};
 use serde::{Deserialize, Serialize};
 
 /// The four ways to end.
@@ -26,12 +26,15 @@ impl Ending {
 }
 
 /// A result. The greatest attempt wins, then the greatest stamp: the late result of an old attempt masks nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     pub(crate) attempt: u32,
     pub(crate) stamp: Stamp,
     pub(crate) ending: Ending,
     pub(crate) exit_code: Option<i64>,
+    /// What its source gives as the reason.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) reason: Option<Box<str>>,
 }
 
 /// A verification of the criteria, ordered like results.
@@ -44,7 +47,7 @@ pub(crate) struct Checked {
 }
 
 /// What the results stream says about one task.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Results {
     pub(crate) outcome: Option<Outcome>,
@@ -54,7 +57,7 @@ pub(crate) struct Results {
 impl Results {
     /// Takes the greater of each.
     pub(crate) fn merge(&mut self, other: Self) {
-        self.outcome = self.outcome.max(other.outcome);
+        self.outcome = self.outcome.take().max(other.outcome);
         self.checked = self.checked.max(other.checked);
     }
 }

@@ -55,11 +55,19 @@ pub struct TaskStatus {
     pub last_activity_at: Option<Timestamp>,
     /// When its last attempt ended.
     pub ended_at: Option<Timestamp>,
+    /// How that attempt ended, as its source claims.
+    pub claimed: Option<Health>,
+    /// Why, as its source says.
+    pub end_reason: Option<String>,
+    /// What was found of the criteria of that attempt, where any were checked.
+    pub verified: Option<Verified>,
     /// How far it is, where anything said so: the task itself, else its direct children (`current` of `total` have completed,
     /// `percent` is their mean, and the step is [`OF_CHILDREN`]).
     pub progress: Option<Progress>,
     /// The longest unbroken run of counted failures in one thread, now.
     pub consecutive_failures: u64,
+    /// The longest there ever was.
+    pub longest_streak: u64,
     /// Its tool calls.
     pub tools: ToolCounts,
     /// What it cost.
@@ -79,6 +87,15 @@ pub struct Progress {
     pub percent: Option<f64>,
     /// What is being done.
     pub step: Option<String>,
+}
+
+/// How many of the criteria of a completion are met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Met.
+    pub met: u64,
+    /// Checked.
+    pub total: u64,
 }
 
 /// Counts of tool calls.
@@ -144,6 +161,18 @@ impl Projection {
         rows.into_iter().flatten().collect()
     }
 
+    /// How a task will be when its health or its reason next changes although nothing happens, and when.
+    #[must_use]
+    pub fn forecast(&self, id: &str, now: Timestamp, policy: &Policy) -> Option<(Timestamp, Verdict)> {
+        let mut found = None;
+        forest::judge_all(self, now, policy, |judged, _| {
+            if judged.id == id {
+                found = judged.judge.forecast(now);
+            }
+        });
+        found
+    }
+
     /// One task at an instant; `None` if nobody spoke of it.
     #[must_use]
     pub fn task(&self, id: &str, now: Timestamp, policy: &Policy) -> Option<TaskStatus> {
@@ -179,8 +208,14 @@ fn row(judged: &Judged<'_>, verdict: Verdict) -> TaskStatus {
         created_at: task.first_at(),
         last_activity_at: task.last.at(),
         ended_at: judge.outcome().and_then(|outcome| outcome.stamp.at()),
+        claimed: judge.outcome().map(|outcome| outcome.ending.health()),
+        end_reason: judge.outcome().and_then(|outcome| outcome.reason.as_deref()).map(str::to_owned),
+        verified: judge
+            .checked()
+            .map(|checked| Verified { met: checked.met.into(), total: checked.total.into() }),
         progress: judged.progress.clone(),
         consecutive_failures: judge.run().map_or(0, |run| run.length.into()),
+        longest_streak: task.tools.as_ref().map_or(0, |tools| tools.longest_streak().into()),
         tools: tool_counts(task, &judge),
         usage: usage(task),
         children: judged.children,

@@ -182,6 +182,11 @@ impl Tools {
         self.threads.get_mut(place)
     }
 
+    /// The longest run of failures in any thread of any attempt.
+    pub(crate) fn longest_streak(&self) -> u32 {
+        self.threads.iter().map(|thread| thread.longest).max().unwrap_or(0)
+    }
+
     /// Notes a start.
     pub(crate) fn start(&mut self, call: OpenCall) {
         if self.open.len() >= OPEN_MAX {

@@ -33,7 +33,7 @@ fn a_result_ends_a_task_in_its_own_words() {
 fn a_claimed_completion_with_open_criteria_is_unverified() {
     let claimed = [started("09:00"), completed("09:05"), checked("09:05:01", &[true, false])];
     given(claimed).at("09:10").expect(
-        "completed unverified since 09:05:00 | criteria_met 1/2 | task.completed@09:05:00 | completion.checked@09:05:01",
+        "failed unverified since 09:05:00 | criteria_met 1/2 | task.completed@09:05:00 | completion.checked@09:05:01",
     );
     given([started("09:00"), completed("09:05"), checked("09:05:01", &[true, true])])
         .at("09:10")
@@ -75,8 +75,16 @@ fn of_a_task_that_did_nothing_nothing_is_known() {
     given([sampled("09:00", "running")]).at("09:01").expect("unknown no_evidence");
     given([created("09:00", "Child", Some("parent"))])
         .about("parent")
-        .at("09:01")
+        .at("+1d09:01")
         .expect("unknown no_evidence");
+}
+
+#[test]
+fn a_parent_that_only_its_children_speak_of_is_as_live_as_they_are() {
+    given([created("09:00", "Child", Some("parent"))])
+        .about("parent")
+        .at("09:01")
+        .expect("healthy | task.created@09:00:00");
 }
 
 #[test]
@@ -297,7 +305,7 @@ fn ten_identical_calls_with_identical_results_are_a_loop() {
     polling.at("09:09").expect("healthy since 09:00:00 | tool.succeeded@09:09:00");
     polling
         .at("09:10")
-        .expect("stuck looping since 09:01:00 | identical_calls 10/10 | tool.succeeded@09:10:00");
+        .expect("stuck looping since 09:01:00 | identical_calls 10/10 | tool.succeeded@09:01:00 | tool.succeeded@09:10:00");
     // Two calls in turn are a loop as well; another result is news.
     let alternating = |result: &'static str| {
         let mut given = given([turn_started("09:00")]);
@@ -316,6 +324,48 @@ fn ten_identical_calls_with_identical_results_are_a_loop() {
     // The next turn is a new beginning.
     polling.events.push(turn_started("09:11"));
     polling.at("09:12").expect("healthy since 09:11:00 | turn.started@09:11:00");
+}
+
+#[test]
+fn a_tool_that_is_there_to_poll_may_repeat_itself() {
+    let poll = |at| {
+        let mut event = ok_with(at, "a", Some("in"), Some("out"));
+        if let Body::ToolSucceeded { tool, .. } = &mut event.body {
+            *tool = "TaskOutput".into();
+        }
+        event
+    };
+    let minutes = ["09:01", "09:02", "09:03", "09:04", "09:05", "09:06", "09:07", "09:08", "09:09", "09:10"];
+    let mut polling = given([turn_started("09:00")]);
+    polling.events.extend(minutes.map(poll));
+    polling.at("09:11").expect("healthy since 09:00:00 | tool.succeeded@09:10:00");
+    polling.policy.pollers.clear();
+    assert_eq!(polling.at("09:11").status.verdict.health, Health::Stuck);
+}
+
+#[test]
+fn what_comes_next_if_nothing_happens_is_foreseen() {
+    let ahead = |events: &[crate::event::envelope::Event<'static>], at: &str| {
+        let forecast = folded(events).forecast("t", instant(at), &Policy::default());
+        forecast.map(|(at, verdict)| (at, verdict.health, verdict.reason))
+    };
+    let in_a_turn = [turn_started("09:00"), ok("09:01", "a")];
+    assert_eq!(
+        ahead(&in_a_turn, "09:02"),
+        Some((instant("09:16"), Health::Stuck, Some(Reason::Silent))),
+        "the silence"
+    );
+    assert_eq!(
+        ahead(&[turn_started("09:00"), tool("09:01", "Edit", "a")], "09:01:30"),
+        Some((instant("09:02"), Health::Stuck, Some(Reason::ToolOverBudget))),
+        "the budget of the call"
+    );
+    assert_eq!(
+        ahead(&in_a_turn, "09:20"),
+        Some((instant("+1d09:01"), Health::Unknown, Some(Reason::Stale))),
+        "past the silence it goes stale"
+    );
+    assert_eq!(ahead(&[started("09:00"), completed("09:01")], "09:02"), None);
 }
 
 #[test]

@@ -81,6 +81,9 @@ fn a_row_has_all_that_was_said_of_a_task() {
         created_at: Some(instant("09:00")),
         last_activity_at: Some(instant("09:03")),
         ended_at: None,
+        claimed: None,
+        end_reason: None,
+        verified: None,
         progress: Some(Progress {
             current: Some(2),
             total: Some(5),
@@ -88,6 +91,7 @@ fn a_row_has_all_that_was_said_of_a_task() {
             step: Some("compile".into()),
         }),
         consecutive_failures: 1,
+        longest_streak: 1,
         tools: ToolCounts { succeeded: 0, failed: 1, neutral: 0, open: 1 },
         usage: Usage {
             input_tokens: 1,
@@ -220,7 +224,7 @@ fn a_parent_that_nobody_saw_is_a_row_of_its_own() {
     let events = [of("child", created("09:00", "C", Some("ghost")))];
     assert_eq!(
         families(&rows(&events, "09:01")),
-        [("child", "healthy", "healthy", [0; 5]), ("ghost", "unknown", "healthy", [1, 0, 0, 0, 0]),]
+        [("child", "healthy", "healthy", [0; 5]), ("ghost", "healthy", "healthy", [1, 0, 0, 0, 0]),]
     );
     assert_eq!(folded(&events).task("nobody", instant("09:01"), &Policy::default()), None);
 }

@@ -43,10 +43,13 @@ fn explain_metric(context: &Context, name: &str) -> anyhow::Result<Exit> {
 fn explain_task(context: &Context, arguments: &Explain, wanted: &str) -> anyhow::Result<Exit> {
     let at = arguments.at.as_deref().map(|at| context.instant(at)).transpose()?;
     let now = at.unwrap_or_else(|| context.now());
-    let (tasks, _) = load::tasks(context, at, true)?;
+    let policy = context.config.health.clone();
+    let (projection, _) = load::state(context, at, true)?;
+    let tasks = projection.tasks(now, &policy);
     let task = status::find(&tasks, wanted)?;
     let evidence = evidence(context, task, arguments.source)?;
-    let model = ExplainModel { status: task.clone(), evidence, policy: context.config.health.clone() };
+    let forecast = projection.forecast(&task.task, now, &policy);
+    let model = ExplainModel { status: task.clone(), evidence, policy, forecast };
     let mut out = context.out();
     match arguments.output {
         TextOutput::Text => view::text(&model, now, &context.style, &mut out)?,

@@ -19,6 +19,7 @@ use crate::event::envelope::Stream;
 use crate::journal::segment;
 use crate::projection::checkpoint::{Checkpoint, Encoded, SegmentPosition};
 use crate::projection::edge::{Edge, Edges};
+use crate::projection::state::Projection;
 use crate::projection::status::TaskStatus;
 use anyhow::Context as _;
 use std::collections::HashMap;
@@ -178,19 +179,26 @@ impl<'a> Live<'a> {
     }
 }
 
-/// The tasks as they were at an instant: the fold, in log order, of the events up to it.
+/// The state now, or as it was at `at` (the fold, in log order, of the events up to it), and how many tasks ended so long ago
+/// that they were left in the cold part; none if `all`.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub fn tasks_at(context: &Context, at: Timestamp) -> anyhow::Result<Vec<TaskStatus>> {
+pub fn state(context: &Context, at: Option<Timestamp>, all: bool) -> anyhow::Result<(Projection, usize)> {
+    let Some(at) = at else {
+        let live = Live::load(context)?;
+        let live = if all { live.with_all()? } else { live };
+        let cold_count = live.checkpoint.cold_task_count();
+        return Ok((live.checkpoint.projection, cold_count));
+    };
     let logs = &context.project.logs;
     let new = || States { until: Some(at), ..States::default() };
     let folded = fold::fold(logs, threads(), new).with_context(|| unreadable(logs))?;
     mention_damage(context, &folded.counts);
-    Ok(folded.fold.projection.tasks(at, &context.config.health))
+    Ok((folded.fold.projection, 0))
 }
 
-/// The tasks now, or at `at`, and how many ended so long ago that they were left in the cold part; none if `all`.
+/// The tasks of a [`state`].
 ///
 /// # Errors
 /// When the log cannot be read.
@@ -199,12 +207,9 @@ pub fn tasks(
     at: Option<Timestamp>,
     all: bool,
 ) -> anyhow::Result<(Vec<TaskStatus>, usize)> {
-    if let Some(at) = at {
-        return Ok((tasks_at(context, at)?, 0));
-    }
-    let live = Live::load(context)?;
-    let live = if all { live.with_all()? } else { live };
-    Ok((live.tasks(context.now()), live.checkpoint.cold_task_count()))
+    let (projection, cold_count) = state(context, at, all)?;
+    let now = at.unwrap_or_else(|| context.now());
+    Ok((projection.tasks(now, &context.config.health), cold_count))
 }
 
 /// All changes of health up to an instant.

@@ -5,7 +5,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::text::{elide_middle, escape_json, first_line, human_duration, sanitize};
-use crate::projection::health::Number;
+use crate::projection::health::{Number, Verdict};
 use crate::projection::policy::Policy;
 use crate::projection::status::TaskStatus;
 use crate::view::message::{message_naming, name};
@@ -25,6 +25,8 @@ pub struct ExplainModel {
     pub evidence: Vec<EvidenceLine>,
     /// The numbers it was judged by.
     pub policy: Policy,
+    /// How it will be when that next changes although nothing happens, and when.
+    pub forecast: Option<(Timestamp, Verdict)>,
 }
 
 /// One event that proves a verdict, and where its source says so.
@@ -110,7 +112,8 @@ pub fn text(model: &ExplainModel, now: Timestamp, style: &Style, out: &mut dyn W
         evidence(line, style, out)?;
     }
     section("What would change it", style, out)?;
-    paragraph(&rule::would_change(verdict.health, verdict.reason), style, out)
+    let change = rule::would_change(task, model.forecast.as_ref(), &model.policy, now);
+    paragraph(&change, style, out)
 }
 
 /// Writes the explanation as indented JSON and a newline: `schema_version`, `generated_at`, `tool_version`, `task` (as in
@@ -134,7 +137,7 @@ pub fn json(model: &ExplainModel, now: Timestamp, tool_version: &str, out: &mut 
         rule: rule::rule(verdict.health, verdict.reason, &model.policy),
         numbers: verdict.numbers.iter().map(number).collect(),
         evidence: &model.evidence,
-        would_change: rule::would_change(verdict.health, verdict.reason),
+        would_change: rule::would_change(&model.status, model.forecast.as_ref(), &model.policy, now),
     })?;
     writeln!(out, "{}", escape_json(&text))
 }
@@ -239,6 +242,7 @@ mod tests {
             status: task_b(),
             evidence: vec![failure(4, "c1", "exit 1", 48_213), failure(3, "c2", "exit 1", 49_990), last],
             policy: Policy::default(),
+            forecast: None,
         }
     }
 

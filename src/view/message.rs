@@ -31,7 +31,7 @@ pub fn message_naming(task: &TaskStatus, tool: &str, now: Timestamp) -> String {
         (Health::Unknown, Some(Reason::Offline)) => offline(task, now),
         (Health::Unknown, _) => unknown(task, now),
         (Health::Healthy, _) => healthy(task),
-        (Health::Completed, Some(Reason::Unverified)) => unverified(verdict),
+        (Health::Failed, Some(Reason::Unverified)) => unverified(verdict),
         (Health::Completed, _) => ended(task, "completed"),
         (Health::Failed, _) => ended(task, "failed"),
         (Health::TimedOut, _) => ended(task, "ran out of time"),
@@ -98,7 +98,7 @@ pub fn brief(task: &TaskStatus, now: Timestamp) -> String {
             since_last()
                 .map_or_else(|| "nothing seen yet".to_owned(), |time| format!("no activity for {time}"))
         }),
-        (Health::Completed, Some(Reason::Unverified)) => "criteria not met".to_owned(),
+        (Health::Failed, Some(Reason::Unverified)) => criteria(&task.verdict),
         (Health::Completed | Health::Failed | Health::TimedOut | Health::Cancelled, _) => failure(task)
             .or_else(|| run_ms(task).map(|run| format!("after {}", human_duration(run))))
             .unwrap_or_default(),
@@ -259,10 +259,21 @@ fn ended(task: &TaskStatus, how: &str) -> String {
     format!("{how}{after}{why}")
 }
 
-/// How it failed, as far as its result says so.
+/// How it failed, as far as its result says so: in its source's words, else by its exit code.
 fn failure(task: &TaskStatus) -> Option<String> {
-    let code = number(&task.verdict, "exit_code").filter(|code| code.value != 0.0)?;
-    Some(format!("exit code {}", code.value))
+    let said = task.end_reason.as_deref().map(|reason| sanitize(first_line(reason)).into_owned());
+    let said = said.filter(|said| !said.trim().is_empty() && task.verdict.health != Health::Completed);
+    said.or_else(|| {
+        let code = number(&task.verdict, "exit_code").filter(|code| code.value != 0.0)?;
+        Some(format!("exit code {}", code.value))
+    })
+}
+
+fn criteria(verdict: &Verdict) -> String {
+    match number(verdict, "criteria_met").map(|met| (whole(met.value), met.limit.and_then(whole))) {
+        Some((Some(met), Some(total))) => format!("unverified, {met}/{total} criteria met"),
+        _ => "unverified".to_owned(),
+    }
 }
 
 fn unverified(verdict: &Verdict) -> String {

@@ -2,9 +2,11 @@
 //!
 //! The rules themselves are the projection's; these are their sentences, with the numbers of the policy in force.
 
-use crate::base::text::duration_in_words;
-use crate::projection::health::{Health, Reason};
+use crate::base::clock::Timestamp;
+use crate::base::text::{duration_in_words, plural};
+use crate::projection::health::{Health, Reason, Verdict};
 use crate::projection::policy::Policy;
+use crate::projection::status::TaskStatus;
 
 /// The rule that gives this verdict, as one sentence without a full stop.
 #[must_use]
@@ -29,12 +31,17 @@ pub fn rule(health: Health, reason: Option<Reason>, policy: &Policy) -> String {
             "idle: the last record of the session is a finished turn, no call is open and no child is at work".to_owned()
         }
         (Health::Unknown, Some(Reason::NoEvidence)) => "unknown: the task was named, and nothing was seen of it".to_owned(),
+        (Health::Unknown, Some(Reason::Offline)) => {
+            "unknown: the machine it runs on does not answer, so nothing can be seen of it".to_owned()
+        }
         (Health::Unknown, _) => format!(
             "unknown: unfinished, and without activity for {} or more",
             in_words(policy.stale_after_ms)
         ),
-        (Health::Completed, Some(Reason::Unverified)) => {
-            "completed, as the source claims; but not all of its criteria were met when they were checked".to_owned()
+        (Health::Failed, Some(Reason::Unverified)) => {
+            "failed, unverified: its source claims that it completed, but not all of its criteria were met when they were \
+             checked"
+                .to_owned()
         }
         (Health::Completed | Health::Failed | Health::TimedOut | Health::Cancelled, _) => {
             "ended: the result of its latest attempt says so".to_owned()
@@ -43,9 +50,38 @@ pub fn rule(health: Health, reason: Option<Reason>, policy: &Policy) -> String {
     }
 }
 
-/// What would give another verdict, as one sentence without a full stop.
+/// What would give another verdict, as one sentence without a full stop: what has to happen, and what comes of it if
+/// nothing does.
 #[must_use]
-pub fn would_change(health: Health, reason: Option<Reason>) -> String {
+pub fn would_change(
+    task: &TaskStatus,
+    forecast: Option<&(Timestamp, Verdict)>,
+    policy: &Policy,
+    now: Timestamp,
+) -> String {
+    let Verdict { health, reason, .. } = task.verdict;
+    let mut said = vec![way_out(health, reason).to_owned()];
+    let (failures, limit) = (task.consecutive_failures, policy.failure_streak);
+    if failures > 0 && failures < limit && health.is_live() {
+        said.push(format!(
+            "{} in a row \u{2192} struggling",
+            plural(limit - failures, "more counted failure")
+        ));
+    }
+    if let Some((at, verdict)) = forecast {
+        let reason = verdict.reason.map(|reason| format!(" ({})", reason.word().replace('_', " ")));
+        let after = duration_in_words(at.millis_since(now));
+        let quiet = match verdict.reason {
+            Some(Reason::Silent | Reason::Stale) => format!("silent for {after} more"),
+            Some(Reason::ToolOverBudget) => format!("the call open for {after} more"),
+            _ => format!("nothing new for {after}"),
+        };
+        said.push(format!("{quiet} \u{2192} {}{}", verdict.health.word(), reason.unwrap_or_default()));
+    }
+    said.join("; ")
+}
+
+fn way_out(health: Health, reason: Option<Reason>) -> &'static str {
     match (health, reason) {
         (Health::Struggling, _) => "one success in that thread of work resets the streak",
         (Health::Stuck, Some(Reason::ToolOverBudget)) => {
@@ -63,14 +99,12 @@ pub fn would_change(health: Health, reason: Option<Reason>) -> String {
         (Health::Waiting, Some(Reason::Child)) => "the end of the child, or any activity of the task itself",
         (Health::Waiting, _) => "any activity",
         (Health::Idle, _) => "a new turn",
+        (Health::Unknown, Some(Reason::Offline)) => "an answer of that machine",
         (Health::Unknown, _) => "any activity, a result, or a process that is known to live",
-        (Health::Completed, Some(Reason::Unverified)) => {
-            "a check that finds all criteria met, or a new attempt"
-        }
+        (Health::Failed, Some(Reason::Unverified)) => "a check that finds all criteria met, or a new attempt",
         (Health::Completed | Health::Failed | Health::TimedOut | Health::Cancelled, _) => "a new attempt",
         (Health::Healthy, _) => "failures in a row, silence inside a turn, a wait, or a result",
     }
-    .to_owned()
 }
 
 /// A number of a verdict with its unit: `18 minutes` for `ms`, a plain number otherwise.
@@ -110,6 +144,7 @@ fn in_words(millis: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::fixture::{now, task};
 
     #[test]
     fn a_rule_names_the_numbers_of_the_policy_in_force() {
@@ -123,9 +158,37 @@ mod tests {
         for health in Health::ALL {
             for reason in Reason::ALL.into_iter().map(Some).chain([None]) {
                 assert!(!rule(health, reason, &Policy::default()).ends_with('.'));
-                assert!(!would_change(health, reason).is_empty());
+                assert!(!way_out(health, reason).is_empty());
             }
         }
+    }
+
+    #[test]
+    fn what_would_change_a_verdict_has_its_numbers() {
+        let said = |task: &TaskStatus, ahead: Option<(Health, Reason)>| {
+            let forecast = ahead.map(|(health, reason)| {
+                let (since, numbers, evidence) = (None, Vec::new(), Vec::new());
+                let verdict = Verdict { health, reason: Some(reason), since, numbers, evidence };
+                (now().plus_millis(240_000), verdict)
+            });
+            would_change(task, forecast.as_ref(), &Policy::default(), now())
+        };
+        let healthy = TaskStatus { consecutive_failures: 2, ..task("t", Health::Healthy, None) };
+        assert_eq!(
+            said(&healthy, Some((Health::Stuck, Reason::Silent))),
+            "failures in a row, silence inside a turn, a wait, or a result; 1 more counted failure in a row \u{2192} \
+             struggling; silent for 4 minutes more \u{2192} stuck (silent)"
+        );
+        let struggling = TaskStatus {
+            consecutive_failures: 3,
+            ..task("t", Health::Struggling, Some(Reason::ConsecutiveFailures))
+        };
+        assert_eq!(
+            said(&struggling, Some((Health::Stuck, Reason::ToolOverBudget))),
+            "one success in that thread of work resets the streak; the call open for 4 minutes more \u{2192} stuck \
+             (tool over budget)"
+        );
+        assert_eq!(said(&task("t", Health::Completed, None), None), "a new attempt");
     }
 
     #[test]

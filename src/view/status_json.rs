@@ -66,6 +66,26 @@ pub struct TaskRecord {
     pub tools: ToolsRecord,
     /// Its model usage.
     pub usage: UsageRecord,
+    /// How many counted tool failures there ever were in a row in one thread.
+    pub longest_streak: u64,
+    /// How its last attempt ended.
+    pub end: EndRecord,
+}
+
+/// How an attempt ended: as its source claims, and as its criteria show.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EndRecord {
+    /// When.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub at: Option<Timestamp>,
+    /// The claim: `completed`, `failed`, `timeout` or `cancelled`.
+    pub claimed: Option<String>,
+    /// Why, in the words of the source.
+    pub reason: Option<String>,
+    /// How many of its criteria were met when they were checked.
+    pub criteria_met: Option<u64>,
+    /// How many criteria were checked.
+    pub criteria_total: Option<u64>,
 }
 
 /// How far a task is.
@@ -112,7 +132,7 @@ pub struct UsageRecord {
 }
 
 /// The columns of the CSV form: the keys of a task, nested ones joined by `_`.
-pub const CSV_COLUMNS: [&str; 26] = [
+pub const CSV_COLUMNS: [&str; 32] = [
     "task",
     "parent",
     "agent",
@@ -139,6 +159,12 @@ pub const CSV_COLUMNS: [&str; 26] = [
     "usage_cache_write_tokens",
     "usage_cost_usd",
     "usage_quality",
+    "longest_streak",
+    "end_at",
+    "end_claimed",
+    "end_reason",
+    "end_criteria_met",
+    "end_criteria_total",
 ];
 
 const HEALTH_WORDS: [&str; 10] = [
@@ -202,6 +228,14 @@ pub fn record(task: &TaskStatus, now: Timestamp) -> TaskRecord {
             cost_usd: task.usage.cost_usd,
             quality: task.usage.quality.clone(),
         },
+        longest_streak: task.longest_streak,
+        end: EndRecord {
+            at: task.ended_at,
+            claimed: task.claimed.map(|health| health.word().to_owned()),
+            reason: task.end_reason.as_deref().map(|reason| first_line(reason).to_owned()),
+            criteria_met: task.verified.map(|verified| verified.met),
+            criteria_total: task.verified.map(|verified| verified.total),
+        },
     }
 }
 
@@ -252,7 +286,7 @@ pub fn schema() -> serde_json::Value {
 fn csv_cells(task: &TaskRecord) -> [String; CSV_COLUMNS.len()] {
     let text =
         |text: &Option<String>| text.as_deref().map(|text| csv_cell(text).into_owned()).unwrap_or_default();
-    let (progress, tools, usage) = (&task.progress, &task.tools, &task.usage);
+    let (progress, tools, usage, end) = (&task.progress, &task.tools, &task.usage, &task.end);
     [
         csv_cell(&task.task).into_owned(),
         text(&task.parent),
@@ -280,6 +314,12 @@ fn csv_cells(task: &TaskRecord) -> [String; CSV_COLUMNS.len()] {
         usage.cache_write_tokens.to_string(),
         shown(usage.cost_usd),
         text(&usage.quality),
+        task.longest_streak.to_string(),
+        shown(end.at),
+        text(&end.claimed),
+        text(&end.reason),
+        shown(end.criteria_met),
+        shown(end.criteria_total),
     ]
 }
 

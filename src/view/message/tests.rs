@@ -50,7 +50,11 @@ fn every_verdict_has_its_sentence() {
         900_000.0,
     ));
     tasks.push(with_number(task("f", Health::Failed, None), "exit_code", 2.0, 0.0));
-    tasks.push(with_number(task("d", Health::Completed, Some(Reason::Unverified)), "criteria_met", 2.0, 3.0));
+    tasks.push(TaskStatus {
+        end_reason: Some("Missing required file: a.csv\nb".to_owned()),
+        ..task("f", Health::Failed, None)
+    });
+    tasks.push(with_number(task("d", Health::Failed, Some(Reason::Unverified)), "criteria_met", 2.0, 3.0));
     for reason in [Reason::Retrying, Reason::Timeouts] {
         tasks.push(TaskStatus { consecutive_failures: 4, ..task("r", Health::Struggling, Some(reason)) });
     }
@@ -58,7 +62,7 @@ fn every_verdict_has_its_sentence() {
     tasks.push(task("t", Health::TimedOut, None));
     tasks.push(task("c", Health::Cancelled, None));
     tasks.push(task("u", Health::Unknown, Some(Reason::NoEvidence)));
-    tasks.push(task("d", Health::Completed, Some(Reason::Unverified)));
+    tasks.push(task("d", Health::Failed, Some(Reason::Unverified)));
     let lines: Vec<String> = tasks
         .iter()
         .map(|task| {
@@ -84,14 +88,15 @@ fn every_verdict_has_its_sentence() {
         stuck      repeats the same calls with the same results, 10 times | repeats the same calls
         stuck      a tool call has run for 22 minutes, its budget is 15 minutes | call open 22m, budget 15m
         failed     failed: exit code 2 | exit code 2
-        completed  says it is done, but 2 of 3 criteria are met | criteria not met
+        failed     failed: Missing required file: a.csv | Missing required file: a.csv
+        failed     says it is done, but 2 of 3 criteria are met | unverified, 2/3 criteria met
         struggling the same call failed 4 times in a row | same call failed 4 times
         struggling 4 timeouts in a row | 4 timeouts in a row
         healthy    working; its last 2 tool calls failed | no tool call yet
         timeout    ran out of time | 
         cancelled  was cancelled | 
         unknown    nothing was seen of it yet | nothing seen yet
-        completed  says it is done, but not all criteria are met | criteria not met
+        failed     says it is done, but not all criteria are met | unverified
         "#);
 }
 

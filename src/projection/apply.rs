@@ -251,6 +251,20 @@ impl Task {
                 ];
                 facts.into_iter().flatten().for_each(|fact| self.facts.set(stamp, fact));
             }
+            Body::HealthChanged { to_health, reason, .. } => {
+                let said = reason.as_deref().map(|reason| format!("{to_health} {reason}"));
+                let said = said.as_deref().unwrap_or(to_health);
+                let watched = self.monitoring.get_or_insert_default().watched_mut();
+                watched.announced.set(stamp, said, names);
+            }
+            Body::TaskAcknowledged { .. } => {
+                let watched = self.monitoring.get_or_insert_default().watched_mut();
+                watched.acknowledged = watched.acknowledged.max(stamp);
+            }
+            Body::AlignmentAssessed { alignment, .. } => {
+                let watched = self.monitoring.get_or_insert_default().watched_mut();
+                watched.alignment.set(stamp, alignment, names);
+            }
             Body::OutputGrew { .. }
             | Body::IterationReported { .. }
             | Body::CriterionVerified { .. }

@@ -3,7 +3,7 @@
 //! Of turns and waits the latest edge counts; of two at one instant the later in the stream.
 
 use crate::base::clock::Timestamp;
-use crate::projection::register::{Name, Names, Stamp, is_default, micros};
+use crate::projection::register::{Name, Names, Register, Stamp, is_default, micros};
 use serde::{Deserialize, Serialize};
 
 /// The last edge of the turns of one thread.
@@ -97,6 +97,29 @@ impl Process {
     }
 }
 
+/// What was said about a task by those who watch it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Watched {
+    /// The health that was announced last, and its reason after a blank.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) announced: Register,
+    /// When a person last acknowledged it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) acknowledged: Stamp,
+    /// How well its work fits what it was told to do.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) alignment: Register,
+}
+
+impl Watched {
+    fn merge(&mut self, later: Self) {
+        self.announced.merge(later.announced);
+        self.acknowledged = self.acknowledged.max(later.acknowledged);
+        self.alignment.merge(later.alignment);
+    }
+}
+
 /// What the monitoring stream says about one task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -109,6 +132,8 @@ pub(crate) struct Monitoring {
     waits: Vec<Wait>,
     #[serde(default, skip_serializing_if = "is_default")]
     process: Option<Box<Process>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    watched: Option<Box<Watched>>,
 }
 
 impl Monitoring {
@@ -130,6 +155,16 @@ impl Monitoring {
     /// The process, if it was ever sampled.
     pub(crate) fn process(&self) -> Option<&Process> {
         self.process.as_deref()
+    }
+
+    /// What was said by those who watch it, if they ever said anything.
+    pub(crate) fn watched(&self) -> Option<&Watched> {
+        self.watched.as_deref()
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn watched_mut(&mut self) -> &mut Watched {
+        self.watched.get_or_insert_default()
     }
 
     pub(crate) fn add_turn(&mut self, turn: Turn) {
@@ -175,11 +210,18 @@ impl Monitoring {
         if let Some(process) = later.process {
             self.add_process(*process);
         }
+        if let Some(watched) = later.watched {
+            self.watched_mut().merge(*watched);
+        }
     }
 
     /// Shares the names that other tasks have as well.
     pub(crate) fn share(&mut self, names: &mut Names) {
         self.turns.iter_mut().for_each(|turn| names.share(&mut turn.thread));
+        if let Some(watched) = &mut self.watched {
+            watched.announced.share(names);
+            watched.alignment.share(names);
+        }
     }
 }
 

@@ -176,6 +176,11 @@ impl Register {
         self.value.as_ref().map(Name::as_str)
     }
 
+    /// When it was set.
+    pub(crate) const fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
     /// Offers a value.
     pub(crate) fn set(&mut self, stamp: Stamp, text: &str, names: &mut Names) {
         if stamp < self.stamp || (stamp == self.stamp && self.value() >= Some(text)) {

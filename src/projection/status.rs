@@ -5,8 +5,9 @@
 use crate::base::clock::Timestamp;
 use crate::projection::facts::Fact;
 use crate::projection::forest::{self, Judged};
-use crate::projection::health::{Health, Verdict};
+use crate::projection::health::{Health, Reason, Verdict};
 use crate::projection::judge::Judge;
+use crate::projection::monitoring::{Monitoring, Watched};
 use crate::projection::policy::Policy;
 use crate::projection::register::Register;
 use crate::projection::state::{Projection, Task};
@@ -68,6 +69,12 @@ pub struct TaskStatus {
     pub consecutive_failures: u64,
     /// The longest there ever was.
     pub longest_streak: u64,
+    /// The health that was announced last.
+    pub announced: Option<Announced>,
+    /// When a person last acknowledged how it stands.
+    pub acknowledged_at: Option<Timestamp>,
+    /// How well its work fits what it was told to do, as last assessed: `on_track`, `drifting` …
+    pub alignment: Option<String>,
     /// Its tool calls.
     pub tools: ToolCounts,
     /// What it cost.
@@ -87,6 +94,17 @@ pub struct Progress {
     pub percent: Option<f64>,
     /// What is being done.
     pub step: Option<String>,
+}
+
+/// A change of health that was announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// When.
+    pub at: Timestamp,
+    /// How the task was from then on.
+    pub health: Health,
+    /// Why.
+    pub reason: Option<Reason>,
 }
 
 /// How many of the criteria of a completion are met.
@@ -189,6 +207,7 @@ impl Projection {
 /// The row of a judged task.
 fn row(judged: &Judged<'_>, verdict: Verdict) -> TaskStatus {
     let (judge, task) = (judged.judge, judged.judge.task);
+    let watched = task.monitoring.as_deref().and_then(Monitoring::watched);
     let text = |read: fn(&Fact) -> Option<&str>| task.facts.get(read).map(|(_, text)| text.to_owned());
     TaskStatus {
         task: judged.id.to_owned(),
@@ -216,6 +235,9 @@ fn row(judged: &Judged<'_>, verdict: Verdict) -> TaskStatus {
         progress: judged.progress.clone(),
         consecutive_failures: judge.run().map_or(0, |run| run.length.into()),
         longest_streak: task.tools.as_ref().map_or(0, |tools| tools.longest_streak().into()),
+        announced: watched.and_then(announced),
+        acknowledged_at: watched.and_then(|watched| watched.acknowledged.at()),
+        alignment: watched.and_then(|watched| owned(&watched.alignment)),
         tools: tool_counts(task, &judge),
         usage: usage(task),
         children: judged.children,
@@ -224,6 +246,17 @@ fn row(judged: &Judged<'_>, verdict: Verdict) -> TaskStatus {
 
 fn owned(register: &Register) -> Option<String> {
     register.value().map(str::to_owned)
+}
+
+fn announced(watched: &Watched) -> Option<Announced> {
+    let said = watched.announced.value()?;
+    let (health, reason) =
+        said.split_once(' ').map_or((said, None), |(health, reason)| (health, Some(reason)));
+    Some(Announced {
+        at: watched.announced.stamp().instant(),
+        health: Health::of_word(health)?,
+        reason: reason.and_then(Reason::of_word),
+    })
 }
 
 /// How far a task is by its own word.

@@ -92,6 +92,9 @@ fn a_row_has_all_that_was_said_of_a_task() {
         }),
         consecutive_failures: 1,
         longest_streak: 1,
+        announced: None,
+        acknowledged_at: None,
+        alignment: None,
         tools: ToolCounts { succeeded: 0, failed: 1, neutral: 0, open: 1 },
         usage: Usage {
             input_tokens: 1,
@@ -241,4 +244,38 @@ fn parents_in_a_cycle_hang_nobody() {
     let rows = rows(&events, "09:01");
     let names: Vec<_> = rows.iter().map(|row| (&*row.task, row.verdict.health)).collect();
     assert_eq!(names, ["a", "b", "c", "d", "e"].map(|id| (id, Health::Healthy)));
+}
+
+#[test]
+fn what_those_who_watch_said_of_a_task_is_in_its_row() {
+    let changed = |at, health: &'static str, reason: Option<&'static str>| {
+        event(
+            at,
+            Body::HealthChanged {
+                from_health: None,
+                to_health: health.into(),
+                reason: reason.map(Into::into),
+                text: None,
+            },
+        )
+    };
+    let assessed = |at, alignment: &'static str| {
+        let (confidence, reasons, keywords, recommended_action) = (None, None, None, None);
+        let alignment = alignment.into();
+        event(at, Body::AlignmentAssessed { alignment, confidence, reasons, keywords, recommended_action })
+    };
+    let events = [
+        started("09:00"),
+        changed("09:01", "healthy", None),
+        changed("09:20", "stuck", Some("silent")),
+        event("09:21", Body::TaskAcknowledged { text: None }),
+        assessed("09:22", "on_track"),
+        assessed("09:23", "drifting"),
+    ];
+    let task = folded(&events).task("t", instant("09:30"), &Policy::default()).unwrap();
+    let stuck = Announced { at: instant("09:20"), health: Health::Stuck, reason: Some(Reason::Silent) };
+    assert_eq!(
+        (task.announced, task.acknowledged_at, task.alignment.as_deref()),
+        (Some(stuck), Some(instant("09:21")), Some("drifting"))
+    );
 }

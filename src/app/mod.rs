@@ -15,6 +15,7 @@ pub mod family;
 pub mod fold;
 pub mod hook;
 pub mod hooks;
+pub mod http;
 pub mod import;
 pub mod ingest;
 pub mod init;

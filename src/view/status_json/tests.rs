@@ -53,6 +53,14 @@ fn a_task_has_exactly_the_keys_of_the_contract() {
             "cache_write_tokens": 0,
             "cost_usd": 0.25,
             "quality": "measured"
+          },
+          "longest_streak": 0,
+          "end": {
+            "at": null,
+            "claimed": null,
+            "reason": null,
+            "criteria_met": null,
+            "criteria_total": null
           }
         }
         "#);

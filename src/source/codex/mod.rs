@@ -31,6 +31,7 @@ mod discovery;
 mod exec;
 mod failure;
 mod item;
+mod kinds;
 mod meta;
 mod output;
 mod plan;

@@ -209,7 +209,10 @@ impl Sheet<'_> {
 
     /// Makes the log drop what this document shares with other files, and they with it; gives another session of them.
     fn link(&mut self) -> Option<String> {
-        let relatives = self.out.with_first_record(self.first_record.as_deref()?, self.file);
+        // What a run printed of the session begins with it, see `follower::sink::link`.
+        let records = [self.first_record.as_ref(), self.identity.parts.first()];
+        let find = |record: &String| self.out.with_first_record(record, self.file);
+        let relatives: Vec<_> = records.into_iter().flatten().flat_map(find).collect();
         for relative in &relatives {
             self.out.exclude(self.file, &relative.file);
             self.out.exclude(&relative.file, self.file);

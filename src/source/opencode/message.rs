@@ -13,7 +13,7 @@ use crate::source::session::MAIN;
 use serde_json::Value;
 
 /// The user stopped it.
-const ABORTED: &str = "MessageAbortedError";
+pub(super) const ABORTED: &str = "MessageAbortedError";
 
 /// Says everything a message and its parts say.
 pub(super) fn say(context: &Context, session: &SessionRow, message: &MessageRow, sheet: &mut Sheet<'_>) {
@@ -140,7 +140,7 @@ fn missing(message: &MessageRow) -> Option<&'static str> {
     usage::missing(message)
 }
 
-fn turn_started(request: &str, ts: Timestamp, teller: &mut Teller<'_, '_>) {
+pub(super) fn turn_started(request: &str, ts: Timestamp, teller: &mut Teller<'_, '_>) {
     let native = ["turn", request];
     let body = Body::TurnStarted { thread: Some(Text::Borrowed(MAIN)) };
     teller.scribe(&format!("{request} begun"), ts, &native).say_of(&native, "", body);
@@ -209,7 +209,7 @@ fn failed(
     "error"
 }
 
-fn of_request(error: &Value) -> crate::event::error::ErrorDetail<'static> {
+pub(super) fn of_request(error: &Value) -> crate::event::error::ErrorDetail<'static> {
     let data = inner(error, "data");
     let message = any_text(data, &["message"]).or_else(|| text(error, "message")).unwrap_or_default();
     of_model(count(data, "statusCode"), text(error, "name").unwrap_or_default(), message)

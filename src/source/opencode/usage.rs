@@ -4,15 +4,17 @@
 //! recorded last states them. OpenCode counts thinking within the output tokens up to 1.1 and beside them later; the
 //! total, where a message states one, tells which.
 
+use crate::base::clock::Timestamp;
 use crate::event::envelope::Stream;
 use crate::source::opencode::json::{count, inner, text};
-use crate::source::opencode::record::{MessageRow, Teller};
+use crate::source::opencode::record::{MessageRow, PartRow, Teller};
 use crate::source::session::Usage;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What a message says it cost so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Totals {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Totals {
     input: u64,
     output: u64,
     cache_read: u64,
@@ -43,6 +45,40 @@ pub(super) fn say(message: &MessageRow, teller: &mut Teller<'_, '_>) -> String {
         teller.scribe(&key, ts, &native).say_of(&native, &before.key(""), usage.recorded());
     }
     key
+}
+
+/// Records what one step of a message cost; gives what the message cost with it.
+pub(super) fn step(
+    message: &str,
+    part: &PartRow,
+    before: Totals,
+    ts: Timestamp,
+    teller: &mut Teller<'_, '_>,
+) -> Totals {
+    let Some(step) = Totals::of(&part.data).filter(|step| step.is_something()) else { return before };
+    let usage = Usage {
+        message: Some(message),
+        input_tokens: Some(step.input),
+        output_tokens: Some(step.output),
+        cache_read_tokens: Some(step.cache_read),
+        cache_write_tokens: Some(step.cache_write),
+        cost_usd: step.cost_usd,
+        quality: "measured",
+        ..Usage::default()
+    };
+    let native = ["usage", message];
+    teller.scribe(message, ts, &native).say_of(&native, &before.key(""), usage.recorded());
+    before.plus(step)
+}
+
+/// What a step must say and does not.
+pub(super) fn lacks(step: &Value) -> Option<&'static str> {
+    let tokens = inner(step, "tokens");
+    let cache = inner(tokens, "cache");
+    let has = |value, name| count(value, name).is_some();
+    let is_whole =
+        has(tokens, "input") && has(tokens, "output") && has(cache, "read") && has(cache, "write");
+    (!is_whole || step.get("cost").is_none()).then_some("a step without what it cost")
 }
 
 /// What an answer of the model must say and does not.
@@ -104,6 +140,20 @@ impl Totals {
             cache_read: self.cache_read.saturating_sub(before.cache_read),
             cache_write: self.cache_write.saturating_sub(before.cache_write),
             cost_usd: cost,
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        let cost_usd = match (self.cost_usd, other.cost_usd) {
+            (Some(one), Some(other)) => Some(one + other),
+            (one, other) => one.or(other),
+        };
+        Self {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            cost_usd,
         }
     }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "records are composed of values written in place")]
 
 mod real;
+mod stream;
 
 use crate::source::fixture::formats::{HEADS, Renamed, imported, recognised, renamed};
 use crate::source::fixture::{Log, brief, drain, env, import, look, write};

@@ -12,8 +12,9 @@
 //!
 //! A headless run also tells of itself on its standard output ([`GeminiStream`]).
 //!
-//! A project's work is known by the note `.project_root` in its folder, the list `projects.json`, or the directories that a
-//! recording names. What it refuses: guessing the project from a hash, and reading anything in `tmp` that is no recording.
+//! A project's work is known by the note `.project_root` in its folder, the list `projects.json`, the directories that a
+//! recording names, or the hash of its path that the folder is called by. What it refuses: reading anything in `tmp` that is
+//! no recording.
 
 mod stream;
 #[cfg(test)]

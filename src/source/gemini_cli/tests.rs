@@ -536,3 +536,44 @@ fn counts_that_are_too_great_do_not_end_the_program() {
         assert_eq!(used[0]["input_tokens"], u64::MAX);
     }
 }
+
+#[test]
+fn a_folder_called_by_the_hash_of_a_project_is_that_projects() {
+    use sha2::Digest as _;
+    let home = tempfile::tempdir().unwrap();
+    let hash = |path: &str| -> String {
+        sha2::Sha256::digest(path.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    // `printf %s /home/u/app | sha256sum`
+    assert_eq!(hash("/home/u/app"), "2bf7c3a66bb612328fc2e5547e4b0a1406e703635b3cb0184e96b5db1425cd84");
+    for (root, name) in [("/home/u/app", "a"), ("/home/u/other", "b"), ("/home/u", "c")] {
+        let chats = home.path().join(".gemini/tmp").join(hash(root)).join("chats");
+        write(&chats.join(format!("session-2025-12-01T09-00-{name}.json")), &document(&[user(1, root)]));
+    }
+    let takes = |root: &str| {
+        let scope = Scope::Project(vec![PathBuf::from(root)]);
+        let env = Env { home: home.path().to_owned(), ..env(scope) };
+        let mut log = Log::default();
+        look(&mut GeminiCliDocuments::default(), &env, &mut log);
+        let created = log.events.iter().filter(|event| event["type"] == "task.created");
+        created.map(|event| event["cwd"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(takes("/home/u/app"), [json!("/home/u/app")]);
+    assert_eq!(takes("/home/u/none"), Vec::<Value>::new());
+}
+
+#[test]
+fn messages_of_a_kind_that_nobody_knows_are_not_taken_for_known_ones() {
+    let strange = |kind: &str| {
+        let mut strange = reply(8, &"x".repeat(5000), &[]);
+        strange["type"] = json!(kind);
+        strange
+    };
+    let drifts = |kind: &str| {
+        let mut records = session();
+        records.extend(std::iter::repeat_n(strange(kind), 20));
+        let (events, _) = imported::<GeminiCli>("x.jsonl", &lines(&records));
+        of_types(&events, &["source.drifted"]).len()
+    };
+    assert_eq!((drifts("gemini"), drifts("gemini_new")), (0, 1));
+}

@@ -84,16 +84,25 @@ pub(super) fn lacks(step: &Value) -> Option<&'static str> {
 /// What an answer of the model must say and does not.
 pub(super) fn missing(message: &MessageRow) -> Option<&'static str> {
     let is_complete = message.completed().is_some();
+    let is_settled = is_complete || message.next_at.is_some();
     let Some(tokens) = message.data.get("tokens") else {
-        return is_complete.then_some("an answer without its tokens");
+        let is_missing = is_settled || has_object(&message.data, &["input", "output"]);
+        return is_missing.then_some("an answer without its tokens");
     };
     let has = |value: &Value, name| count(value, name).is_some();
     let cache = inner(tokens, "cache");
-    let lacks_cache = if cache.is_null() { is_complete } else { !has(cache, "read") || !has(cache, "write") };
+    let is_elsewhere = || has_object(tokens, &["read", "write"]);
+    let lacks_cache = if cache.is_null() { is_settled || is_elsewhere() } else { !has(cache, "read") || !has(cache, "write") };
     if !has(tokens, "input") || !has(tokens, "output") || lacks_cache {
         return Some("an answer whose tokens are not told apart");
     }
     (is_complete && message.data.get("cost").is_none()).then_some("an answer without its cost")
+}
+
+/// Whether a member is an object with these numbers in it, whatever it is called.
+fn has_object(value: &Value, names: &[&str]) -> bool {
+    let has_numbers = |member: &Value| names.iter().all(|name| count(member, name).is_some());
+    value.as_object().is_some_and(|members| members.values().any(has_numbers))
 }
 
 impl Totals {

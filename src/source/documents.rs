@@ -460,7 +460,10 @@ mod tests {
             kinds.drift().is_some()
         };
         let of = [(0, 4), (0, 5), (45, 5), (44, 5), (1000, 100), (1000, 112)];
-        assert_eq!(of.map(|(known, unknown)| drifted(known, unknown)), [false, true, false, true, false, true]);
+        assert_eq!(
+            of.map(|(known, unknown)| drifted(known, unknown)),
+            [false, true, false, true, false, true]
+        );
     }
 
     #[test]

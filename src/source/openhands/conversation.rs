@@ -66,7 +66,8 @@ impl Format for States {
     }
 
     fn is_at_home(path: &Path) -> bool {
-        let is_known = || lies_in(path, &[".openhands", "conversations"]) || path.with_file_name(EVENTS).is_dir();
+        let is_known =
+            || lies_in(path, &[".openhands", "conversations"]) || path.with_file_name(EVENTS).is_dir();
         Self::is_candidate(path) && is_known()
     }
 
@@ -153,7 +154,9 @@ impl Reader for Conversation {
         match self.misfit.clone().or_else(|| self.story.kinds().drift()) {
             Some(lack) => Err(Misfit::Drifted(lack)),
             None if is_whole => Ok(()),
-            None => Err(Misfit::Drifted("the state lacks its status, its model, its directory or its usage".to_owned())),
+            None => Err(Misfit::Drifted(
+                "the state lacks its status, its model, its directory or its usage".to_owned(),
+            )),
         }
     }
 }
@@ -179,8 +182,8 @@ impl Conversation {
 fn is_whole_state(state: Node<'_>, bytes: &[u8]) -> bool {
     let (agent, usage) = (state.get("agent"), state.at(&["stats", "usage_to_metrics"]));
     let is_full = state.has_other(&["id", "agent", "workspace"], Node::is_there);
-    let is_told = state.get("stats").is_there()
-        || marks(bytes, &["\"usage_to_metrics\"", "\"token_usages\""]) > 0;
+    let is_told =
+        state.get("stats").is_there() || marks(bytes, &["\"usage_to_metrics\"", "\"token_usages\""]) > 0;
     let is_placed = state.get("workspace").is_there() || marks(bytes, &["\"working_dir\""]) > 0;
     (!is_full || state.any(&["execution_status", "agent_status"]).word().is_some())
         && (!is_full && !agent.is_there() || agent.at(&["llm", "model"]).word().is_some())

@@ -39,7 +39,7 @@ const FAMILIES: [&str; 17] = [
     "model.",
 ];
 /// The types of the others, which tell it: one that is called otherwise is not taken for one of these.
-const KINDS: [&str; 49] = [
+const KINDS: [&str; 74] = [
     "abort",
     "user.message",
     "assistant.turn_start",
@@ -89,6 +89,31 @@ const KINDS: [&str; 49] = [
     "session.remote_steerable_changed",
     "session.import_legacy",
     "session.permissions_changed",
+    "assistant.idle",
+    "assistant.server_tool_progress",
+    "assistant.tool_call_delta",
+    "assistant.fusion_phase_started",
+    "assistant.fusion_phase_completed",
+    "assistant.fusion_phase_failed",
+    "tool.search_activated",
+    "session.schedule_created",
+    "session.schedule_cancelled",
+    "session.schedule_rearmed",
+    "session.autopilot_objective_changed",
+    "session.mode_notice_delivered",
+    "session.limits_changed",
+    "session.session_limits_changed",
+    "session.todos_changed",
+    "session.context_cleared",
+    "session.fusion_route_started",
+    "session.fusion_route_failed",
+    "session.fusion_resolved",
+    "session.fusion_completed",
+    "session.binary_asset",
+    "session.custom_notification",
+    "session.auto_mode_resolved",
+    "session.managed_settings_resolved",
+    "session.managed_settings_enforced",
 ];
 
 /// What is known of a session from outside its file.

@@ -145,5 +145,6 @@ fn near(env: &Env) -> impl Iterator<Item = PathBuf> + '_ {
 }
 
 fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(u32::from(digit), 16));
+    Sha256::digest(text.as_bytes()).iter().flat_map(digits).flatten().collect()
 }

@@ -42,7 +42,7 @@ const KINDS: [&str; 13] = [
     HISTORY,
     "record_state",
 ];
-/// How TraeX writes down what is added to the conversation: several items in a line.
+/// How `TraeX` writes down what is added to the conversation: several items in a line.
 const HISTORY: &str = "history_mutation";
 
 /// What is known of a rollout from outside it.
@@ -111,7 +111,8 @@ impl Rollout {
             return Fit::Bad;
         }
         let stamped = Fit::if_there(record.ts.is_some() || record.is_bare);
-        let ts = record.ts.or(self.last_ts).unwrap_or_else(|| out.now());
+        let inner = || record.payload.word("timestamp").and_then(Timestamp::parse);
+        let ts = record.ts.or_else(inner).or(self.last_ts).unwrap_or_else(|| out.now());
         self.last_ts = Some(ts);
         let Some(meta) = self.meta.take() else {
             let meta = Meta::of(record);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// Reasoning is inside output, and what was cached inside input.
 const FIELDS: [&str; 3] = ["input_tokens", "cached_input_tokens", "output_tokens"];
-/// Inside input as well, since 0.15x; the second is what TraeX calls it.
+/// Inside input as well, since 0.15x; the second is what `TraeX` calls it.
 const WRITTEN: [&str; 2] = ["cache_write_input_tokens", "cache_creation_input_tokens"];
 /// Input, the part of it that came from a cache, output, the part of input that was written to a cache.
 pub(super) type Counts = [u64; 4];

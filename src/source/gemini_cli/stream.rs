@@ -42,8 +42,12 @@ const MARKS: [&str; 9] = [
 const MARKS_MIN: usize = 2;
 /// Every line has these.
 const COMMON: [&str; 2] = ["\"timestamp\"", "\"type\""];
+/// Kinds of line, of which the first is always there.
+const KINDS: [&str; 4] = ["\"init\"", "\"tool_use\"", "\"tool_result\"", "\"result\""];
 /// What others write whose names are alike.
-const FOREIGN: [&str; 9] = [
+const FOREIGN: [&str; 11] = [
+    "\"hook_event_name\"",
+    "\"attributes\"",
     "\"subtype\"",
     "\"sessionId\"",
     "\"sessionID\"",
@@ -104,7 +108,10 @@ impl Format for StreamFiles {
     }
 
     fn recognises(head: &[u8]) -> bool {
-        marks(head, &MARKS) >= MARKS_MIN && marks(head, &COMMON) > 0 && marks(head, &FOREIGN) == 0
+        marks(head, &MARKS) >= MARKS_MIN
+            && marks(head, &COMMON) > 0
+            && marks(head, &KINDS) > 0
+            && marks(head, &FOREIGN) == 0
     }
 
     fn look(path: &Path, head: &Head, env: &Env) -> io::Result<Option<Found<StreamContext>>> {
@@ -180,9 +187,12 @@ impl Stream {
         let ts = said.or(self.last_ts).unwrap_or_else(|| out.written_at());
         self.last_ts = Some(ts);
         out.record(&context.session);
-        let recordings = [vec![context.session.clone()], vec![context.session.clone(), "document".to_owned()]]
-            .map(|parts| Identity { source: SOURCE, parts, session: None });
-        recordings.iter().for_each(|recording| out.shares_with(recording));
+        let recordings =
+            [vec![context.session.clone()], vec![context.session.clone(), "document".to_owned()]]
+                .map(|parts| Identity { source: SOURCE, parts, session: None });
+        for recording in &recordings {
+            out.shares_with(recording);
+        }
         let is_recorded = recordings.iter().any(|recording| out.knows(recording));
         let (file, at) = (out.file().to_owned(), format!("{} {nth}", out.at()));
         let scribe = &mut Scribe::new(out, SOURCE, (&context.session, SOURCE), ts, &["line", &file, &at]);
@@ -213,8 +223,7 @@ impl Stream {
         let is_prompt = kind == "message" && member(entries, "role").and_then(word) == Some("user");
         let prompt = member(entries, "content").filter(|_| is_prompt).map(beginning).unwrap_or_default();
         let title = first_line(&prompt);
-        let about =
-            About { title, model: self.model.as_deref(), host: &context.host, ..About::default() };
+        let about = About { title, model: self.model.as_deref(), host: &context.host, ..About::default() };
         self.session.create(&about, scribe);
         if kind != "result" && std::mem::take(&mut self.is_over) {
             let attempt = self.ended_count + 1;
@@ -264,12 +273,7 @@ impl Stream {
         name.is_some() && parameters.is_some()
     }
 
-    fn answered(
-        &mut self,
-        context: &StreamContext,
-        entries: &[Entry<'_>],
-        scribe: &mut Scribe<'_>,
-    ) -> bool {
+    fn answered(&mut self, context: &StreamContext, entries: &[Entry<'_>], scribe: &mut Scribe<'_>) -> bool {
         let text = |name| member(entries, name).and_then(word);
         let Some(id) = text("tool_id") else { return false };
         let output = member(entries, "output").filter(|raw| matches!(raw.kind, RawKind::Text { .. }));
@@ -358,8 +362,7 @@ impl Stream {
     /// What the models were used for, where the run tells each by its name, else all as one.
     fn used(&self, stats: &[Entry<'_>], is_recorded: bool, scribe: &mut Scribe<'_>) -> bool {
         let models = member(stats, "models").map(members).unwrap_or_default();
-        let mut shares: Vec<_> =
-            models.iter().map(|entry| (Some(entry.key), members(entry.value))).collect();
+        let mut shares: Vec<_> = models.iter().map(|entry| (Some(entry.key), members(entry.value))).collect();
         if shares.is_empty() {
             shares.push((self.model.as_deref(), stats.to_vec()));
         }

@@ -539,15 +539,14 @@ fn counts_that_are_too_great_do_not_end_the_program() {
 
 #[test]
 fn a_folder_called_by_the_hash_of_a_project_is_that_projects() {
-    use sha2::Digest as _;
     let home = tempfile::tempdir().unwrap();
-    let hash = |path: &str| -> String {
-        sha2::Sha256::digest(path.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
-    };
-    // `printf %s /home/u/app | sha256sum`
-    assert_eq!(hash("/home/u/app"), "2bf7c3a66bb612328fc2e5547e4b0a1406e703635b3cb0184e96b5db1425cd84");
-    for (root, name) in [("/home/u/app", "a"), ("/home/u/other", "b"), ("/home/u", "c")] {
-        let chats = home.path().join(".gemini/tmp").join(hash(root)).join("chats");
+    // `printf %s <root> | sha256sum`
+    for (root, hash, name) in [
+        ("/home/u/app", "2bf7c3a66bb612328fc2e5547e4b0a1406e703635b3cb0184e96b5db1425cd84", "a"),
+        ("/home/u/other", "35068ca9edd48a5d09318222615b88999c3f8029ae1d4e39da65d1eae4908497", "b"),
+        ("/home/u", "f9e409c5c16ecfdd5883da4f3ad045b4af5677740c9e703ad2d47ba231718350", "c"),
+    ] {
+        let chats = home.path().join(".gemini/tmp").join(hash).join("chats");
         write(&chats.join(format!("session-2025-12-01T09-00-{name}.json")), &document(&[user(1, root)]));
     }
     let takes = |root: &str| {

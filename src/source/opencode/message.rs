@@ -12,6 +12,23 @@ use crate::source::opencode::{background, tool, usage};
 use crate::source::session::MAIN;
 use serde_json::Value;
 
+/// What a message may be made of.
+const PARTS: [&str; 14] = [
+    "agent",
+    "compaction",
+    "file",
+    "image",
+    "patch",
+    "reasoning",
+    "retry",
+    "snapshot",
+    "source-url",
+    "step-finish",
+    "step-start",
+    "subtask",
+    "text",
+    "tool",
+];
 /// The user stopped it.
 pub(super) const ABORTED: &str = "MessageAbortedError";
 
@@ -28,6 +45,10 @@ pub(super) fn say(context: &Context, session: &SessionRow, message: &MessageRow,
     if message.parts.iter().any(|part| text(&part.data, "type").is_none()) {
         sheet.drifted("a part without its type");
     }
+    sheet.met(matches!(role, "user" | "assistant" | "system"));
+    message.parts.iter().filter_map(|part| text(&part.data, "type")).for_each(|kind| {
+        sheet.met(PARTS.contains(&kind));
+    });
     let mut teller = Teller { context, session: &session.id, agent: message.agent(), sheet };
     match role {
         "user" => of_user(message, created, &mut teller),

@@ -13,13 +13,13 @@ use crate::event::field::Text;
 use crate::source::documents::Misfit;
 use crate::source::finder::{Format, Found, Head, Home, marks};
 use crate::source::follower::{Adapter, Identity, Recognition, Sink};
+use crate::source::opencode::SOURCE;
 use crate::source::opencode::export::value;
 use crate::source::opencode::json::{count, inner, instant, parse, text};
 use crate::source::opencode::message;
 use crate::source::opencode::record::{Context, Ledger, PartRow, SessionRow, Teller, agent_name};
 use crate::source::opencode::tool::{self, Around, Outcome};
 use crate::source::opencode::usage::{self, Totals};
-use crate::source::opencode::SOURCE;
 use crate::source::scribe::{Fact, TakeFact};
 use crate::source::session::MAIN;
 use crate::source::text::objects;
@@ -137,7 +137,7 @@ impl Format for RunFiles {
 
 impl Adapter for Run {
     type Context = RunContext;
-    const FORMAT: &'static str = "output of opencode run";
+    const FORMAT: &'static str = "run of OpenCode";
 
     fn line(&mut self, context: &RunContext, bytes: &[u8], out: &mut Sink<'_>) -> Recognition {
         let text = String::from_utf8_lossy(bytes);
@@ -163,13 +163,7 @@ impl Adapter for Run {
 }
 
 impl Run {
-    fn record(
-        &mut self,
-        context: &RunContext,
-        record: &Value,
-        nth: u64,
-        out: &mut Sink<'_>,
-    ) -> Recognition {
+    fn record(&mut self, context: &RunContext, record: &Value, nth: u64, out: &mut Sink<'_>) -> Recognition {
         let part = inner(record, "part");
         let Some(kind) = text(record, "type") else {
             let is_ours = part.is_object() || text(record, "sessionID").is_some();
@@ -189,8 +183,12 @@ impl Run {
         let id = text(part, "id");
         line.lacks |= carried.is_some() && id.is_none();
         let part = PartRow { id: id.unwrap_or(&place).to_owned(), data: part.clone() };
-        let mut teller =
-            Teller { context: &context.store, session: &context.session, agent: agent_name(None), sheet: &mut line };
+        let mut teller = Teller {
+            context: &context.store,
+            session: &context.session,
+            agent: agent_name(None),
+            sheet: &mut line,
+        };
         self.create(context, ts, &mut teller);
         let judged = match carried {
             None => self.failed(inner(record, ERROR), ts, &place, &mut teller),
@@ -242,7 +240,9 @@ impl Run {
                 match (text(&part.data, "reason"), self.is_refused) {
                     (None, _) => return Recognition::Misshapen,
                     (Some("tool-calls"), false) => {}
-                    (Some(_), is_refused) => self.end(if is_refused { "interrupted" } else { "done" }, ts, teller),
+                    (Some(_), is_refused) => {
+                        self.end(if is_refused { "interrupted" } else { "done" }, ts, teller);
+                    }
                 }
             }
             _ => {}
@@ -337,7 +337,8 @@ impl Ledger for Line<'_, '_> {
 /// The id of the first part, else the first time.
 fn first_id(head: &[u8]) -> String {
     let line = head.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
-    let record = line.map(|line| parse(line).map_err(Misfit::Unfinished)).and_then(Result::ok).unwrap_or_default();
+    let record =
+        line.map(|line| parse(line).map_err(Misfit::Unfinished)).and_then(Result::ok).unwrap_or_default();
     let id = text(inner(&record, "part"), "id").map(str::to_owned);
     id.or_else(|| Some(inner(&record, "timestamp").to_string())).unwrap_or_default()
 }

@@ -76,8 +76,7 @@ pub(super) fn lacks(step: &Value) -> Option<&'static str> {
     let tokens = inner(step, "tokens");
     let cache = inner(tokens, "cache");
     let has = |value, name| count(value, name).is_some();
-    let is_whole =
-        has(tokens, "input") && has(tokens, "output") && has(cache, "read") && has(cache, "write");
+    let is_whole = has(tokens, "input") && has(tokens, "output") && has(cache, "read") && has(cache, "write");
     (!is_whole || step.get("cost").is_none()).then_some("a step without what it cost")
 }
 
@@ -92,7 +91,11 @@ pub(super) fn missing(message: &MessageRow) -> Option<&'static str> {
     let has = |value: &Value, name| count(value, name).is_some();
     let cache = inner(tokens, "cache");
     let is_elsewhere = || has_object(tokens, &["read", "write"]);
-    let lacks_cache = if cache.is_null() { is_settled || is_elsewhere() } else { !has(cache, "read") || !has(cache, "write") };
+    let lacks_cache = if cache.is_null() {
+        is_settled || is_elsewhere()
+    } else {
+        !has(cache, "read") || !has(cache, "write")
+    };
     if !has(tokens, "input") || !has(tokens, "output") || lacks_cache {
         return Some("an answer whose tokens are not told apart");
     }

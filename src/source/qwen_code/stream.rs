@@ -174,8 +174,7 @@ impl Stream {
         let ts = said.or(self.last_ts).unwrap_or_else(|| out.written_at());
         self.last_ts = said.or(self.last_ts);
         out.record(&context.session);
-        let recording =
-            Identity { source: SOURCE, parts: vec![context.session.clone()], session: None };
+        let recording = Identity { source: SOURCE, parts: vec![context.session.clone()], session: None };
         let is_recorded = out.knows(&recording);
         let (file, at) = (out.file().to_owned(), format!("{} {nth}", out.at()));
         let scribe = &mut Scribe::new(out, SOURCE, (&context.session, SOURCE), ts, &["line", &file, &at]);
@@ -327,8 +326,7 @@ impl Stream {
             answer.and_then(|raw| shell::failure(&beginning(raw), &ending(raw)))
         };
         let result_hash = content.map(|raw| keyed_hash(&context.hash_key, &[raw.text]));
-        let end =
-            End { id: &id, space: &context.session, tool: None, duration_ms: None, result_hash, error };
+        let end = End { id: &id, space: &context.session, tool: None, duration_ms: None, result_hash, error };
         self.session.call_ended(end, scribe);
         content.is_some() && is_error.is_some()
     }
@@ -341,8 +339,7 @@ impl Stream {
         file: &str,
         scribe: &mut Scribe<'_>,
     ) -> bool {
-        let (subtype, is_error) =
-            (named(entries, "subtype"), member(entries, "is_error").and_then(flag));
+        let (subtype, is_error) = (named(entries, "subtype"), member(entries, "is_error").and_then(flag));
         let duration_ms = member(entries, "duration_ms").and_then(count);
         let tokens = member(entries, "usage").map(members);
         let (total, is_counted) = tokens.as_deref().map(counts).unwrap_or_default();

@@ -366,9 +366,8 @@ fn a_session_that_goes_on_in_its_file_is_a_further_attempt() {
         serde_json::from_str(&line).unwrap()
     });
     write(&second, &text(&again.collect::<Vec<Value>>()));
-    let attempts = |log: &Log, name| {
-        of_type(log, name).iter().map(|event| event["attempt"].clone()).collect::<Vec<_>>()
-    };
+    let attempts =
+        |log: &Log, name| of_type(log, name).iter().map(|event| event["attempt"].clone()).collect::<Vec<_>>();
     let mut log = Log::default();
     import(&mut ClaudeStream::default(), &[&first], &mut log);
     assert_eq!(attempts(&log, "task.started"), [json!(1), json!(2)]);

@@ -48,7 +48,10 @@ fn lines_without_an_envelope_are_those_of_a_rollout() {
 #[test]
 fn old_rollouts_belong_to_the_project_that_their_first_message_names() {
     let folder = tempfile::tempdir().unwrap();
-    write(&folder.path().join(format!(".codex/sessions/2025/08/20/rollout-x-{THREAD}.jsonl")), &text(&bare()));
+    write(
+        &folder.path().join(format!(".codex/sessions/2025/08/20/rollout-x-{THREAD}.jsonl")),
+        &text(&bare()),
+    );
     let scope = Scope::Project(vec![PathBuf::from("/home/u/app")]);
     let env = Env { home: folder.path().to_owned(), ..env(scope) };
     let mut log = Log::default();
@@ -56,7 +59,7 @@ fn old_rollouts_belong_to_the_project_that_their_first_message_names() {
     assert_eq!(log.count(|event| event["type"] == "tool.failed"), 1);
 }
 
-/// The same work as TraeX writes it: what is added to the conversation stands in lists.
+/// The same work as `TraeX` writes it: what is added to the conversation stands in lists.
 fn history() -> Vec<Value> {
     let added = |second: u32, items: Value| {
         line(second, "history_mutation", json!({"turn_id": "t", "operation": "append", "items": items}))

@@ -224,7 +224,8 @@ fn renamed_kinds_of_item_are_not_taken_for_known_ones() {
     assert_eq!(drifted(&(whole.clone() + &of_item("ReasoningNew").repeat(20))), 1);
     let known = text(&[event(20, "background_event", json!({"message": filler}))]).repeat(20);
     assert_eq!(drifted(&(whole + &known)), 0, "known and not used");
-    let strange = json!({"type": "item.completed", "item": {"id": "i9", "type": "novelty", "filler": filler}});
+    let strange =
+        json!({"type": "item.completed", "item": {"id": "i9", "type": "novelty", "filler": filler}});
     assert_eq!(drifted(&(text(&stream()) + &text(&[strange]).repeat(20))), 1);
 }
 
@@ -234,12 +235,24 @@ fn a_renamed_field_of_a_history_or_a_record_of_usage_is_loud() {
     let whole = text(&[
         meta(json!({})),
         line(1, "history_mutation", json!({"operation": "append", "items": [item]})),
-        line(2, "token_usage_record", json!({"response_id": "r", "usage": {"input_tokens": 2, "output_tokens": 1}})),
+        line(
+            2,
+            "token_usage_record",
+            json!({"response_id": "r", "usage": {"input_tokens": 2, "output_tokens": 1}}),
+        ),
     ]);
     assert_eq!(drifted(&whole), 0);
-    for field in
-        ["operation", "items", "name", "arguments", "call_id", "response_id", "usage", "input_tokens", "output_tokens"]
-    {
+    for field in [
+        "operation",
+        "items",
+        "name",
+        "arguments",
+        "call_id",
+        "response_id",
+        "usage",
+        "input_tokens",
+        "output_tokens",
+    ] {
         assert_eq!(drifted(&renamed(&whole, field)), 1, "{field}");
     }
 }

@@ -75,7 +75,10 @@ fn a_run_is_a_task_with_its_end() {
     let counted = ["model", "input_tokens", "output_tokens", "cache_read_tokens"].map(|name| &usage[name]);
     assert_eq!(counted, [&json!("gemini-x"), &json!(60), &json!(30), &json!(40)]);
     let done = &of_types(&events, &["task.completed"])[0];
-    assert_eq!((&done["task"], &done["duration_ms"], &done["attempt"]), (&json!(SESSION), &json!(9000), &json!(1)));
+    assert_eq!(
+        (&done["task"], &done["duration_ms"], &done["attempt"]),
+        (&json!(SESSION), &json!(9000), &json!(1))
+    );
 }
 
 #[test]
@@ -116,7 +119,8 @@ fn a_run_beside_its_recording_adds_no_call_and_no_tokens() {
         }
         let usage = count(&log, "usage.recorded");
         import(&mut GeminiStream::default(), &[&output], &mut log);
-        let counts = ["tool.started", "tool.failed", "usage.recorded", "task.completed"].map(|kind| count(&log, kind));
+        let counts =
+            ["tool.started", "tool.failed", "usage.recorded", "task.completed"].map(|kind| count(&log, kind));
         assert_eq!(counts, [2, 2, usage, 1], "{is_document}");
         let mut log = Log::default();
         import(&mut GeminiStream::default(), &[&output], &mut log);
@@ -195,6 +199,13 @@ fn kinds_of_line_that_nobody_knows_are_not_taken_for_known_ones() {
 fn what_others_write_is_no_run_of_gemini() {
     for (name, head) in HEADS {
         assert!(!StreamFiles::recognises(head.as_bytes()), "{name}");
+    }
+    for line in [
+        r#"{"session_id":"s","hook_event_name":"PreToolUse","tool_name":"Bash","timestamp":"2026-11-16T09:00:00Z","type":"result"}"#,
+        r#"{"event_name":"tool_result","attributes":{"session_id":"s","tool_name":"Bash","type":"x","timestamp":"t"}}"#,
+        r#"{"timestamp":"2026-11-16T09:00:00Z","type":"log","session_id":"s","total_tokens":3}"#,
+    ] {
+        assert!(!StreamFiles::recognises(line.as_bytes()), "{line}");
     }
     let whole = text(&run());
     assert!(!Files::recognises(whole.as_bytes()) && !DocumentFiles::recognises(whole.as_bytes()));

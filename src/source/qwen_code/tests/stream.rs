@@ -29,14 +29,22 @@ fn run() -> Vec<Value> {
         json!({"type": "system", "subtype": "init", "uuid": SESSION, "session_id": SESSION, "cwd": "/home/u/app", "tools": ["edit"],
             "mcp_servers": [], "model": "coder", "permission_mode": "yolo", "slash_commands": [], "qwen_code_version": "0.14.0"}),
         said(1, &json!([{"type": "thinking", "thinking": "hm", "signature": ""}]), [0; 4]),
-        said(2, &json!([{"type": "text", "text": "I look."}, call("c1", "run_shell_command")]), [100, 10, 40, 115]),
+        said(
+            2,
+            &json!([{"type": "text", "text": "I look."}, call("c1", "run_shell_command")]),
+            [100, 10, 40, 115],
+        ),
         answered(3, "c1", "Output: broken\nExit Code: 3", false),
         said(4, &json!([call("c2", "edit")]), [50, 5, 0, 55]),
         answered(5, "c2", "params must have required property 'old_string'", true),
         said(6, &json!([{"type": "text", "text": "Done."}]), [10, 1, 0, 11]),
-        line(7, "result", &json!({"subtype": "success", "is_error": false, "duration_ms": 9000, "duration_api_ms": 1, "num_turns": 3,
+        line(
+            7,
+            "result",
+            &json!({"subtype": "success", "is_error": false, "duration_ms": 9000, "duration_api_ms": 1, "num_turns": 3,
             "result": "Done.", "usage": {"input_tokens": 170, "output_tokens": 16, "cache_read_input_tokens": 40, "total_tokens": 191},
-            "permission_denials": []})),
+            "permission_denials": []}),
+        ),
     ]
 }
 
@@ -100,11 +108,18 @@ fn a_run_is_a_task_with_its_end() {
 #[test]
 fn a_run_that_fails_says_why() {
     let error = json!({"type": "api", "message": "quota: 429 rate limit"});
-    let result = line(7, "result", &json!({"subtype": "error_during_execution", "is_error": true, "duration_ms": 5,
-        "usage": {"input_tokens": 0, "output_tokens": 0}, "error": error}));
+    let result = line(
+        7,
+        "result",
+        &json!({"subtype": "error_during_execution", "is_error": true, "duration_ms": 5,
+        "usage": {"input_tokens": 0, "output_tokens": 0}, "error": error}),
+    );
     let events = streamed(&[run()[0].clone(), result]);
     let failed = events.last().unwrap();
-    assert_eq!((&failed["type"], &failed["reason"]), (&json!("task.failed"), &json!("error_during_execution")));
+    assert_eq!(
+        (&failed["type"], &failed["reason"]),
+        (&json!("task.failed"), &json!("error_during_execution"))
+    );
     let model = events.iter().find(|event| event["type"] == "model.failed").unwrap();
     assert_eq!(model["error"]["kind"], "rate_limited");
 }
@@ -120,7 +135,7 @@ fn a_run_whose_recording_is_known_adds_only_its_end() {
     import(&mut QwenCode::default(), &[&chat], &mut log);
     let before = log.events.len();
     import(&mut QwenStream::default(), &[&output], &mut log);
-    assert_eq!(types(&log.events[before..]), ["source.opened", "task.created", "task.completed"]);
+    assert_eq!(types(&log.events[before..]), ["source.opened", "task.completed"]);
 }
 
 #[test]

@@ -85,7 +85,10 @@ impl Source for OpenCode {
         let taken = env.taken.iter().chain(&found.inputs).cloned().collect();
         let printed = self.runs.discover(&Env { taken, ..env.clone() });
         found.inputs.extend(printed.inputs);
-        found.problems.extend(printed.problems);
+        // What cannot be opened is so for both.
+        let is_new = |problem: &Problem| !found.problems.contains(problem);
+        let more: Vec<_> = printed.problems.into_iter().filter(is_new).collect();
+        found.problems.extend(more);
         let places = discovery::find(env);
         for path in &places.databases {
             self.databases.entry(path.clone()).or_insert_with(|| Database::new(path.clone()));

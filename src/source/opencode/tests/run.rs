@@ -104,6 +104,13 @@ fn a_run_and_its_store_tell_of_everything_once() {
 }
 
 #[test]
+fn a_file_that_is_not_there_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let problems = import(&mut OpenCode::default(), &folder.path().join("none.jsonl"), &mut Log::default());
+    assert_eq!(problems, ["there is no such file or folder"]);
+}
+
+#[test]
 fn an_error_ends_the_turn_and_a_stop_by_the_user_interrupts_it() {
     for (name, failures, reason) in [("APIError", 1, "error"), ("MessageAbortedError", 0, "interrupted")] {
         let mut lines = printed()[..1].to_vec();

@@ -14,17 +14,17 @@ use crate::source::codex::{Codex, ExecStreams, Rollouts};
 use crate::source::copilot_cli::CopilotCli;
 use crate::source::copilot_vs::CopilotVs;
 use crate::source::cursor_agent::CursorAgent;
-use crate::source::gemini_cli::{GeminiCli, GeminiCliDocuments};
+use crate::source::gemini_cli::{GeminiCli, GeminiCliDocuments, GeminiStream};
 use crate::source::generic_jsonl::{GenericJsonl, Section};
 use crate::source::gptme::Gptme;
 use crate::source::job::Jobs;
 use crate::source::madrox;
-use crate::source::opencode::OpenCode;
 use crate::source::opencode::omo::Omo;
+use crate::source::opencode::{OpenCode, OpenCodeRun};
 use crate::source::openhands::OpenHands;
 use crate::source::pi::Pi;
 use crate::source::piped::PipedFormat;
-use crate::source::qwen_code::{QwenCode, QwenCodeDocuments};
+use crate::source::qwen_code::{QwenCode, QwenCodeDocuments, QwenStream};
 use crate::source::remote::Remote;
 use crate::source::slurm::Slurm;
 use crate::source::swe_agent::SweAgent;
@@ -45,8 +45,8 @@ pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
         Box::new(Codex::default()),
         Box::new(OpenCode::default()),
         Box::new(Omo::default()),
-        Box::new(Both::<GeminiCli, GeminiCliDocuments>::default()),
-        Box::new(Both::<QwenCode, QwenCodeDocuments>::default()),
+        Box::new(Both::<GeminiCli, Both<GeminiCliDocuments, GeminiStream>>::default()),
+        Box::new(Both::<QwenCode, Both<QwenCodeDocuments, QwenStream>>::default()),
         Box::new(CopilotCli::default()),
         Box::new(CursorAgent::default()),
         Box::new(Amp::default()),
@@ -77,9 +77,12 @@ pub fn piped_formats() -> Vec<Box<dyn PipedFormat>> {
     vec![
         ClaudeStream::piped(),
         ExecStreams::piped(),
+        OpenCodeRun::piped(),
         ClaudeCode::piped(),
         Rollouts::piped(),
+        GeminiStream::piped(),
         GeminiCli::piped(),
+        QwenStream::piped(),
         QwenCode::piped(),
         CopilotCli::piped(),
         CursorAgent::piped(),

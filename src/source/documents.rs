@@ -26,6 +26,10 @@ use std::path::{Path, PathBuf};
 pub(crate) const DOCUMENT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// How many bytes one poll reads, at least one document.
 const POLL_BYTES: u64 = 16 * 1024 * 1024;
+/// A format has changed when so many records are of unknown kinds, …
+const STRANGE_RECORDS: u64 = 5;
+/// … and more than one in so many.
+const STRANGE_SHARE: u64 = 10;
 
 /// Says what stands in a document.
 pub trait Reader: Default + Send + Debug {
@@ -76,6 +80,14 @@ pub struct Sheet<'s> {
     last_ts: Option<Timestamp>,
     drifted: Option<String>,
     first_record: Option<String>,
+    kinds: Kinds,
+}
+
+/// How many records were of kinds that the reader knows, and how many were not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kinds {
+    known_count: u64,
+    unknown_count: u64,
 }
 
 /// Reads all documents of the format `F` with readers `R`.
@@ -121,6 +133,7 @@ impl<'s> Sheet<'s> {
             last_ts: None,
             drifted: None,
             first_record: None,
+            kinds: Kinds::default(),
         }
     }
 
@@ -138,7 +151,7 @@ impl<'s> Sheet<'s> {
 
     /// Another sheet for the same thing, where some of what is said of it has an identity of its own.
     pub(crate) fn beside<'b>(&'b mut self, identity: &'b Identity, file: &'b str) -> Sheet<'b> {
-        Sheet::of(identity, file, self.path, self.now, self.out)
+        Sheet::new(self.out, identity, file, (self.path, self.place), self.now)
     }
 
     /// The key of the record of this file that a stream holds last.
@@ -148,9 +161,29 @@ impl<'s> Sheet<'s> {
 
     /// Everything is said: tells if a part was not what it must be, and gives the reason.
     pub(crate) fn close(mut self, format: &str) -> Option<String> {
-        let reason = self.drifted.take()?;
+        let reason = self.drift()?;
         self.say_drifted(format, &reason);
         Some(reason)
+    }
+}
+
+impl Kinds {
+    /// A record was met. One of a kind that is not known costs itself only.
+    pub(crate) const fn met(&mut self, is_known: bool) {
+        if is_known {
+            self.known_count += 1;
+        } else {
+            self.unknown_count += 1;
+        }
+    }
+
+    /// Why the format has changed, if so many kinds are unknown: a new version may add some, but the old ones stay most.
+    /// The reason names no counts, so that a document that grows says it once.
+    pub(crate) fn drift(self) -> Option<String> {
+        let all = self.known_count.saturating_add(self.unknown_count);
+        let is_strange =
+            self.unknown_count >= STRANGE_RECORDS && self.unknown_count.saturating_mul(STRANGE_SHARE) > all;
+        is_strange.then(|| "more than a tenth of its records are of unknown kinds".to_owned())
     }
 }
 
@@ -170,6 +203,16 @@ impl Sheet<'_> {
     /// A part of the document is not what it must be; the rest can be read. Said once for each reason.
     pub fn drifted(&mut self, reason: &str) {
         self.drifted.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// A record of the document is of a kind that the reader knows, or is not.
+    pub(crate) const fn met(&mut self, is_known: bool) {
+        self.kinds.met(is_known);
+    }
+
+    /// What is not as it must be, if anything is.
+    fn drift(&mut self) -> Option<String> {
+        self.drifted.take().or_else(|| self.kinds.drift())
     }
 
     fn open(&mut self, ts: Timestamp) {
@@ -209,7 +252,10 @@ impl Sheet<'_> {
 
     /// Makes the log drop what this document shares with other files, and they with it; gives another session of them.
     fn link(&mut self) -> Option<String> {
-        let relatives = self.out.with_first_record(self.first_record.as_deref()?, self.file);
+        // What a run printed of the session begins with it, see `follower::sink::link`.
+        let records = [self.first_record.as_ref(), self.identity.parts.first()];
+        let find = |record: &String| self.out.with_first_record(record, self.file);
+        let relatives: Vec<_> = records.into_iter().flatten().flat_map(find).collect();
         for relative in &relatives {
             self.out.exclude(self.file, &relative.file);
             self.out.exclude(&relative.file, self.file);
@@ -357,7 +403,7 @@ impl<R: Reader> Watched<R> {
         let place = (metadata.dev(), metadata.ino());
         let mut sheet = Sheet::new(out, &self.identity, &file, (&self.path, place), now);
         let misfit = match self.reader.read(&self.context, &bytes, modified, &mut sheet) {
-            Ok(()) => sheet.drifted.take().map(Misfit::Drifted),
+            Ok(()) => sheet.drift().map(Misfit::Drifted),
             Err(misfit) => Some(misfit),
         };
         match misfit {
@@ -407,6 +453,21 @@ fn stamp(metadata: &Metadata) -> FileStamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_format_has_changed_when_over_a_tenth_and_at_least_five_records_are_unknown() {
+        let drifted = |known, unknown| {
+            let mut kinds = Kinds::default();
+            (0..known).for_each(|_| kinds.met(true));
+            (0..unknown).for_each(|_| kinds.met(false));
+            kinds.drift().is_some()
+        };
+        let of = [(0, 4), (0, 5), (45, 5), (44, 5), (1000, 100), (1000, 112)];
+        assert_eq!(
+            of.map(|(known, unknown)| drifted(known, unknown)),
+            [false, true, false, true, false, true]
+        );
+    }
 
     #[test]
     fn a_file_with_more_bytes_than_are_allowed_is_not_read() {

@@ -125,6 +125,16 @@ impl<'a> Node<'a> {
         self.0.filter(|raw| raw.kind == RawKind::Flag).map(|raw| raw.text == "true")
     }
 
+    /// Whether it is a number.
+    pub(crate) fn is_number(self) -> bool {
+        self.0.is_some_and(|raw| raw.kind == RawKind::Number)
+    }
+
+    /// Whether a member has a name that is none of these and a value that looks so: a field that is called otherwise now.
+    pub(crate) fn has_other(self, known: &[&str], looks_so: impl Fn(Self) -> bool) -> bool {
+        self.members().iter().any(|(name, value)| !known.contains(name) && looks_so(*value))
+    }
+
     /// The elements of an array.
     pub(crate) fn elements(self) -> Vec<Self> {
         self.0.map(elements).unwrap_or_default().into_iter().map(|raw| Self(Some(raw))).collect()

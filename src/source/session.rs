@@ -136,13 +136,18 @@ impl Session {
 
     /// Introduces the task before its first event, and once more when its title comes later than that.
     pub(crate) fn create(&mut self, about: &About<'_>, scribe: &mut Scribe<'_>) {
+        self.create_as(scribe.task(), about, scribe);
+    }
+
+    /// The same, where the task has a name that copies of its file do not share, and a mark that they do.
+    pub(crate) fn create_as(&mut self, mark: &str, about: &About<'_>, scribe: &mut Scribe<'_>) {
         if self.is_created && (self.is_titled || about.title.is_none()) {
             return;
         }
         let is_first = !std::mem::replace(&mut self.is_created, true);
         self.is_titled = about.title.is_some();
         let again = if is_first { "first" } else { "titled" };
-        let identity = ["task", scribe.task()];
+        let identity = ["task", mark];
         scribe.say_of(&identity, again, about.created());
         if is_first {
             scribe.say_of(&identity, again, Body::TaskStarted { attempt: Some(1) });

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Beginnings of files of other formats, by the agent that writes them.
-pub(crate) const HEADS: [(&str, &str); 15] = [
+pub(crate) const HEADS: [(&str, &str); 16] = [
     (
         "claude-code",
         r#"{"parentUuid":null,"isSidechain":false,"userType":"external","cwd":"/p","sessionId":"s","version":"2.1.0","gitBranch":"main","type":"user","message":{"role":"user","content":"hi"},"uuid":"u","timestamp":"2026-01-01T00:00:00.000Z"}"#,
@@ -47,6 +47,10 @@ pub(crate) const HEADS: [(&str, &str); 15] = [
     (
         "swe-agent",
         r#"{"environment":"swe_main","trajectory":[{"action":"ls","observation":"x","response":"r","thought":"t","execution_time":0.1,"state":{}}],"history":[],"info":{"exit_status":"submitted","model_stats":{"instance_cost":0.1,"tokens_sent":1,"tokens_received":1,"api_calls":1}}}"#,
+    ),
+    (
+        "swe-agent",
+        r#"{"info":{"model_stats":{"instance_cost":0.1,"api_calls":1},"config":{"model":{"model_name":"m"}},"mini_version":"2.0.0","exit_status":"Submitted","submission":""},"messages":[{"role":"system","content":"s"},{"role":"user","content":"t"}],"trajectory_format":"mini-swe-agent-1.1"}"#,
     ),
     (
         "openhands",
@@ -186,6 +190,22 @@ impl Trial<'_> {
         log.restart();
         import(&mut *(self.source)(), &[path], &mut log);
         assert_eq!(log.events.len(), first);
+    }
+
+    /// A copy of the file under another name adds nothing but where it lies.
+    pub(crate) fn adds_nothing_as(&self, copy: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::default();
+        let said = |log: &Log| log.count(|event| event["type"] != "source.opened");
+        let paths = [self.file, copy].map(|name| folder.path().join(name));
+        write(&paths[0], self.text);
+        import(&mut *(self.source)(), &paths[..1], &mut log);
+        let first = said(&log);
+        assert!(first > 2, "{first} events");
+        write(&paths[1], self.text);
+        log.restart();
+        import(&mut *(self.source)(), &paths[1..], &mut log);
+        assert_eq!(said(&log), first);
     }
 
     /// A file that grows line by line gives what the whole gives, with and without memory.

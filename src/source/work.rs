@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 pub struct Work {
     /// The task; where one file holds several, what their ids begin with.
     pub(crate) task: String,
+    /// What tells the work from all other, in every copy of its file; the task itself, where nothing better is known.
+    pub(crate) mark: String,
     /// The machine.
     pub(crate) host: String,
     /// Where the work is done, as far as the file or its place tells.
@@ -40,6 +42,7 @@ impl Work {
         let cwd = cwd.filter(|cwd| !cwd.is_empty());
         let context = Self {
             task: task.clone(),
+            mark: task.clone(),
             host: env.host.clone(),
             cwd: cwd.map(str::to_owned),
             zone: env.zone,

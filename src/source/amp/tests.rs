@@ -215,3 +215,19 @@ proptest! {
         import(&mut Amp::default(), &[&path], &mut Log::default());
     }
 }
+
+#[test]
+fn messages_with_blocks_that_nobody_knows_are_counted() {
+    let drifts = |kind: &str| {
+        let strange = json!({"role": "assistant", "messageId": 9, "content": [{"type": kind, "text": "x"}], "state": {"type": "streaming"}});
+        let mut all = messages();
+        all.extend((10..18).map(|id| {
+            let mut strange = strange.clone();
+            strange["messageId"] = json!(id);
+            strange
+        }));
+        let (events, _) = imported::<Amp>("T-1.json", &thread(&all));
+        events.iter().filter(|event| event["type"] == "source.drifted").count()
+    };
+    assert_eq!((drifts("thinking"), drifts("tool_use_new")), (0, 1));
+}

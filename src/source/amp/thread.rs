@@ -14,6 +14,21 @@ use crate::source::text::{
     beginning, captured, count, decoded_bytes, elements, first_line, member, members, named, word,
 };
 
+/// What a message may be made of.
+const BLOCKS: [&str; 11] = [
+    "text",
+    "thinking",
+    "redacted_thinking",
+    "tool_use",
+    "tool_result",
+    "server_tool_use",
+    "server_tool_result",
+    "image",
+    "document",
+    "summary",
+    "manual_bash_invocation",
+];
+
 /// What is known of a thread from outside it.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
@@ -88,13 +103,17 @@ impl Reading<'_> {
         let told = member(&usage, "timestamp").and_then(word).and_then(Timestamp::parse);
         self.ts = instant(&meta, "sentAt").or(told).unwrap_or(self.ts);
         out.record(&id);
+        let role = member(message, "role").and_then(word);
+        let content = member(message, "content");
+        let blocks: Vec<_> = content.map(elements).unwrap_or_default().into_iter().map(members).collect();
+        let is_block = |block: &Vec<Entry<'_>>| kind_of(block).is_none_or(|kind| BLOCKS.contains(&kind));
+        let is_role = role.is_none_or(|role| matches!(role, "user" | "assistant" | "info" | "system"));
+        out.met(is_role && blocks.iter().all(is_block));
         let (context, ts) = (self.context, self.ts);
         let record = ["message", context.thread.as_str(), id.as_str()];
         let mut scribe = Scribe::new(out, SOURCE, (&context.thread, SOURCE), ts, &record);
-        let content = member(message, "content");
         self.must(content.is_some(), "the content of a message");
-        let blocks: Vec<_> = content.map(elements).unwrap_or_default().into_iter().map(members).collect();
-        match member(message, "role").and_then(word) {
+        match role {
             Some("user") => self.told(&blocks, &mut scribe),
             Some("assistant") => self.answered(&id, message, &blocks, &mut scribe),
             Some(_) => {}

@@ -25,7 +25,9 @@ pub(crate) fn read_document(context: &Context, bytes: &[u8], out: &mut Sheet<'_>
             out.begins_with(id);
             out.record(id);
         }
-        if let Judgement::Lacks(what) = recording.message(context, &message, out) {
+        let judged = recording.message(context, &message, out);
+        out.met(judged != Judgement::Unknown);
+        if let Judgement::Lacks(what) = judged {
             out.drifted(&format!("{what} is missing"));
         }
     }

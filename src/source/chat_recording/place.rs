@@ -1,15 +1,18 @@
 //! Where recordings lie (`<home>/tmp/<project>/chats/`), of which form they are, and whose.
 
 use crate::event::scan::{self, Entry, RawKind};
-use crate::source::Env;
 use crate::source::chat_recording::{Brand, Context};
 use crate::source::finder::{Found, Head};
 use crate::source::follower::Identity;
 use crate::source::text::{beginning, elements, member, members, word};
+use crate::source::{Env, Scope};
+use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 
 /// The longest file beside recordings that is read.
 const NOTE_BYTES_MAX: u64 = 1024 * 1024;
+/// Hexadecimal digits of SHA-256.
+const HASH_DIGITS: usize = 64;
 const OF_SESSION: [&str; 4] = ["sessionId", "projectHash", "startTime", "lastUpdated"];
 
 /// The form of a recording.
@@ -58,7 +61,7 @@ pub(crate) fn look(
     let session = session_of(&head.bytes).unwrap_or_else(|| stem.to_owned());
     let parent = parent_of(path);
     let folder = || path.ancestors().find(|folder| folder.ends_with("chats"))?.parent().map(Path::to_owned);
-    let cwd = folder().and_then(|folder| project_of(&folder)).or_else(|| directory_of(&head.bytes));
+    let cwd = folder().and_then(|folder| project_of(&folder, env)).or_else(|| directory_of(&head.bytes));
     let mut parts: Vec<String> = parent.iter().cloned().chain([session.clone()]).collect();
     if shape == Shape::Document {
         parts.push("document".to_owned());
@@ -100,18 +103,48 @@ fn directory_of(head: &[u8]) -> Option<String> {
     Some(beginning(first)).filter(|directory| !directory.is_empty())
 }
 
-/// Whose work a project's folder holds: as the note in it says, else the list of all projects.
-fn project_of(folder: &Path) -> Option<String> {
+/// Whose work a project's folder holds: as the note in it says, else the list of all projects, else its name, which in
+/// older versions is a hash of the project's path.
+fn project_of(folder: &Path, env: &Env) -> Option<String> {
     let note = Head::read(&folder.join(".project_root"), NOTE_BYTES_MAX).ok();
     let root = note.and_then(|note| String::from_utf8(note.bytes).ok()).map(|root| root.trim().to_owned());
     if let Some(root) = root.filter(|root| !root.is_empty()) {
         return Some(root);
     }
-    let list = Head::read(&folder.parent()?.parent()?.join("projects.json"), NOTE_BYTES_MAX).ok()?;
-    let list = String::from_utf8(list.bytes).ok()?;
-    let mut entries = Vec::new();
-    scan::object(&list, &mut entries).ok()?;
     let name = folder.file_name()?.to_str()?;
-    let projects = members(member(&entries, "projects")?);
-    projects.iter().find(|entry| word(entry.value) == Some(name)).map(|entry| entry.key.to_owned())
+    let list = folder.parent()?.parent()?.join("projects.json");
+    let list = Head::read(&list, NOTE_BYTES_MAX).ok().and_then(|list| String::from_utf8(list.bytes).ok());
+    let mut entries = Vec::new();
+    let is_list = list.as_deref().is_some_and(|list| scan::object(list, &mut entries).is_ok());
+    let projects = member(&entries, "projects").filter(|_| is_list).map(members).unwrap_or_default();
+    let listed = projects.iter().find(|entry| word(entry.value) == Some(name));
+    if let Some(entry) = listed {
+        return Some(entry.key.to_owned());
+    }
+    let known = projects.iter().map(|entry| PathBuf::from(entry.key));
+    hashed(name, known.chain(near(env)))
+}
+
+/// The project whose path has this hash, among some.
+fn hashed(name: &str, mut projects: impl Iterator<Item = PathBuf>) -> Option<String> {
+    if name.len() != HASH_DIGITS || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let project = projects.find(|path| sha256(&path.to_string_lossy()) == name)?;
+    Some(project.to_string_lossy().into_owned())
+}
+
+/// The folders that work asked for may be called by: the roots of the project, and what lies above them.
+fn near(env: &Env) -> impl Iterator<Item = PathBuf> + '_ {
+    let roots = match &env.scope {
+        Scope::Project(roots) => roots.as_slice(),
+        Scope::Global | Scope::Paths(_) => &[],
+    };
+    let above = roots.iter().chain([&env.base]).flat_map(|root| root.ancestors());
+    above.filter(|path| path.is_absolute()).map(Path::to_owned)
+}
+
+fn sha256(text: &str) -> String {
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(u32::from(digit), 16));
+    Sha256::digest(text.as_bytes()).iter().flat_map(digits).flatten().collect()
 }

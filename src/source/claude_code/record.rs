@@ -36,6 +36,55 @@ const KINDS: [&str; 25] = [
     "bridge-session",
 ];
 
+/// The blocks of a message; results of tools that run elsewhere end in `_tool_result`.
+const BLOCKS: [&str; 16] = [
+    "text",
+    "thinking",
+    "redacted_thinking",
+    "tool_use",
+    "server_tool_use",
+    "mcp_tool_use",
+    "tool_result",
+    "tool_reference",
+    "image",
+    "document",
+    "search_result",
+    "container_upload",
+    "connector_text",
+    "compaction",
+    "fallback",
+    "audio",
+];
+/// What the program says of itself in a transcript (`system`).
+const SUBTYPES: [&str; 26] = [
+    "agents_killed",
+    "api_error",
+    "api_metrics",
+    "api_retry",
+    "away_summary",
+    "bridge_status",
+    "compact_boundary",
+    "file_snapshot",
+    "hook_progress",
+    "hook_response",
+    "hook_started",
+    "informational",
+    "init",
+    "local_command",
+    "local_command_output",
+    "memory_saved",
+    "microcompact_boundary",
+    "notification",
+    "permission_retry",
+    "scheduled_task_fire",
+    "snip_boundary",
+    "status",
+    "stop_hook_summary",
+    "task_notification",
+    "thinking",
+    "turn_duration",
+];
+
 /// What an object says, as far as it matters here.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "they are the flags of the line, not states")]
@@ -112,10 +161,25 @@ impl Record<'_> {
         Some(["input_tokens", "output_tokens"].iter().all(|name| member(&usage, name).is_some()))
     }
 
+    /// Whether something in it is of a kind that is not known, so that what it says may be missed.
+    pub(super) fn has_unknown(&self) -> bool {
+        let is_message = matches!(self.kind, "user" | "assistant");
+        let is_strange = |block: &Vec<Entry<'_>>| {
+            member(block, "type").and_then(word).is_some_and(|kind| !is_known_block(kind))
+        };
+        is_message && self.blocks().iter().any(is_strange)
+            || self.kind == "system" && !self.subtype.is_empty() && !SUBTYPES.contains(&self.subtype)
+    }
+
     /// The blocks of its message.
     fn blocks(&self) -> Vec<Vec<Entry<'_>>> {
         self.message_content.map(elements).unwrap_or_default().into_iter().map(members).collect()
     }
+}
+
+/// Whether messages have such blocks.
+pub(super) fn is_known_block(kind: &str) -> bool {
+    BLOCKS.contains(&kind) || kind.ends_with("_tool_result")
 }
 
 fn is_misshapen_call(block: &[Entry<'_>]) -> bool {

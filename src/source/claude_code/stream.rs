@@ -63,9 +63,12 @@ impl Adapter for Stream {
         let Ok(line) = simdutf8::basic::from_utf8(bytes) else { return Recognition::Garbage };
         let (mut verdict, mut ordinal) = (None, 0);
         let is_whole = objects(line, |_, entries| {
-            let shape = shape::of(entries);
+            let mut shape = shape::of(entries);
             if shape != Recognition::Unknown {
                 self.object(context, entries, ordinal, out);
+            }
+            if shape == Recognition::Known && shape::has_unknown(entries) {
+                shape = Recognition::Unknown;
             }
             ordinal += 1;
             verdict = match (verdict, shape) {
@@ -96,10 +99,9 @@ impl Stream {
         let agent = self.transcript.agent_name(&context.session);
         let (file, at, nth) = (out.file().to_owned(), out.at().to_string(), ordinal.to_string());
         if is_work(record.kind, record.subtype) {
-            let earlier = if self.attempt == 0 { out.count_with_first_record(&task) } else { 0 };
             let native = native(record.uuid, &file, &at, &nth);
             let mut scribe = Scribe::new(out, SOURCE, (&task, &agent), ts, &native);
-            self.begin(context, entries, earlier, &mut scribe);
+            self.begin(context, entries, &mut scribe);
         }
         if matches!(record.kind, "assistant" | "user") {
             self.transcript.record(&context.session, &task, &record, ordinal, out);
@@ -126,24 +128,15 @@ impl Stream {
         }
     }
 
-    /// Work begins: the first line of a run, or what follows its result when it is told something more.
-    fn begin(
-        &mut self,
-        context: &StreamContext,
-        entries: &[Entry<'_>],
-        earlier: usize,
-        scribe: &mut Scribe<'_>,
-    ) {
-        let is_first = self.attempt == 0;
-        if is_first {
-            // A session that is resumed in a run of its own is tried once more.
-            self.attempt = u64::try_from(earlier).unwrap_or(0) + 1;
+    /// Work begins: the first line of a run, or what follows its result when it is told something more. Which of a session's
+    /// runs a file holds it does not say, so attempts are counted in each file by itself.
+    fn begin(&mut self, context: &StreamContext, entries: &[Entry<'_>], scribe: &mut Scribe<'_>) {
+        if self.attempt == 0 {
             self.introduce(context, entries, scribe);
-        } else if self.is_ended {
-            self.attempt += 1;
-        } else {
+        } else if !self.is_ended {
             return;
         }
+        self.attempt += 1;
         self.is_ended = false;
         let attempt = Some(self.attempt);
         self.transcript.calls.attempt = attempt.filter(|attempt| *attempt > 1);

@@ -108,7 +108,7 @@ impl Adapter for Transcript {
         let task = context.task();
         let (mut known, mut misshapen, mut ordinal) = (false, false, 0);
         let whole = records(line, |record| {
-            known |= record.is_known();
+            known |= record.is_known() && !record.has_unknown();
             misshapen |= record.is_known() && (record.is_misshapen() || self.lacks_usage(record));
             if record.is_known() {
                 self.record(context, &task, record, ordinal, out);
@@ -116,7 +116,7 @@ impl Adapter for Transcript {
             ordinal += 1;
         });
         match (whole, known) {
-            (_, true) if misshapen => Recognition::Misshapen,
+            _ if misshapen => Recognition::Misshapen,
             (_, true) if mended => Recognition::Mended,
             (_, true) => Recognition::Known,
             (true, false) if !mended => Recognition::Unknown,

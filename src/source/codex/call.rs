@@ -5,6 +5,7 @@
 use crate::event::error::ErrorDetail;
 use crate::event::scan::{Raw, RawKind};
 use crate::source::codex::failure::{is_search, of_exit, of_output, stated};
+use crate::source::codex::kinds::RESPONSES;
 use crate::source::codex::output::{Output, arguments};
 use crate::source::codex::plan;
 use crate::source::codex::process::{Note, Whose};
@@ -49,7 +50,7 @@ impl Rollout {
             "custom_tool_call" => self.custom_tool_called(context, payload, scribe),
             "local_shell_call" => self.local_shell_called(context, payload, scribe),
             "tool_search_call" => self.tool_search_called(context, payload, scribe),
-            "function_call_output" | "custom_tool_call_output" => {
+            "function_call_output" | "custom_tool_call_output" | "local_shell_call_output" => {
                 self.answered_call(context, payload, scribe)
             }
             "tool_search_output" => {
@@ -59,15 +60,36 @@ impl Rollout {
             }
             "web_search_call" => self.searched(context, record, scribe),
             "image_generation_call" => self.image_generated(context, payload, scribe),
-            "" => Fit::Bad,
-            _ => Fit::Good,
+            item => Fit::if_known(item, &RESPONSES),
         }
+    }
+
+    /// A call begins, as the program says it. Where the model asked for it, it was told already.
+    pub(super) fn begun(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_>) -> Fit {
+        let payload = &record.payload;
+        let Some(id) = payload.word("call_id") else { return Fit::Bad };
+        let source = payload.word("source").unwrap_or_default().replace('_', "").to_lowercase();
+        if matches!(source.as_str(), "usershell" | "unifiedexecinteraction") {
+            return Fit::Good;
+        }
+        let invocation = payload.object("invocation");
+        let (tool, input) = match record.item {
+            "exec_command_begin" => (Cow::Borrowed(SHELL), payload.get("command")),
+            "patch_apply_begin" => (Cow::Borrowed(PATCH), payload.get("changes")),
+            "web_search_begin" => (Cow::Borrowed(SEARCH), payload.get("query")),
+            _ => (Cow::Owned(mcp_tool(&invocation)), invocation.get("arguments")),
+        };
+        self.start(context, id, (&tool, None), input.map_or("", |raw| raw.text), scribe);
+        Fit::Good
     }
 
     fn function_called(&mut self, context: &Context, payload: &Fields<'_>, scribe: &mut Scribe<'_>) -> Fit {
         let (id, name, input) = (payload.word("call_id"), payload.word("name"), payload.get("arguments"));
         let input = input.filter(|raw| is_text(*raw));
         let (Some(id), Some(name), Some(raw)) = (id, name, input) else { return Fit::Bad };
+        if self.session.knows_call(space(id, &context.thread), id) {
+            return Fit::Good;
+        }
         let tool = match payload.word("namespace").filter(|space| *space != "functions") {
             Some(space) => Cow::Owned(format!("{}__{name}", space.trim_end_matches('_'))),
             None => Cow::Borrowed(name),
@@ -168,7 +190,8 @@ impl Rollout {
     /// The answer for the model.
     fn answered_call(&mut self, context: &Context, payload: &Fields<'_>, scribe: &mut Scribe<'_>) -> Fit {
         let output = payload.get("output").and_then(Output::of);
-        let (Some(id), Some(output)) = (payload.word("call_id"), output) else { return Fit::Bad };
+        let id = payload.word("call_id").or_else(|| payload.word("id"));
+        let (Some(id), Some(output)) = (id, output) else { return Fit::Bad };
         let note = self.processes.note(id);
         if let Some(session) = &output.running {
             if note.polls.is_none() {
@@ -289,10 +312,13 @@ impl Rollout {
         input: &str,
         scribe: &mut Scribe<'_>,
     ) {
+        let space = space(id, &context.thread);
+        if self.session.knows_call(space, id) {
+            return;
+        }
         self.ready(context, None, scribe);
         self.works(scribe);
         self.no_longer_waiting(scribe);
-        let space = space(id, &context.thread);
         if space.is_empty() {
             self.anchor = Some(id.to_owned());
         }

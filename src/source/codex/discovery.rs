@@ -5,6 +5,7 @@ use crate::source::codex::SOURCE;
 use crate::source::codex::meta::Meta;
 use crate::source::codex::record::Record;
 use crate::source::codex::rollout::Context;
+use crate::source::codex::said::place;
 use crate::source::finder::{Format, Found, Head, Home, lies_in, marks};
 use crate::source::follower::Identity;
 use crate::source::text::objects;
@@ -28,6 +29,19 @@ const MARKS: [&str; 8] = [
     "\"base_instructions\"",
 ];
 const MARKS_MIN: usize = 2;
+/// The same of rollouts before 0.40, whose lines have no envelope.
+const BARE_MARKS: [&str; 9] = [
+    "\"record_type\":\"state\"",
+    "\"instructions\"",
+    "\"input_text\"",
+    "\"output_text\"",
+    "\"function_call_output\"",
+    "\"local_shell_call\"",
+    "\"encrypted_content\"",
+    "\"call_id\"",
+    "\"commit_hash\"",
+];
+const BARE_MARKS_MIN: usize = 3;
 
 /// The rollouts of Codex.
 #[derive(Debug, Default)]
@@ -38,10 +52,11 @@ impl Format for Files {
     type Context = Context;
 
     fn homes(env: &Env) -> Vec<Home> {
-        let folder = env.folder("CODEX_HOME", ".codex");
-        ["sessions", "archived_sessions"]
-            .map(|name| Home { folder: folder.join(name), depth: DEPTH_MAX })
-            .into()
+        let codex = env.folder("CODEX_HOME", ".codex");
+        let trae = env.folder("TRAECLI_HOME", ".trae/cli");
+        let folders = ["sessions", "archived_sessions"].map(|name| codex.join(name));
+        let folders = folders.into_iter().chain([trae.join("sessions")]);
+        folders.map(|folder| Home { folder, depth: DEPTH_MAX }).collect()
     }
 
     fn is_candidate(path: &Path) -> bool {
@@ -49,11 +64,13 @@ impl Format for Files {
     }
 
     fn is_at_home(path: &Path) -> bool {
-        lies_in(path, &[".codex", "sessions"]) || lies_in(path, &[".codex", "archived_sessions"])
+        lies_in(path, &[".codex", "sessions"])
+            || lies_in(path, &[".codex", "archived_sessions"])
+            || lies_in(path, &[".trae", "cli", "sessions"])
     }
 
     fn recognises(head: &[u8]) -> bool {
-        marks(head, &MARKS) >= MARKS_MIN
+        marks(head, &MARKS) >= MARKS_MIN || marks(head, &BARE_MARKS) >= BARE_MARKS_MIN
     }
 
     fn must_name_a_directory(head: &[u8]) -> bool {
@@ -116,6 +133,7 @@ fn words_of_lines(head: &Head) -> (Option<Meta>, Option<String>) {
             let record = Record::of(source, entries);
             let meta = Meta::of(&record);
             cwd = cwd.take().or_else(|| meta.cwd.clone());
+            cwd = cwd.take().or_else(|| place(source).filter(|_| record.is_bare));
             // A parent's line may follow, but never comes first.
             if record.kind == "session_meta" && first.is_none() {
                 first = Some(meta);

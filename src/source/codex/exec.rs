@@ -11,6 +11,7 @@ use crate::event::scan::RawKind;
 use crate::source::codex::SOURCE;
 use crate::source::codex::call::{PATCH, SEARCH, SHELL, mcp_error, mcp_tool};
 use crate::source::codex::failure::{is_search, of_exit, of_request, stated};
+use crate::source::codex::kinds::EXEC_ITEMS;
 use crate::source::codex::record::{Fields, Fit, is_text};
 use crate::source::codex::turn::{failed, retries};
 use crate::source::codex::usage::{Totals, usage};
@@ -255,7 +256,7 @@ impl Exec {
             "todo_list" => return self.todo(item, scribe),
             _ => {}
         }
-        let Some((call, fit)) = Call::of(kind, item) else { return Fit::Good };
+        let Some((call, fit)) = Call::of(kind, item) else { return Fit::if_known(kind, &EXEC_ITEMS) };
         let input_hash = Some(keyed_hash(&context.hash_key, &[&call.tool, &call.input]));
         let start = Start { id, space, tool: &call.tool, thread: None, model: None, input_hash };
         self.session.call_started(start, scribe);

@@ -3,6 +3,7 @@
 
 use crate::source::codex::call::{Ending, PATCH, SEARCH, mcp_error, mcp_tool, patch_error};
 use crate::source::codex::failure::stated;
+use crate::source::codex::kinds::ITEMS;
 use crate::source::codex::record::{Fields, Fit};
 use crate::source::codex::rollout::{Context, Rollout};
 use crate::source::scribe::Scribe;
@@ -52,7 +53,7 @@ impl Rollout {
                 )
             }
             // The rest is no call, or one whose call and answer stand in the conversation.
-            _ => return Fit::Good,
+            kind => return Fit::if_known(kind, &ITEMS),
         };
         Fit::if_there(is_call)
     }

@@ -1,5 +1,5 @@
-//! Codex CLI: the rollouts it writes under `~/.codex/sessions`, versions 0.40 to 0.159 and newer, and what
-//! `codex exec --json` prints, as a file or on standard input.
+//! Codex CLI: the rollouts it writes under `~/.codex/sessions`, versions 0.20 to 0.159 and newer, those of
+//! `TraeX`, which began as Codex (`~/.trae/cli/sessions`), and what `codex exec --json` prints, as a file or on standard input.
 //!
 //! | task | id | agent |
 //! |---|---|---|
@@ -31,6 +31,7 @@ mod discovery;
 mod exec;
 mod failure;
 mod item;
+mod kinds;
 mod meta;
 mod output;
 mod plan;

@@ -1,10 +1,11 @@
-//! What a tool answered: Codex writes the exit status of a command into the text for the model, in four forms.
+//! What a tool answered: Codex writes the exit status of a command into the text for the model, in one of these forms.
 //!
 //! | since | form |
 //! |---|---|
 //! | 0.40 | a JSON text `{"output":"…","metadata":{"exit_code":0,"duration_seconds":0.1}}` |
 //! | 0.5x | `Exit code: 0`, `Wall time: 0.1 seconds`, `Output:`, and then the output |
 //! | 0.7x | `Process exited with code 0` or `Process running with session ID 7` before `Output:` |
+//! | local shell | a JSON text `{"stdout":"…","stderr":"…","exit_code":0}` |
 //! | 0.13x | `Script completed`, `Script failed` or `Script running with cell ID 7` (code mode) |
 
 use crate::event::scan::{Raw, RawKind};
@@ -74,8 +75,10 @@ impl Output {
     fn of_json(text: &str) -> Option<Self> {
         let fields = Fields::of(Raw { text, kind: RawKind::Object });
         let metadata = fields.object("metadata");
-        let output = fields.get("output").filter(|raw| is_text(*raw))?;
-        let exit_code = metadata.integer("exit_code")?;
+        let texts = ["output", "stderr", "stdout"].into_iter().filter_map(|name| fields.get(name));
+        let texts: Vec<_> = texts.filter(|raw| is_text(*raw)).collect();
+        let output = *texts.iter().find(|raw| !raw.text.is_empty()).or_else(|| texts.first())?;
+        let exit_code = metadata.integer("exit_code").or_else(|| fields.integer("exit_code"))?;
         Some(Self {
             exit_code: Some(exit_code),
             body: beginning(output),

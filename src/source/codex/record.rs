@@ -72,6 +72,20 @@ impl<'a> From<&[Entry<'a>]> for Fields<'a> {
     }
 }
 
+/// What stood in a line of its own before 0.40, without a time: what later versions put into a `response_item`.
+const BARE: [&str; 10] = [
+    "message",
+    "reasoning",
+    "function_call",
+    "function_call_output",
+    "custom_tool_call",
+    "custom_tool_call_output",
+    "local_shell_call",
+    "local_shell_call_output",
+    "web_search_call",
+    "other",
+];
+
 /// One object of a line.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Record<'a> {
@@ -86,6 +100,8 @@ pub(super) struct Record<'a> {
     pub(super) payload: Fields<'a>,
     /// The payload as a value.
     pub(super) raw: Option<Raw<'a>>,
+    /// It stands in its line without an envelope, and need not say when it was written.
+    pub(super) is_bare: bool,
 }
 
 impl<'a> Record<'a> {
@@ -93,6 +109,10 @@ impl<'a> Record<'a> {
     pub(super) fn of(source: &'a str, entries: &[Entry<'a>]) -> Self {
         let fields = Fields::from(entries);
         let raw = fields.get("payload");
+        if let Some((kind, item)) = bare(&fields).filter(|_| raw.is_none()) {
+            let ts = fields.word("timestamp").and_then(Timestamp::parse);
+            return Self { source, kind, item, ts, payload: fields, is_bare: true, ..Self::default() };
+        }
         let payload = raw.map(Fields::of).unwrap_or_default();
         Self {
             source,
@@ -102,6 +122,22 @@ impl<'a> Record<'a> {
             ordinal: fields.count("ordinal"),
             payload,
             raw,
+            is_bare: false,
+        }
+    }
+
+    /// An item of the conversation that stands in this record among others.
+    pub(super) fn inner(&self, item: Raw<'a>) -> Self {
+        let payload = Fields::of(item);
+        let kind = payload.word("type").unwrap_or_default();
+        Self {
+            source: item.text,
+            kind: "response_item",
+            item: kind,
+            ts: self.ts,
+            payload,
+            raw: Some(item),
+            ..Self::default()
         }
     }
 
@@ -113,6 +149,17 @@ impl<'a> Record<'a> {
     /// Whether a turn begins here. The name was changed once.
     pub(super) fn begins_turn(&self) -> bool {
         self.is_event("task_started") || self.is_event("turn_started")
+    }
+}
+
+/// Kind and item of a line without an envelope: the first one, which says whose the session is, or an item.
+fn bare<'a>(fields: &Fields<'a>) -> Option<(&'static str, &'a str)> {
+    if fields.word("record_type").is_some() {
+        return Some(("record_state", ""));
+    }
+    match fields.word("type") {
+        Some(item) => BARE.contains(&item).then_some(("response_item", item)),
+        None => (fields.has("id") && fields.has("timestamp")).then_some(("session_meta", "")),
     }
 }
 
@@ -131,6 +178,24 @@ impl Fit {
     /// Good if what the record must have is there.
     pub(super) const fn if_there(is_there: bool) -> Self {
         if is_there { Self::Good } else { Self::Bad }
+    }
+
+    /// Good if a kind is one that Codex writes, used or not.
+    pub(super) fn if_known(kind: &str, known: &[&str]) -> Self {
+        match kind {
+            "" => Self::Bad,
+            kind if known.contains(&kind) || kind.ends_with("_delta") => Self::Good,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The fit of a record of which two things are asked: it is good if both are.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Bad, _) | (_, Self::Bad) => Self::Bad,
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::Good, Self::Good) => Self::Good,
+        }
     }
 }
 

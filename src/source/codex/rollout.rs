@@ -6,26 +6,28 @@
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::field::Text;
+use crate::event::scan::RawKind;
 use crate::source::codex::SOURCE;
+use crate::source::codex::kinds::EVENTS;
 use crate::source::codex::meta::Meta;
 use crate::source::codex::process::Processes;
 use crate::source::codex::record::{Fields, Fit, Record};
 use crate::source::codex::replay::Replay;
 use crate::source::codex::said::{self, Heard, Message, Speaker};
 use crate::source::codex::turn::Turn;
-use crate::source::codex::usage::{Limits, Totals, Wait, usage};
+use crate::source::codex::usage::{Limits, Responses, Told, Totals, Wait, usage};
 use crate::source::follower::{Adapter, Recognition, Sink};
 use crate::source::recent::hash;
 use crate::source::scribe::{Scribe, TakeFact as _};
 use crate::source::session::{About, Session, keyed_hash};
-use crate::source::text::objects;
+use crate::source::text::{elements, objects};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// Ids from here on are random enough to be unique in the world; shorter ones (`call_1`) only in their thread.
 const UNIQUE_ID_BYTES: usize = 20;
-/// The kinds of line that Codex writes.
-const KINDS: [&str; 9] = [
+/// The kinds of line that Codex and those who began as it write.
+const KINDS: [&str; 13] = [
     "session_meta",
     "turn_context",
     "response_item",
@@ -35,7 +37,13 @@ const KINDS: [&str; 9] = [
     "token_usage_record",
     "inter_agent_communication",
     "inter_agent_communication_metadata",
+    "realtime_item",
+    "retained_context",
+    HISTORY,
+    "record_state",
 ];
+/// How `TraeX` writes down what is added to the conversation: several items in a line.
+const HISTORY: &str = "history_mutation";
 
 /// What is known of a rollout from outside it.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +66,7 @@ pub struct Rollout {
     assistant: Heard,
     pub(super) processes: Processes,
     totals: Totals,
+    responses: Responses,
     pub(super) limits: Limits,
     pub(super) model: Option<String>,
     /// The last call whose id is unique in the world: with the totals, a name for usage that forks do not share by chance.
@@ -101,24 +110,26 @@ impl Rollout {
         if record.payload.is_empty() {
             return Fit::Bad;
         }
-        let stamped = Fit::if_there(record.ts.is_some());
-        let ts = record.ts.or(self.last_ts).unwrap_or_else(|| out.now());
+        let stamped = Fit::if_there(record.ts.is_some() || record.is_bare);
+        let inner = || record.payload.word("timestamp").and_then(Timestamp::parse);
+        let ts = record.ts.or_else(inner).or(self.last_ts).unwrap_or_else(|| out.now());
         self.last_ts = Some(ts);
         let Some(meta) = self.meta.take() else {
             let meta = Meta::of(record);
-            let fit = Fit::if_there(record.kind != "session_meta" || meta.id.is_some() && meta.cwd.is_some());
+            let has_place = meta.cwd.is_some() || record.is_bare;
+            let fit = Fit::if_there(record.kind != "session_meta" || meta.id.is_some() && has_place);
             let meta = if record.kind == "session_meta" { meta } else { Meta::default() };
             self.replay = Replay::begin(&meta, record);
             self.meta = Some(meta);
             return if record.kind == "session_meta" {
-                stamped.max(fit)
+                stamped.and(fit)
             } else {
-                stamped.max(self.own(context, record, ts, out))
+                stamped.and(self.own(context, record, ts, out))
             };
         };
         let is_copy = self.replay.is_copy(&meta, record);
         self.meta = Some(meta);
-        stamped.max(if is_copy { self.inherit(record) } else { self.own(context, record, ts, out) })
+        stamped.and(if is_copy { self.inherit(record) } else { self.own(context, record, ts, out) })
     }
 
     /// Takes over what a line of the parent's history leaves behind.
@@ -134,11 +145,11 @@ impl Rollout {
 
     /// Takes a line that is the thread's own.
     fn own(&mut self, context: &Context, record: &Record<'_>, ts: Timestamp, out: &mut Sink<'_>) -> Fit {
+        if let Some(meta) = self.meta.as_mut().filter(|meta| record.is_bare && meta.cwd.is_none()) {
+            meta.cwd = said::place(record.source);
+        }
         let (message, fit) = said::message(record);
-        let message = message.filter(|message| match message.speaker {
-            Speaker::User => self.user.is_new(message),
-            Speaker::Assistant => self.assistant.is_new(message),
-        });
+        let message = message.filter(|message| self.hears(message));
         // Versions that did not mark forks are linked by their first turn or their first prompt.
         if let Some(turn) = record.payload.word("turn_id").filter(|_| record.begins_turn()) {
             out.record(turn);
@@ -152,12 +163,40 @@ impl Rollout {
         if let Some(message) = message {
             self.message(context, &message, scribe);
         }
-        fit.max(match record.kind {
+        fit.and(match record.kind {
             "turn_context" => self.turn_context(record),
             "response_item" => self.response(context, record, scribe),
             "event_msg" => self.event(context, record, scribe),
             "compacted" => self.compacted(context, "compacted", scribe),
+            "token_usage_record" => self.usage_record(context, &record.payload, scribe),
+            HISTORY => self.history(context, record, scribe),
             _ => Fit::Good,
+        })
+    }
+
+    /// Whether a message is none that was told before.
+    fn hears(&mut self, message: &Message) -> bool {
+        match message.speaker {
+            Speaker::User => self.user.is_new(message),
+            Speaker::Assistant => self.assistant.is_new(message),
+        }
+    }
+
+    /// What was added to the conversation, all of a turn's step in one line. What is put in its place later is no news.
+    fn history(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_>) -> Fit {
+        let Some(operation) = record.payload.word("operation") else { return Fit::Bad };
+        if operation != "append" {
+            return Fit::if_known(operation, &["replace", "rollback"]);
+        }
+        let items = record.payload.get("items").filter(|raw| raw.kind == RawKind::Array);
+        let Some(items) = items.map(elements) else { return Fit::Bad };
+        items.into_iter().fold(Fit::Good, |fit, item| {
+            let item = record.inner(item);
+            let (message, of_message) = said::repeated(&item);
+            if let Some(message) = message.filter(|message| self.hears(message)) {
+                self.message(context, &message, scribe);
+            }
+            fit.and(of_message).and(self.response(context, &item, scribe))
         })
     }
 
@@ -180,9 +219,11 @@ impl Rollout {
             "patch_apply_end" => self.patch_ended(context, &record.payload, scribe),
             "mcp_tool_call_end" => self.mcp_ended(context, &record.payload, scribe),
             "web_search_end" => self.search_ended(context, &record.payload, scribe),
+            "exec_command_begin" | "mcp_tool_call_begin" | "patch_apply_begin" | "web_search_begin" => {
+                self.begun(context, record, scribe)
+            }
             "item_completed" => self.item_completed(context, &record.payload.object("item"), scribe),
-            "" => Fit::Bad,
-            _ => Fit::Good,
+            item => Fit::if_known(item, &EVENTS),
         }
     }
 
@@ -214,16 +255,28 @@ impl Rollout {
             Wait::Ends => scribe.say(Body::WaitingEnded { on: Text::Borrowed("rate_limit") }),
             Wait::AsBefore => {}
         }
-        let Some(info) = payload.get("info") else { return fit.max(Fit::if_there(payload.has("info"))) };
+        let Some(info) = payload.get("info") else { return fit.and(Fit::if_there(payload.has("info"))) };
         let is_derived = self.meta.as_ref().is_some_and(|meta| meta.is_derived);
         let (increase, counted) = self.totals.increase(info, is_derived);
-        if let Some(increase) = increase {
+        if let Some(increase) = increase.filter(|_| !self.responses.is_any()) {
             self.ready(context, None, scribe);
             let anchor = self.anchor.as_deref().unwrap_or(&context.thread);
             let model = self.model.as_deref();
             scribe.say_of(&["usage", anchor], &self.totals.name(), usage(increase, model).recorded());
         }
-        fit.max(counted)
+        fit.and(counted)
+    }
+
+    /// What one response of the model cost. Versions that write such records write the totals as well, behind them: from the
+    /// first record on only the records count.
+    fn usage_record(&mut self, context: &Context, payload: &Fields<'_>, scribe: &mut Scribe<'_>) -> Fit {
+        let (told, fit) = self.responses.take(payload, &context.thread, &self.totals);
+        if let Some(Told { response, counts }) = told {
+            self.ready(context, None, scribe);
+            let model = self.model.as_deref();
+            scribe.say_of(&["usage", "response", &response], "", usage(counts, model).recorded());
+        }
+        fit
     }
 
     /// A compaction is told by a line and by an event, in any order; versions differ in which of them they write.

@@ -51,6 +51,7 @@ enum Form {
     Response = 1,
     Event = 2,
     Item = 4,
+    History = 8,
 }
 
 /// The last message of a speaker, and the forms it was seen in.
@@ -59,17 +60,26 @@ enum Form {
 pub(super) struct Heard {
     hash: u64,
     forms: u8,
+    /// It was heard in a form that tells of each message when it is said.
+    #[serde(skip_serializing_if = "is_false")]
+    is_live: bool,
 }
 
 impl Heard {
     /// Whether a message is not merely another form of the last one.
     pub(super) fn is_new(&mut self, message: &Message) -> bool {
         let (hash, form) = (hash(&message.text), message.form as u8);
+        let is_history = message.form == Form::History;
+        if is_history && self.is_live {
+            // What is added to the history step by step was said before.
+            return false;
+        }
+        self.is_live |= !is_history;
         let is_echo = hash == self.hash && self.forms & form == 0 && self.forms != 0;
         if is_echo {
             self.forms |= form;
         } else {
-            *self = Self { hash, forms: form };
+            *self = Self { hash, forms: form, is_live: self.is_live };
         }
         !is_echo
     }
@@ -111,6 +121,19 @@ pub(super) fn message(record: &Record<'_>) -> (Option<Message>, Fit) {
         }
         _ => (None, Fit::Good),
     }
+}
+
+/// The message in an item of the history.
+pub(super) fn repeated(record: &Record<'_>) -> (Option<Message>, Fit) {
+    let (message, fit) = message(record);
+    (message.map(|message| Message { form: Form::History, ..message }), fit)
+}
+
+/// Where the work is done, as the program says it in the user's name; old versions say it nowhere else.
+pub(super) fn place(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("<cwd>")?;
+    let (place, _) = rest.split_once("</cwd>")?;
+    Some(place.trim().to_owned()).filter(|place| place.starts_with('/') && !place.contains(['\\', '\n']))
 }
 
 /// The texts among the parts of a message.
@@ -162,6 +185,11 @@ fn is_said(text: &str) -> bool {
         tag.contains('_') && tag.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
     });
     !is_ours && !text.is_empty() && !NOT_SAID.iter().any(|beginning| text.starts_with(beginning))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// A text without the places where images stand, which differ between the forms of a message.

@@ -3,6 +3,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "lines are composed of values written in place")]
 
 mod calls;
+mod dialects;
 mod drift;
 mod exec;
 mod files;

@@ -6,13 +6,14 @@
 use crate::base::clock::Timestamp;
 use crate::event::scan::{Raw, RawKind};
 use crate::source::codex::record::{Fields, Fit, instant};
+use crate::source::recent::{RECORDS_KEPT, Recent};
 use crate::source::session::Usage;
 use serde::{Deserialize, Serialize};
 
 /// Reasoning is inside output, and what was cached inside input.
 const FIELDS: [&str; 3] = ["input_tokens", "cached_input_tokens", "output_tokens"];
-/// Inside input as well, since 0.15x.
-const WRITTEN: &str = "cache_write_input_tokens";
+/// Inside input as well, since 0.15x; the second is what `TraeX` calls it.
+const WRITTEN: [&str; 2] = ["cache_write_input_tokens", "cache_creation_input_tokens"];
 /// Input, the part of it that came from a cache, output, the part of input that was written to a cache.
 pub(super) type Counts = [u64; 4];
 /// A limit is reached at this percentage.
@@ -69,6 +70,53 @@ impl Totals {
     }
 }
 
+/// Responses whose cost was recorded one by one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Responses {
+    is_any: bool,
+    seen: Recent<RECORDS_KEPT>,
+}
+
+/// What a record of usage adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) response: String,
+    pub(super) counts: Counts,
+}
+
+impl Responses {
+    /// Whether there are such records, so that totals add nothing.
+    pub(super) const fn is_any(&self) -> bool {
+        self.is_any
+    }
+
+    /// Takes a `token_usage_record`; what it adds, unless another thread's response or one that was told is meant.
+    pub(super) fn take(
+        &mut self,
+        payload: &Fields<'_>,
+        thread: &str,
+        totals: &Totals,
+    ) -> (Option<Told>, Fit) {
+        let usage = payload.object("usage");
+        let Some(response) = payload.word("response_id") else { return (None, Fit::Bad) };
+        if FIELDS.iter().all(|field| usage.count(field).is_none()) {
+            return (None, Fit::Bad);
+        }
+        let (counts, _) = counts(&usage);
+        let fit = Fit::if_there(["input_tokens", "output_tokens"].iter().all(|name| usage.has(name)));
+        if payload.word("thread_id").is_some_and(|of| of != thread) {
+            return (None, fit);
+        }
+        // The totals may tell of the first one already.
+        let total = payload.get("thread_token_usage").map(|raw| self::counts(&Fields::of(raw)).0);
+        let is_counted = !self.is_any && total.is_some() && total == totals.0;
+        self.is_any = true;
+        let is_new = self.seen.is_new(response) && !is_counted && counts != [0; 4];
+        (is_new.then(|| Told { response: response.to_owned(), counts }), fit)
+    }
+}
+
 /// The event that records an increase.
 pub(super) fn usage([input, cached, output, written]: Counts, model: Option<&str>) -> Usage<'_> {
     Usage {
@@ -85,7 +133,7 @@ pub(super) fn usage([input, cached, output, written]: Counts, model: Option<&str
 fn counts(usage: &Fields<'_>) -> (Counts, Fit) {
     let found = FIELDS.map(|field| usage.count(field));
     let [input, cached, output] = found.map(Option::unwrap_or_default);
-    let written = usage.count(WRITTEN).unwrap_or(0);
+    let written = WRITTEN.iter().find_map(|name| usage.count(name)).unwrap_or(0);
     ([input, cached, output, written], Fit::if_there(found.iter().all(Option::is_some)))
 }
 

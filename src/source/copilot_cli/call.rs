@@ -18,7 +18,7 @@ pub(super) fn outcome(
     let result = member(data, "result");
     let text = result.and_then(text_of);
     if succeeded {
-        let failed = text.filter(|_| is_shell(tool)).and_then(exit_of).or_else(|| result.and_then(terminal));
+        let failed = text.filter(|_| is_shell(tool)).and_then(exit_of).or_else(|| stated(data, result));
         let error = failed.map(|code| {
             let start = text.map(beginning).unwrap_or_default();
             let output = start.split_once("<exited with").map_or(start.as_str(), |(output, _)| output);
@@ -82,9 +82,18 @@ fn exit_of(text: Raw<'_>) -> Option<i64> {
     Some(code).filter(|code| *code != 0)
 }
 
-/// The status that a terminal among the result's contents names, if it is not 0.
-fn terminal(result: Raw<'_>) -> Option<i64> {
-    let contents = member(&members(result), "contents").map(elements).unwrap_or_default();
-    let codes = contents.into_iter().filter_map(|content| named(&members(content), "exitCode"));
-    codes.filter_map(|code| code.parse().ok()).find(|code: &i64| *code != 0)
+/// The status that is stated beside the result, in it, by a terminal among its contents, or for telemetry, if it is not 0.
+fn stated(data: &[Entry<'_>], result: Option<Raw<'_>>) -> Option<i64> {
+    let result = result.map(members).unwrap_or_default();
+    let telemetry = member(data, "toolTelemetry").map(members).unwrap_or_default();
+    let parts =
+        ["properties", "metrics"].map(|name| member(&telemetry, name).map(members).unwrap_or_default());
+    let contents = member(&result, "contents").map(elements).unwrap_or_default();
+    let own = [code(data), code(&result), code(&telemetry)];
+    let all = own.into_iter().chain(contents.into_iter().map(|content| code(&members(content))));
+    all.chain(parts.iter().map(|part| code(part))).flatten().find(|code| *code != 0)
+}
+
+fn code(entries: &[Entry<'_>]) -> Option<i64> {
+    ["exitCode", "exit_code"].iter().find_map(|name| named(entries, name)?.parse().ok())
 }

@@ -271,6 +271,57 @@ fn only_its_own_files_are_recognised() {
 }
 
 #[test]
+fn a_command_that_failed_has_its_exit_code_wherever_it_is_stated() {
+    for more in [
+        json!({"result": {"content": "no rule\n", "exitCode": 2}}),
+        json!({"result": {"content": "no rule"}, "exitCode": 2}),
+        json!({"result": {"content": "no rule", "contents": [{"type": "terminal", "exitCode": 2}]}}),
+        json!({"result": {"content": "no rule"}, "toolTelemetry": {"metrics": {"exitCode": 2}}}),
+        json!({"result": {"content": "no rule"}, "toolTelemetry": {"properties": {"exitCode": "2"}}}),
+    ] {
+        let records =
+            [start(), prompt(1, "x"), call(2, "t1", "run_in_terminal"), answer(3, "t1", true, &more)];
+        let failed = of_types(&events_of(&records), &["tool.failed", "tool.succeeded"]);
+        let error = json!({"kind": "exit_code", "category": "unknown_error", "message": "Exit code 2: no rule", "exit_code": 2});
+        assert_eq!(failed[0]["error"], error, "{more}");
+    }
+    let fine = answer(3, "t1", true, &json!({"result": {"content": "x", "exitCode": 0}}));
+    let records = [start(), prompt(1, "x"), call(2, "t1", "bash"), fine];
+    assert_eq!(of_types(&events_of(&records), &["tool.succeeded"]).len(), 1);
+}
+
+#[test]
+fn a_kind_of_event_that_is_called_otherwise_is_not_known() {
+    let text = lines(&session()).repeat(2);
+    for (kind, is_all) in [("tool.execution_start", false), ("assistant.message", false), ("nothing", true)] {
+        let (events, _) = imported::<CopilotCli>("events.jsonl", &text.replace(kind, &format!("{kind}_2")));
+        let calls =
+            of_types(&events, &["tool.started"]).iter().filter(|call| call["tool"] != "unknown").count();
+        assert_eq!(calls == 3, kind != "tool.execution_start", "{kind}");
+        assert_eq!(
+            of_types(&events, &["usage.recorded"]).len() == 3,
+            is_all || kind.starts_with("tool"),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn a_session_of_an_older_version_lacks_nothing() {
+    let mut records = session();
+    let last = records.len() - 1;
+    records[last]["data"] =
+        json!({"modelMetrics": {"gpt-x": {"usage": {"inputTokens": 10, "outputTokens": 3}}}});
+    records[0]["data"] = json!({"sessionId": SESSION});
+    for record in &mut records {
+        record.as_object_mut().unwrap().remove("id");
+    }
+    let events = events_of(&records);
+    assert_eq!(of_types(&events, &["source.drifted"]), [] as [Value; 0]);
+    assert_eq!(of_types(&events, &["tool.started", "task.completed"]).len(), 4);
+}
+
+#[test]
 fn a_renamed_field_is_a_changed_format() {
     let text = lines(&session());
     for field in [
@@ -292,6 +343,7 @@ fn a_renamed_field_is_a_changed_format() {
         "inputTokens",
         "outputTokens",
         "cacheReadTokens",
+        "cacheWriteTokens",
         "shutdownType",
     ] {
         assert_eq!(renamed::<CopilotCli>("events.jsonl", &text, field), Renamed::Drifted, "{field}");

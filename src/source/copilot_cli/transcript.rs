@@ -18,12 +18,8 @@ use crate::source::text::{
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// What the types of events begin with.
-const KINDS: [&str; 14] = [
-    "session.",
-    "user.",
-    "assistant.",
-    "tool.",
+/// What the types of events begin with that say nothing of the agent's work.
+const FAMILIES: [&str; 17] = [
     "subagent.",
     "system.",
     "hook.",
@@ -31,9 +27,93 @@ const KINDS: [&str; 14] = [
     "permission.",
     "user_input.",
     "elicitation.",
+    "sampling.",
+    "mcp.",
     "command.",
+    "commands.",
+    "capabilities.",
+    "exit_plan_mode.",
+    "auto_mode_switch.",
     "external_tool.",
     "pending_messages.",
+    "model.",
+];
+/// The types of the others, which tell it: one that is called otherwise is not taken for one of these.
+const KINDS: [&str; 74] = [
+    "abort",
+    "user.message",
+    "assistant.turn_start",
+    "assistant.intent",
+    "assistant.reasoning",
+    "assistant.reasoning_delta",
+    "assistant.streaming_delta",
+    "assistant.message",
+    "assistant.message_start",
+    "assistant.message_delta",
+    "assistant.turn_end",
+    "assistant.usage",
+    "assistant.image",
+    "tool.user_requested",
+    "tool.execution_start",
+    "tool.execution_partial_result",
+    "tool.execution_progress",
+    "tool.execution_complete",
+    "session.start",
+    "session.resume",
+    "session.error",
+    "session.idle",
+    "session.info",
+    "session.warning",
+    "session.title_changed",
+    "session.model_change",
+    "session.mode_changed",
+    "session.plan_changed",
+    "session.context_changed",
+    "session.workspace_file_changed",
+    "session.handoff",
+    "session.truncation",
+    "session.snapshot_rewind",
+    "session.shutdown",
+    "session.usage_info",
+    "session.usage_checkpoint",
+    "session.compaction_start",
+    "session.compaction_complete",
+    "session.task_complete",
+    "session.tools_updated",
+    "session.background_tasks_changed",
+    "session.skills_loaded",
+    "session.custom_agents_updated",
+    "session.mcp_servers_loaded",
+    "session.mcp_server_status_changed",
+    "session.extensions_loaded",
+    "session.remote_steerable_changed",
+    "session.import_legacy",
+    "session.permissions_changed",
+    "assistant.idle",
+    "assistant.server_tool_progress",
+    "assistant.tool_call_delta",
+    "assistant.fusion_phase_started",
+    "assistant.fusion_phase_completed",
+    "assistant.fusion_phase_failed",
+    "tool.search_activated",
+    "session.schedule_created",
+    "session.schedule_cancelled",
+    "session.schedule_rearmed",
+    "session.autopilot_objective_changed",
+    "session.mode_notice_delivered",
+    "session.limits_changed",
+    "session.session_limits_changed",
+    "session.todos_changed",
+    "session.context_cleared",
+    "session.fusion_route_started",
+    "session.fusion_route_failed",
+    "session.fusion_resolved",
+    "session.fusion_completed",
+    "session.binary_asset",
+    "session.custom_notification",
+    "session.auto_mode_resolved",
+    "session.managed_settings_resolved",
+    "session.managed_settings_enforced",
 ];
 
 /// What is known of a session from outside its file.
@@ -96,7 +176,7 @@ impl Transcript {
         let Some(kind) = text("type") else {
             return (text("timestamp").is_some() && member(entries, "data").is_some()).then_some(false);
         };
-        if kind != "abort" && !KINDS.iter().any(|beginning| kind.starts_with(beginning)) {
+        if !KINDS.contains(&kind) && !FAMILIES.iter().any(|beginning| kind.starts_with(beginning)) {
             return None;
         }
         let data = member(entries, "data").filter(|raw| raw.kind == RawKind::Object).map(members);
@@ -296,7 +376,8 @@ impl Transcript {
         self.over(if is_error { "error" } else { "done" }, scribe);
         let reason = named(&record.data, "errorReason");
         self.end(is_error.then(|| reason.unwrap_or_else(|| "error".to_owned())), scribe);
-        is_whole && kind.is_some()
+        let is_kind = |entry: &Entry<'_>| matches!(word(entry.value), Some("routine" | "error"));
+        is_whole && (kind.is_some() || !record.data.iter().any(is_kind))
     }
 
     fn over(&mut self, reason: &'static str, scribe: &mut Scribe<'_>) -> bool {

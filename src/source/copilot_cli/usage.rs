@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 /// More models than this are not told apart.
 const MODELS_MAX: usize = 64;
 const NO_MODEL: &str = "";
+const COUNTERS: [&str; 4] = ["inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens"];
+/// Counters that are parts of those.
+const OTHERS: [&str; 2] = ["reasoningTokens", "totalTokens"];
 
 /// What was recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,12 +43,15 @@ impl Usages {
     /// The counters of a shutdown; whether they are what such counters are.
     pub(super) fn shutdown(&mut self, id: &str, data: &[Entry<'_>], scribe: &mut Scribe<'_>) -> bool {
         let Some(metrics) = member(data, "modelMetrics").map(members) else { return false };
+        let is_known = |name: &str| COUNTERS.contains(&name) || OTHERS.contains(&name);
         let (mut all, mut is_whole) = (BTreeMap::new(), true);
         for entry in metrics.iter().take(MODELS_MAX) {
             let usage = member(&members(entry.value), "usage").map(members).unwrap_or_default();
-            let names = ["inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens"];
-            let counters = names.map(|name| member(&usage, name).and_then(count));
-            is_whole &= counters.iter().all(Option::is_some);
+            let counters = COUNTERS.map(|name| member(&usage, name).and_then(count));
+            // What was never cached need not be counted, but then nothing else is either.
+            let is_elsewhere = usage.iter().any(|entry| !is_known(entry.key) && count(entry.value).is_some());
+            let [input, output, read, write] = counters.map(|counter| counter.is_some());
+            is_whole &= input && output && (read && write || !is_elsewhere);
             all.insert(entry.key.to_owned(), counters.map(Option::unwrap_or_default));
         }
         let started = member(data, "sessionStartTime").and_then(count).unwrap_or(0);

@@ -13,6 +13,45 @@ use crate::source::work::Work;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
+/// Members of spans.
+const MEMBERS: [&str; 15] = [
+    "traceId",
+    "spanId",
+    "parentSpanId",
+    "traceState",
+    "flags",
+    "name",
+    "kind",
+    "startTimeUnixNano",
+    "endTimeUnixNano",
+    "attributes",
+    "events",
+    "links",
+    "status",
+    "droppedAttributesCount",
+    "droppedEventsCount",
+];
+/// Attributes whose names hold the words by which a renamed one would be known, and that are known.
+const ATTRIBUTES: [&str; 6] = [
+    "gen_ai.conversation.",
+    "gen_ai.usage.cache",
+    "gen_ai.usage.reasoning",
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.output_tokens",
+    "copilot",
+];
+/// What spans about models can be about besides what is told of them.
+const OPERATIONS: [&str; 8] = [
+    "embeddings",
+    "text_completion",
+    "generate_content",
+    "create_agent",
+    "retrieval",
+    "invoke_workflow",
+    "plan",
+    "execute_hook",
+];
+
 /// So many conversations are remembered.
 const KEPT_MAX: usize = 64;
 
@@ -29,9 +68,10 @@ impl Adapter for Traces {
         each_record(bytes, |line, _| {
             let resources = line.get("resourceSpans");
             if !resources.is_array() {
-                return Recognition::Unknown;
+                return without_spans(line);
             }
-            let mut is_whole = true;
+            let (mut is_whole, mut is_known) = (true, false);
+            let mut is_empty = true;
             for resource in resources.elements() {
                 let scopes = resource.get("scopeSpans");
                 is_whole &= scopes.is_array();
@@ -39,12 +79,35 @@ impl Adapter for Traces {
                     let spans = scope.get("spans");
                     is_whole &= spans.is_array();
                     for span in spans.elements() {
-                        is_whole &= self.span(work, span, out);
+                        is_empty = false;
+                        match self.span(work, span, out) {
+                            Recognition::Unknown => {}
+                            recognition => {
+                                is_known = true;
+                                is_whole &= recognition == Recognition::Known;
+                            }
+                        }
                     }
                 }
             }
-            if is_whole { Recognition::Known } else { Recognition::Misshapen }
+            match (is_whole, is_known || is_empty) {
+                (false, _) => Recognition::Misshapen,
+                (true, true) => Recognition::Known,
+                (true, false) => Recognition::Unknown,
+            }
         })
+    }
+}
+
+/// What a line is that has no spans: other signals of the same program, or spans under another name.
+fn without_spans(line: Node<'_>) -> Recognition {
+    let holds_scopes = |node: Node<'_>| node.elements().iter().any(|one| one.get("scopeSpans").is_there());
+    if line.any(&["resourceLogs", "resourceMetrics"]).is_array() {
+        Recognition::Known
+    } else if line.has_other(&[], holds_scopes) {
+        Recognition::Misshapen
+    } else {
+        Recognition::Unknown
     }
 }
 
@@ -93,22 +156,46 @@ impl<'a> Span<'a> {
         })
     }
 
+    /// Whether nothing that a span need not have seems to be called otherwise.
+    fn is_whole(&self) -> bool {
+        let status = self.node.get("status");
+        let is_complete = self.node.get("parentSpanId").is_text() && status.is_object();
+        (is_complete || !self.node.has_other(&MEMBERS, |node| node.is_text() || node.is_object()))
+            && !status.has_other(&["code", "message"], Node::is_there)
+            && self.told("gen_ai.conversation.id", "conversation")
+            && self.told("gen_ai.usage.input_tokens", "input_tokens")
+            && self.told("gen_ai.usage.output_tokens", "output_tokens")
+    }
+
+    /// Whether an attribute is there, or none that is known by this word.
+    fn told(&self, name: &str, word: &str) -> bool {
+        let attributes = self.node.get("attributes").elements();
+        let keys: Vec<_> = attributes.iter().filter_map(|attribute| attribute.get("key").word()).collect();
+        keys.contains(&name)
+            || !keys
+                .iter()
+                .any(|key| key.contains(word) && !ATTRIBUTES.iter().any(|known| key.starts_with(known)))
+    }
+
     fn duration_ms(&self) -> Option<u64> {
         u64::try_from(self.until.millis_since(self.from)).ok()
     }
 }
 
 impl Traces {
-    /// Takes one span; `false` if it lacks what it must have.
-    fn span(&mut self, work: &Work, node: Node<'_>, out: &mut Sink<'_>) -> bool {
-        let Some(span) = Span::of(node) else { return false };
+    /// Takes one span.
+    fn span(&mut self, work: &Work, node: Node<'_>, out: &mut Sink<'_>) -> Recognition {
+        let Some(span) = Span::of(node) else { return Recognition::Misshapen };
         let name = node.get("name").text();
         let operation = span.attribute("gen_ai.operation.name").text();
         let begins =
             |word: &str| operation == word || operation.is_empty() && name.split(' ').next() == Some(word);
         let [is_call, is_request, is_agent] = ["execute_tool", "chat", "invoke_agent"].map(begins);
         if !(is_call || is_request || is_agent) {
-            return !name.is_empty() && node.get("attributes").is_array();
+            if !operation.is_empty() && !OPERATIONS.contains(&operation.as_str()) {
+                return Recognition::Unknown;
+            }
+            return shape(!name.is_empty() && node.get("attributes").is_array());
         }
         let conversation = span.attribute("gen_ai.conversation.id").text();
         let [trace, _] = span.ids;
@@ -122,7 +209,7 @@ impl Traces {
         };
         let is_whole = tell(work, &mut session, &span, (&task, part), out);
         self.keep(task, session);
-        is_whole && !name.is_empty()
+        shape(is_whole && !name.is_empty() && span.is_whole())
     }
 
     /// Takes the memory of a conversation out; it is put back as the latest.
@@ -137,6 +224,10 @@ impl Traces {
         }
         self.0.push_back((task, session));
     }
+}
+
+const fn shape(is_whole: bool) -> Recognition {
+    if is_whole { Recognition::Known } else { Recognition::Misshapen }
 }
 
 /// What a span is about.

@@ -132,7 +132,6 @@ fn spans_become_turns_calls_and_usage() {
 fn it_holds_what_every_source_must() {
     let text = trace();
     let trial = Trial { source, file: "x.jsonl", text: &text };
-    // `status` and `error.type` stand only where something failed, and `parentSpanId` only below another span.
     let fields = [
         "resourceSpans",
         "scopeSpans",
@@ -146,12 +145,42 @@ fn it_holds_what_every_source_must() {
         "key",
         "value",
         "stringValue",
+        "parentSpanId",
+        "status",
+        "code",
+        "message",
     ];
     trial.survives_damage();
     trial.adds_nothing_twice();
     trial.grows_as_the_whole();
     trial.takes_only_its_own(&fields);
     assert_eq!(trial.unnoticed(&fields), [] as [&str; 0]);
+    // Attributes are called by values. Without `error.type` the call ends well, and ids and inputs are only marks.
+    for (attribute, is_noticed) in [
+        ("gen_ai.conversation.id", true),
+        ("gen_ai.tool.name", true),
+        ("gen_ai.request.model", true),
+        ("gen_ai.usage.input_tokens", true),
+        ("gen_ai.usage.output_tokens", true),
+        ("gen_ai.operation.name", false),
+        ("gen_ai.tool.call.id", false),
+        ("gen_ai.tool.call.arguments", false),
+        ("gen_ai.response.id", false),
+    ] {
+        let renamed = text.replace(&format!("\"{attribute}\""), &format!("\"x.{attribute}\""));
+        assert_ne!(renamed, text, "{attribute}");
+        let events = events(source, "x.jsonl", &renamed);
+        assert_eq!(briefs(&events, &["source.drifted"]).len() == 1, is_noticed, "{attribute}");
+        assert_eq!(briefs(&events, &["tool.succeeded", "tool.failed"]).len(), 3, "{attribute}");
+    }
+}
+
+#[test]
+fn lines_of_other_signals_are_passed_over() {
+    let other =
+        (0..30).map(|_| json!({"resourceLogs": [{"scopeLogs": []}]}).to_string() + "\n").collect::<String>();
+    let events = events(source, "x.jsonl", &(trace() + &other));
+    assert_eq!(briefs(&events, &["source.drifted"]), [] as [Value; 0]);
 }
 
 /// Counted by hand: one `invoke_agent` of 10 s and three `execute_tool` of 1 s each, none failed, no `chat`.

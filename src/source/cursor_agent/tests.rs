@@ -274,3 +274,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn blocks_that_nobody_knows_are_not_taken_for_known_ones() {
+    let drifts = |kind: &str| {
+        let said = |kind: &str| {
+            let block = json!({"type": kind, "text": "x".repeat(5000)});
+            json!({"role": "assistant", "message": {"content": [block]}}).to_string() + "\n"
+        };
+        let user = json!({"role": "user", "message": {"content": [{"type": "text", "text": "<user_query>\ngo\n</user_query>"}]}});
+        let (events, _) =
+            imported::<CursorAgent>("x.jsonl", &(user.to_string() + "\n" + &said(kind).repeat(20)));
+        events.iter().filter(|event| event["type"] == "source.drifted").count()
+    };
+    assert_eq!((drifts("text"), drifts("thinking"), drifts("tool_use_new")), (0, 0, 1));
+}

@@ -61,9 +61,23 @@ pub(super) struct Said<'a> {
     pub(super) text_bytes: u64,
     pub(super) title: Option<String>,
     pub(super) calls: Vec<Vec<Entry<'a>>>,
-    /// Every block is one of the known kinds, with what it must have.
+    /// Every block has what it must have.
     pub(super) is_known: bool,
+    /// Some blocks are of kinds that are not known.
+    is_strange: bool,
 }
+
+/// Blocks that are known and not used.
+const BLOCKS: [&str; 8] = [
+    "thinking",
+    "redacted_thinking",
+    "reasoning",
+    "redacted-reasoning",
+    "tool_result",
+    "image",
+    "document",
+    "file",
+];
 
 impl Adapter for Transcript {
     type Context = Context;
@@ -121,7 +135,7 @@ impl Transcript {
             self.create(context, said.title.as_deref(), &mut scribe);
             self.session.turn_started(&mut scribe);
             self.session.said("user", said.text_bytes, false, &mut scribe);
-            return Some(said.is_known);
+            return said.judged();
         }
         let has_calls = !said.calls.is_empty();
         self.create(context, None, &mut scribe);
@@ -138,7 +152,7 @@ impl Transcript {
         if !has_calls {
             self.session.turn_ended("done", None, &mut scribe);
         }
-        Some(said.is_known)
+        said.judged()
     }
 
     /// A line of a transcript of text.
@@ -190,7 +204,8 @@ impl Transcript {
 impl<'a> Said<'a> {
     /// Looks into the content of a message.
     pub(super) fn of(content: Raw<'a>) -> Self {
-        let mut said = Self { text_bytes: 0, title: None, calls: Vec::new(), is_known: true };
+        let mut said =
+            Self { text_bytes: 0, title: None, calls: Vec::new(), is_known: true, is_strange: false };
         if matches!(content.kind, RawKind::Text { .. }) {
             said.add(content);
             return said;
@@ -207,11 +222,20 @@ impl<'a> Said<'a> {
                     said.is_known &= member(&block, "name").is_some() && member(&block, "input").is_some();
                     said.calls.push(block);
                 }
-                Some(_) => {}
+                Some(kind) => said.is_strange |= !BLOCKS.contains(&kind),
                 None => said.is_known = false,
             }
         }
         said
+    }
+
+    /// Whether it has what it must have; `None`: so much of it is not known that it may say something else.
+    const fn judged(&self) -> Option<bool> {
+        match (self.is_known, self.is_strange) {
+            (false, _) => Some(false),
+            (true, true) => None,
+            (true, false) => Some(true),
+        }
     }
 
     fn add(&mut self, text: Raw<'_>) {

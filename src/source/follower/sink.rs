@@ -151,12 +151,6 @@ impl Sink<'_> {
         self.out.known(&other.file(0)).is_some()
     }
 
-    /// How many other files the log has that begin with this native record.
-    #[must_use]
-    pub fn count_with_first_record(&self, id: &str) -> usize {
-        self.out.with_first_record(id, self.file).len()
-    }
-
     /// Says that the format has changed.
     pub(super) fn drifted(&mut self, format: &str, drift: Drift) {
         let ts = self.opening.last_ts.unwrap_or(self.now);

@@ -10,11 +10,17 @@
 //! they ended, a message that says something before it calls seems to end the turn until then; with its calls the turn
 //! begins again.
 //!
-//! A project's work is known by the note `.project_root` in its folder, the list `projects.json`, or the directories that a
-//! recording names. What it refuses: guessing the project from a hash, and reading anything in `tmp` that is no recording.
+//! A headless run also tells of itself on its standard output ([`GeminiStream`]).
+//!
+//! A project's work is known by the note `.project_root` in its folder, the list `projects.json`, the directories that a
+//! recording names, or the hash of its path that the folder is called by. What it refuses: reading anything in `tmp` that is
+//! no recording.
 
+mod stream;
 #[cfg(test)]
 mod tests;
+
+pub use crate::source::gemini_cli::stream::{Stream, StreamFiles};
 
 use crate::base::clock::Timestamp;
 use crate::source::Env;
@@ -52,6 +58,9 @@ pub type GeminiCli = Transcripts<Files, Transcript>;
 
 /// Reads the chats that Gemini CLI recorded as documents.
 pub type GeminiCliDocuments = Documents<DocumentFiles, Document>;
+
+/// Reads what headless runs of Gemini CLI printed.
+pub type GeminiStream = Transcripts<StreamFiles, Stream>;
 
 /// Recordings in lines.
 #[derive(Debug, Default)]

@@ -3,6 +3,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "records are composed of values written in place")]
 
 mod real;
+mod stream;
 
 use crate::source::fixture::formats::{HEADS, Renamed, imported, recognised, renamed};
 use crate::source::fixture::{Log, brief, drain, env, import, look, write};
@@ -534,4 +535,44 @@ fn counts_that_are_too_great_do_not_end_the_program() {
         let used = of_types(&events_of(&[user(1, "x"), reply]), &["usage.recorded"]);
         assert_eq!(used[0]["input_tokens"], u64::MAX);
     }
+}
+
+#[test]
+fn a_folder_called_by_the_hash_of_a_project_is_that_projects() {
+    let home = tempfile::tempdir().unwrap();
+    // `printf %s <root> | sha256sum`
+    for (root, hash, name) in [
+        ("/home/u/app", "2bf7c3a66bb612328fc2e5547e4b0a1406e703635b3cb0184e96b5db1425cd84", "a"),
+        ("/home/u/other", "35068ca9edd48a5d09318222615b88999c3f8029ae1d4e39da65d1eae4908497", "b"),
+        ("/home/u", "f9e409c5c16ecfdd5883da4f3ad045b4af5677740c9e703ad2d47ba231718350", "c"),
+    ] {
+        let chats = home.path().join(".gemini/tmp").join(hash).join("chats");
+        write(&chats.join(format!("session-2025-12-01T09-00-{name}.json")), &document(&[user(1, root)]));
+    }
+    let takes = |root: &str| {
+        let scope = Scope::Project(vec![PathBuf::from(root)]);
+        let env = Env { home: home.path().to_owned(), ..env(scope) };
+        let mut log = Log::default();
+        look(&mut GeminiCliDocuments::default(), &env, &mut log);
+        let created = log.events.iter().filter(|event| event["type"] == "task.created");
+        created.map(|event| event["cwd"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(takes("/home/u/app"), [json!("/home/u/app")]);
+    assert_eq!(takes("/home/u/none"), Vec::<Value>::new());
+}
+
+#[test]
+fn messages_of_a_kind_that_nobody_knows_are_not_taken_for_known_ones() {
+    let strange = |kind: &str| {
+        let mut strange = reply(8, &"x".repeat(5000), &[]);
+        strange["type"] = json!(kind);
+        strange
+    };
+    let drifts = |kind: &str| {
+        let mut records = session();
+        records.extend(std::iter::repeat_n(strange(kind), 20));
+        let (events, _) = imported::<GeminiCli>("x.jsonl", &lines(&records));
+        of_types(&events, &["source.drifted"]).len()
+    };
+    assert_eq!((drifts("gemini"), drifts("gemini_new")), (0, 1));
 }

@@ -91,9 +91,20 @@ impl Adapter for Communication {
             let mut scribe = Scribe::new(out, SOURCE, (&context.instance, SOURCE), ts, &native);
             self.session.create(&About::default(), &mut scribe);
             let is_whole = self.message(line, (&kind, &said), &mut scribe);
-            if is_whole && sourced.is_some() { Recognition::Known } else { Recognition::Misshapen }
+            match is_whole && sourced.is_some() {
+                true if is_known(&kind) => Recognition::Known,
+                true => Recognition::Unknown,
+                false => Recognition::Misshapen,
+            }
         })
     }
+}
+
+/// Whether it is one of the kinds that are told apart, or tells of the instance itself.
+fn is_known(kind: &str) -> bool {
+    matches!(kind, "message_sent" | "message_received" | "bidirectional_reply_received")
+        || ["interrupt", "error", "timeout"].iter().any(|word| kind.contains(word))
+        || ["instance_", "tmux_", "process_", "health_", "status_"].iter().any(|word| kind.starts_with(word))
 }
 
 impl Communication {

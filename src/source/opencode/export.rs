@@ -119,7 +119,7 @@ fn row(message: &Value) -> Option<MessageRow> {
 }
 
 /// The first string of this name; an export begins with its session.
-fn value(head: &[u8], name: &str) -> Option<String> {
+pub(super) fn value(head: &[u8], name: &str) -> Option<String> {
     let head = String::from_utf8_lossy(head);
     let (_, rest) = head.split_once(&format!("\"{name}\""))?;
     let rest = rest.trim_start().strip_prefix(':')?.trim_start();

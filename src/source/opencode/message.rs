@@ -12,8 +12,25 @@ use crate::source::opencode::{background, tool, usage};
 use crate::source::session::MAIN;
 use serde_json::Value;
 
+/// What a message may be made of.
+const PARTS: [&str; 14] = [
+    "agent",
+    "compaction",
+    "file",
+    "image",
+    "patch",
+    "reasoning",
+    "retry",
+    "snapshot",
+    "source-url",
+    "step-finish",
+    "step-start",
+    "subtask",
+    "text",
+    "tool",
+];
 /// The user stopped it.
-const ABORTED: &str = "MessageAbortedError";
+pub(super) const ABORTED: &str = "MessageAbortedError";
 
 /// Says everything a message and its parts say.
 pub(super) fn say(context: &Context, session: &SessionRow, message: &MessageRow, sheet: &mut Sheet<'_>) {
@@ -28,6 +45,10 @@ pub(super) fn say(context: &Context, session: &SessionRow, message: &MessageRow,
     if message.parts.iter().any(|part| text(&part.data, "type").is_none()) {
         sheet.drifted("a part without its type");
     }
+    sheet.met(matches!(role, "user" | "assistant" | "system"));
+    message.parts.iter().filter_map(|part| text(&part.data, "type")).for_each(|kind| {
+        sheet.met(PARTS.contains(&kind));
+    });
     let mut teller = Teller { context, session: &session.id, agent: message.agent(), sheet };
     match role {
         "user" => of_user(message, created, &mut teller),
@@ -140,7 +161,7 @@ fn missing(message: &MessageRow) -> Option<&'static str> {
     usage::missing(message)
 }
 
-fn turn_started(request: &str, ts: Timestamp, teller: &mut Teller<'_, '_>) {
+pub(super) fn turn_started(request: &str, ts: Timestamp, teller: &mut Teller<'_, '_>) {
     let native = ["turn", request];
     let body = Body::TurnStarted { thread: Some(Text::Borrowed(MAIN)) };
     teller.scribe(&format!("{request} begun"), ts, &native).say_of(&native, "", body);
@@ -209,7 +230,7 @@ fn failed(
     "error"
 }
 
-fn of_request(error: &Value) -> crate::event::error::ErrorDetail<'static> {
+pub(super) fn of_request(error: &Value) -> crate::event::error::ErrorDetail<'static> {
     let data = inner(error, "data");
     let message = any_text(data, &["message"]).or_else(|| text(error, "message")).unwrap_or_default();
     of_model(count(data, "statusCode"), text(error, "name").unwrap_or_default(), message)

@@ -6,7 +6,7 @@
 //! | work in the background | `bg_<hex>` | the kind of agent it was given to |
 //!
 //! The same session may lie in three stores: the database (`opencode.db`), the tree of JSON files before it (`storage/`),
-//! and what `opencode export` writes. One module says what a session, a message and a part mean (`record` and its
+//! and what `opencode export` writes; and a headless run prints its parts (`opencode run --format json`, see `run`). One module says what a session, a message and a part mean (`record` and its
 //! neighbours); `database`, `tree` and `export` bring the records. All records are rewritten in place, so what a
 //! message says is said again whenever it or one of its parts changed, under the ids of the native records, and the log
 //! drops what it holds.
@@ -25,6 +25,7 @@ mod json;
 mod message;
 pub mod omo;
 mod record;
+mod run;
 #[cfg(test)]
 mod tests;
 mod todo;
@@ -37,8 +38,10 @@ use crate::source::documents::Documents;
 use crate::source::opencode::database::Database;
 use crate::source::opencode::export::{Export, Exports};
 use crate::source::opencode::record::Context;
+use crate::source::opencode::run::{Run, RunFiles};
 use crate::source::opencode::tree::Tree;
-use crate::source::{Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
+use crate::source::transcripts::Transcripts;
+use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -49,6 +52,9 @@ const FORMAT: &str = "OpenCode session";
 /// How many bytes of records one poll reads, about.
 const POLL_BYTES: u64 = 4 * 1024 * 1024;
 
+/// Reads what `opencode run --format json` printed.
+pub type OpenCodeRun = Transcripts<RunFiles, Run>;
+
 /// Follows the sessions of OpenCode in all their stores.
 #[derive(Debug, Default)]
 pub struct OpenCode {
@@ -56,6 +62,7 @@ pub struct OpenCode {
     databases: BTreeMap<PathBuf, Database>,
     trees: BTreeMap<PathBuf, Tree>,
     exports: Documents<Exports, Export>,
+    runs: OpenCodeRun,
 }
 
 /// What is asked for.
@@ -75,6 +82,13 @@ impl Source for OpenCode {
         let context = Context { host: env.host.clone(), hash_key: env.hash_key };
         self.asked = Asked { context, scope: env.scope.clone(), since: env.modified_since };
         let mut found = self.exports.discover(env);
+        let taken = env.taken.iter().chain(&found.inputs).cloned().collect();
+        let printed = self.runs.discover(&Env { taken, ..env.clone() });
+        found.inputs.extend(printed.inputs);
+        // What cannot be opened is so for both.
+        let is_new = |problem: &Problem| !found.problems.contains(problem);
+        let more: Vec<_> = printed.problems.into_iter().filter(is_new).collect();
+        found.problems.extend(more);
         let places = discovery::find(env);
         for path in &places.databases {
             self.databases.entry(path.clone()).or_insert_with(|| Database::new(path.clone()));
@@ -93,6 +107,9 @@ impl Source for OpenCode {
 
     fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>) {
         let (mut next, mut problems) = self.exports.poll(now, out);
+        let (printed, more) = self.runs.poll(now, out);
+        next = if printed == Next::More { printed } else { next };
+        problems.extend(more);
         let mut budget = POLL_BYTES;
         for database in self.databases.values_mut() {
             let more = database.poll(&self.asked, &mut budget, now, out, &mut problems);
@@ -105,9 +122,15 @@ impl Source for OpenCode {
         (next, problems)
     }
 
-    fn positions(&self) -> Vec<Position> {
-        Vec::new()
+    fn advances(&self) -> Vec<Advance> {
+        self.runs.advances()
     }
 
-    fn resume(&mut self, _: Vec<Position>) {}
+    fn positions(&self) -> Vec<Position> {
+        self.runs.positions()
+    }
+
+    fn resume(&mut self, positions: Vec<Position>) {
+        self.runs.resume(positions);
+    }
 }

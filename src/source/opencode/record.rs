@@ -6,11 +6,12 @@
 
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
+use crate::event::envelope::Stream;
 use crate::source::documents::{Misfit, Sheet};
 use crate::source::follower::Identity;
 use crate::source::opencode::SOURCE;
 use crate::source::opencode::json::{any_text, inner, instant, text};
-use crate::source::scribe::Scribe;
+use crate::source::scribe::{Scribe, TakeFact};
 use crate::source::session::About;
 use crate::source::text::captured;
 use serde_json::Value;
@@ -58,12 +59,38 @@ pub(super) struct PartRow {
     pub(super) data: Value,
 }
 
+/// Takes what records say: the sheet of a store, or a line of what a run prints.
+pub(super) trait Ledger: TakeFact {
+    /// What follows is said by the record of this native id, in this state.
+    fn record(&mut self, key: &str);
+
+    /// Something is missing.
+    fn drifted(&mut self, reason: &str);
+
+    /// The key of the record that a stream holds last, where records are rewritten.
+    fn last_key(&self, stream: Stream) -> Option<String>;
+}
+
+impl Ledger for Sheet<'_> {
+    fn record(&mut self, key: &str) {
+        Sheet::record(self, key);
+    }
+
+    fn drifted(&mut self, reason: &str) {
+        Sheet::drifted(self, reason);
+    }
+
+    fn last_key(&self, stream: Stream) -> Option<String> {
+        Sheet::last_key(self, stream)
+    }
+}
+
 /// Tells the facts of one session's records.
 pub(super) struct Teller<'t, 's> {
     pub(super) context: &'t Context,
     pub(super) session: &'t str,
     pub(super) agent: String,
-    pub(super) sheet: &'t mut Sheet<'s>,
+    pub(super) sheet: &'t mut (dyn Ledger + 's),
 }
 
 impl SessionRow {
@@ -99,7 +126,7 @@ impl SessionRow {
         texts.map(Option::unwrap_or_default).join("\u{0}")
     }
 
-    /// Introduces the task.
+    /// Introduces the task, and says what is missing.
     pub(super) fn say(&self, context: &Context, sheet: &mut Sheet<'_>) {
         let missing = [
             (self.created.is_none(), "a session without the time it was created"),
@@ -108,7 +135,13 @@ impl SessionRow {
             (self.is_orphan(), "a sub-agent's session without its parent"),
         ];
         missing.iter().filter(|(is_missing, _)| *is_missing).for_each(|(_, reason)| sheet.drifted(reason));
-        let Some(created) = self.created else { return };
+        if let Some(created) = self.created {
+            self.introduce(context, created, sheet);
+        }
+    }
+
+    /// Says what the session is.
+    pub(super) fn introduce(&self, context: &Context, created: Timestamp, sheet: &mut dyn Ledger) {
         let (state, title) = (self.state(), self.title());
         let about = About {
             title: title.as_deref(),

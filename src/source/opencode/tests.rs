@@ -4,6 +4,7 @@ mod drift;
 mod live;
 mod omo;
 mod real;
+mod run;
 mod rules;
 
 use crate::base::clock::Timestamp;

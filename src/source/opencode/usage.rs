@@ -4,15 +4,17 @@
 //! recorded last states them. OpenCode counts thinking within the output tokens up to 1.1 and beside them later; the
 //! total, where a message states one, tells which.
 
+use crate::base::clock::Timestamp;
 use crate::event::envelope::Stream;
 use crate::source::opencode::json::{count, inner, text};
-use crate::source::opencode::record::{MessageRow, Teller};
+use crate::source::opencode::record::{MessageRow, PartRow, Teller};
 use crate::source::session::Usage;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What a message says it cost so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Totals {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Totals {
     input: u64,
     output: u64,
     cache_read: u64,
@@ -45,19 +47,65 @@ pub(super) fn say(message: &MessageRow, teller: &mut Teller<'_, '_>) -> String {
     key
 }
 
+/// Records what one step of a message cost; gives what the message cost with it.
+pub(super) fn step(
+    message: &str,
+    part: &PartRow,
+    before: Totals,
+    ts: Timestamp,
+    teller: &mut Teller<'_, '_>,
+) -> Totals {
+    let Some(step) = Totals::of(&part.data).filter(|step| step.is_something()) else { return before };
+    let usage = Usage {
+        message: Some(message),
+        input_tokens: Some(step.input),
+        output_tokens: Some(step.output),
+        cache_read_tokens: Some(step.cache_read),
+        cache_write_tokens: Some(step.cache_write),
+        cost_usd: step.cost_usd,
+        quality: "measured",
+        ..Usage::default()
+    };
+    let native = ["usage", message];
+    teller.scribe(message, ts, &native).say_of(&native, &before.key(""), usage.recorded());
+    before.plus(step)
+}
+
+/// What a step must say and does not.
+pub(super) fn lacks(step: &Value) -> Option<&'static str> {
+    let tokens = inner(step, "tokens");
+    let cache = inner(tokens, "cache");
+    let has = |value, name| count(value, name).is_some();
+    let is_whole = has(tokens, "input") && has(tokens, "output") && has(cache, "read") && has(cache, "write");
+    (!is_whole || step.get("cost").is_none()).then_some("a step without what it cost")
+}
+
 /// What an answer of the model must say and does not.
 pub(super) fn missing(message: &MessageRow) -> Option<&'static str> {
     let is_complete = message.completed().is_some();
+    let is_settled = is_complete || message.next_at.is_some();
     let Some(tokens) = message.data.get("tokens") else {
-        return is_complete.then_some("an answer without its tokens");
+        let is_missing = is_settled || has_object(&message.data, &["input", "output"]);
+        return is_missing.then_some("an answer without its tokens");
     };
     let has = |value: &Value, name| count(value, name).is_some();
     let cache = inner(tokens, "cache");
-    let lacks_cache = if cache.is_null() { is_complete } else { !has(cache, "read") || !has(cache, "write") };
+    let is_elsewhere = || has_object(tokens, &["read", "write"]);
+    let lacks_cache = if cache.is_null() {
+        is_settled || is_elsewhere()
+    } else {
+        !has(cache, "read") || !has(cache, "write")
+    };
     if !has(tokens, "input") || !has(tokens, "output") || lacks_cache {
         return Some("an answer whose tokens are not told apart");
     }
     (is_complete && message.data.get("cost").is_none()).then_some("an answer without its cost")
+}
+
+/// Whether a member is an object with these numbers in it, whatever it is called.
+fn has_object(value: &Value, names: &[&str]) -> bool {
+    let has_numbers = |member: &Value| names.iter().all(|name| count(member, name).is_some());
+    value.as_object().is_some_and(|members| members.values().any(has_numbers))
 }
 
 impl Totals {
@@ -104,6 +152,20 @@ impl Totals {
             cache_read: self.cache_read.saturating_sub(before.cache_read),
             cache_write: self.cache_write.saturating_sub(before.cache_write),
             cost_usd: cost,
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        let cost_usd = match (self.cost_usd, other.cost_usd) {
+            (Some(one), Some(other)) => Some(one + other),
+            (one, other) => one.or(other),
+        };
+        Self {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            cost_usd,
         }
     }
 

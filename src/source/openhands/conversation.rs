@@ -66,10 +66,16 @@ impl Format for States {
     }
 
     fn is_at_home(path: &Path) -> bool {
-        Self::is_candidate(path) && lies_in(path, &[".openhands", "conversations"])
+        let is_known =
+            || lies_in(path, &[".openhands", "conversations"]) || path.with_file_name(EVENTS).is_dir();
+        Self::is_candidate(path) && is_known()
     }
 
     fn recognises(head: &[u8]) -> bool {
+        marks(head, &MARKS) >= MARKS_MIN
+    }
+
+    fn must_name_a_directory(head: &[u8]) -> bool {
         marks(head, &MARKS) >= MARKS_MIN
     }
 
@@ -134,18 +140,23 @@ impl Reader for Conversation {
         let ts = self.story.last_ts().unwrap_or(modified);
         let status = state.any(&["execution_status", "agent_status"]).word();
         let all = state.at(&["stats", "usage_to_metrics"]);
-        let mut is_whole = status.is_some() && all.is_object() && model.is_some();
+        let mut is_whole = is_whole_state(state, bytes);
         out.record(&format!("{} {}", status.unwrap_or_default(), ts.micros()));
         let work = &place.work;
         let mut scribe = Scribe::new(out, SOURCE, (&work.task, SOURCE), ts, &["state", &work.task]);
         for (id, metrics) in all.members() {
             is_whole &= usage::record(metrics, &[&work.task, id], (model, work.zone), &mut scribe);
         }
-        self.story.state(status.unwrap_or_default(), &mut scribe);
-        match self.misfit.clone() {
+        match status {
+            Some(status) => self.story.state(status, &mut scribe),
+            None => self.story.rest(&mut scribe),
+        }
+        match self.misfit.clone().or_else(|| self.story.kinds().drift()) {
             Some(lack) => Err(Misfit::Drifted(lack)),
             None if is_whole => Ok(()),
-            None => Err(Misfit::Drifted("the state lacks its status, its model or its usage".to_owned())),
+            None => Err(Misfit::Drifted(
+                "the state lacks its status, its model, its directory or its usage".to_owned(),
+            )),
         }
     }
 }
@@ -164,6 +175,20 @@ impl Conversation {
         paths.sort();
         paths
     }
+}
+
+/// Whether a state has what every state has. The usage and the directory came later: who names what stands in them has them.
+/// A state that is no more than an id and an agent was written by a program that keeps its status elsewhere.
+fn is_whole_state(state: Node<'_>, bytes: &[u8]) -> bool {
+    let (agent, usage) = (state.get("agent"), state.at(&["stats", "usage_to_metrics"]));
+    let is_full = state.has_other(&["id", "agent", "workspace"], Node::is_there);
+    let is_told =
+        state.get("stats").is_there() || marks(bytes, &["\"usage_to_metrics\"", "\"token_usages\""]) > 0;
+    let is_placed = state.get("workspace").is_there() || marks(bytes, &["\"working_dir\""]) > 0;
+    (!is_full || state.any(&["execution_status", "agent_status"]).word().is_some())
+        && (!is_full && !agent.is_there() || agent.at(&["llm", "model"]).word().is_some())
+        && (!is_told || usage.is_object())
+        && (!is_placed || state.at(&["workspace", "working_dir"]).is_text())
 }
 
 /// The end of an attempt, as a status says it.

@@ -3,7 +3,7 @@
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::error::ErrorDetail;
-use crate::source::documents::Sheet;
+use crate::source::documents::{Kinds, Sheet};
 use crate::source::failure::{detail, exit_code, of_model, of_tool};
 use crate::source::node::Node;
 use crate::source::openhands::conversation::end;
@@ -12,6 +12,23 @@ use crate::source::scribe::Scribe;
 use crate::source::session::{End, Progress, Session, Start};
 use crate::source::text::{captured, first_line};
 use crate::source::work::Work;
+
+/// Kinds of events that say nothing about the agent's work beyond what others say.
+const SILENT: [&str; 9] = [
+    "SystemPromptEvent",
+    "CondensationRequest",
+    "CondensationSummaryEvent",
+    "TokenEvent",
+    "LLMCompletionLogEvent",
+    "HookExecutionEvent",
+    "StreamingDeltaEvent",
+    "ACPToolCallEvent",
+    "ServerErrorEvent",
+];
+const STATUSES: [&str; 8] =
+    ["idle", "running", "paused", "waiting_for_confirmation", "finished", "error", "stuck", "deleting"];
+/// Whole numbers that observations of the shell have; the status of a command that ended is one of them.
+const NUMBERS: [&str; 3] = ["exit_code", "pid", "command_id"];
 
 /// What happened in a conversation so far.
 #[derive(Debug, Default)]
@@ -23,9 +40,17 @@ pub(super) struct Story {
     /// The agent has done something since.
     is_answered: bool,
     is_waiting: bool,
+    /// The last event is a message of the agent.
+    is_said: bool,
+    kinds: Kinds,
 }
 
 impl Story {
+    /// How many events were of known kinds.
+    pub(super) const fn kinds(&self) -> Kinds {
+        self.kinds
+    }
+
     /// The time of the last event.
     pub(super) const fn last_ts(&self) -> Option<Timestamp> {
         self.last_ts
@@ -50,9 +75,11 @@ impl Story {
         self.last_ts = Some(ts);
         out.record(id);
         let mut scribe = Scribe::new(out, SOURCE, (&work.task, SOURCE), ts, &["event", id]);
-        let is_users = event.get("source").word() == Some("user");
+        let whose = event.get("source").word();
+        self.is_said = kind == "MessageEvent" && whose == Some("agent");
+        let mut is_known = true;
         let is_whole = match kind {
-            "MessageEvent" if is_users => self.told(work, event, model, &mut scribe),
+            "MessageEvent" if whose == Some("user") => self.told(work, event, model, &mut scribe),
             "MessageEvent" => self.said(event, &mut scribe),
             "ActionEvent" => self.called(work, event, model, &mut scribe),
             "ObservationEvent" | "AgentErrorEvent" | "UserRejectObservation" => {
@@ -68,12 +95,23 @@ impl Story {
             }
             "ConversationErrorEvent" => self.failed(event, model, &mut scribe),
             "ConversationStateUpdateEvent" if event.get("key").word() == Some("execution_status") => {
-                self.state(event.get("value").word().unwrap_or_default(), &mut scribe);
+                let status = event.get("value").word().unwrap_or_default();
+                is_known = status.is_empty() || STATUSES.contains(&status);
+                self.state(status, &mut scribe);
                 event.get("value").is_there()
             }
-            _ => true,
+            "ConversationStateUpdateEvent" => event.get("key").is_there(),
+            kind => {
+                is_known = SILENT.contains(&kind);
+                true
+            }
         };
-        if is_whole { Ok(()) } else { Err(format!("a record of kind {kind} lacks what it must have")) }
+        self.kinds.met(is_known && matches!(whose, None | Some("user" | "agent" | "environment" | "hook")));
+        if is_whole && whose.is_some() {
+            Ok(())
+        } else {
+            Err(format!("a record of kind {kind} lacks what it must have"))
+        }
     }
 
     /// What a status means: a wait, or the end of an attempt and of its turn.
@@ -100,6 +138,13 @@ impl Story {
         let native = ["end", scribe.task(), &self.attempt.max(1).to_string()].map(str::to_owned);
         let native: Vec<_> = native.iter().map(String::as_str).collect();
         scribe.say_of(&native, status, body);
+    }
+
+    /// Nothing says the status: a message of the agent behind all else gives control back.
+    pub(super) fn rest(&mut self, scribe: &mut Scribe<'_>) {
+        if self.is_said {
+            self.turn_ended("done", scribe);
+        }
     }
 
     /// Ends the turn of this attempt; once, whichever of state and event says it first.
@@ -147,10 +192,9 @@ impl Story {
         let input_hash = work.hash(&[tool, if input.is_there() { input.source() } else { action.source() }]);
         let space = work.task.as_str();
         self.session.call_started(Start { id, space, tool, model, input_hash, thread: None }, scribe);
-        if tool == "task_tracker" {
-            self.progress(action.get("task_list"), scribe);
-        }
-        true
+        let is_elsewhere = !action.is_there() && event.has_other(&["action", "tool_call"], is_action);
+        let is_listed = tool != "task_tracker" || self.progress(action, scribe);
+        is_listed && !is_elsewhere
     }
 
     fn answered(&mut self, work: &Work, kind: &str, event: Node<'_>, scribe: &mut Scribe<'_>) -> bool {
@@ -164,11 +208,12 @@ impl Story {
                 (Some(detail("validation", &text, None)), !text.is_empty())
             }
             "UserRejectObservation" => {
-                (Some(detail("user_rejected", &event.get("rejection_reason").text(), None)), true)
+                let reason = event.get("rejection_reason");
+                (Some(detail("user_rejected", &reason.text(), None)), reason.is_text())
             }
-            _ => (of_observation(observation), observation.is_there()),
+            _ => (of_observation(observation), observation.is_there() && tells_its_end(observation)),
         };
-        if !is_whole && error.is_none() {
+        if kind == "ObservationEvent" && !observation.is_there() {
             return false;
         }
         let result_hash = work.hash(&[observation.source()]);
@@ -187,13 +232,17 @@ impl Story {
             error: of_model(None, code, &text),
         });
         self.turn_ended("error", scribe);
-        !text.is_empty()
+        !text.is_empty() && !code.is_empty()
     }
 
-    fn progress(&mut self, list: Node<'_>, scribe: &mut Scribe<'_>) {
+    /// The progress of a list; `false` if it lacks what lists have.
+    fn progress(&mut self, action: Node<'_>, scribe: &mut Scribe<'_>) -> bool {
+        let list = action.get("task_list");
         let (mut done, mut total, mut step) = (0, 0, None);
+        let mut is_whole = list.is_array() || action.get("command").word() != Some("plan");
         for task in list.elements() {
             total += 1;
+            is_whole &= task.get("status").is_text() && task.get("title").is_text();
             match task.get("status").word() {
                 Some("done") => done += 1,
                 Some("in_progress") if step.is_none() => step = captured(&task.get("title").text()),
@@ -203,7 +252,29 @@ impl Story {
         if total > 0 {
             self.session.progress(Progress::of_steps(done, total, step), scribe);
         }
+        is_whole
     }
+}
+
+/// Whether a value is what was done, as its kind says.
+fn is_action(node: Node<'_>) -> bool {
+    node.get("kind").word().is_some_and(|kind| kind.ends_with("Action"))
+}
+
+/// Whether an observation says how it ended, as far as it has an end: the status of a command is left out where there is none,
+/// and the mark of an error is where older versions have none, so each is missed only where it seems to be called otherwise.
+fn tells_its_end(observation: Node<'_>) -> bool {
+    let kind = observation.get("kind").word().unwrap_or_default();
+    let is_shell = ["Terminal", "Bash"].iter().any(|name| kind.contains(name)) || kind.is_empty();
+    let parts = [observation, observation.get("metadata")];
+    let has_status = parts.iter().any(|part| part.get("exit_code").is_there());
+    let has_number = parts.iter().any(|part| part.has_other(&NUMBERS, |value| value.integer().is_some()));
+    let is_marked = observation.any(&["is_error", "error"]).is_there();
+    let seems_marked = observation.members().iter().any(|(name, value)| {
+        let name = name.to_lowercase();
+        value.flag().is_some() && ["error", "fail"].iter().any(|word| name.contains(word))
+    });
+    (has_status || !is_shell || !has_number) && (is_marked || !seems_marked)
 }
 
 /// The beginning of a message, its size, and whether it has what a message must have.

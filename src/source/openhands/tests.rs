@@ -43,7 +43,10 @@ fn told(second: u32, text: &str) -> Value {
     )
 }
 
-fn called(second: u32, id: &str, tool: &str, action: Value) -> Value {
+fn called(second: u32, id: &str, tool: &str, mut action: Value) -> Value {
+    if let Some(action) = action.as_object_mut() {
+        action.insert("kind".to_owned(), json!("TerminalAction"));
+    }
     event(
         second,
         "ActionEvent",
@@ -230,40 +233,95 @@ fn a_wait_for_permission_and_its_end_are_told() {
     );
 }
 
+fn renamed(field: &str) -> Log {
+    let rename = |text: &str| text.replace(&format!("\"{field}\":"), &format!("\"{field}_2\":"));
+    let mut events = story();
+    events.extend([
+        event(15, "ConversationStateUpdateEvent", json!({"key": "execution_status", "value": "paused"})),
+        event(16, "ConversationErrorEvent", json!({"code": "LLMError", "detail": "503 away"})),
+    ]);
+    let state = state("finished", 1);
+    let before = events.iter().map(Value::to_string).collect::<String>() + &state;
+    assert_ne!(rename(&before), before, "{field}");
+    let events: Vec<Value> =
+        events.iter().map(|event| serde_json::from_str(&rename(&event.to_string())).unwrap()).collect();
+    log_of(&events, &rename(&state))
+}
+
 #[test]
 fn a_field_of_a_conversation_that_is_called_otherwise_is_noticed() {
-    let rename = |text: &str, field: &str| text.replace(&format!("\"{field}\":"), &format!("\"{field}_2\":"));
     for field in [
         "kind",
         "timestamp",
+        "source",
         "tool_name",
         "tool_call_id",
+        "action",
+        "task_list",
+        "title",
+        "status",
         "observation",
+        "exit_code",
+        "is_error",
         "llm_message",
         "content",
         "text",
         "error",
-        "execution_status",
-        "usage_to_metrics",
+        "rejection_reason",
+        "key",
+        "value",
+        "code",
+        "detail",
+        "agent",
+        "llm",
         "model",
+        "workspace",
+        "working_dir",
+        "execution_status",
+        "stats",
+        "usage_to_metrics",
         "token_usages",
         "accumulated_cost",
+        "costs",
+        "cost",
         "prompt_tokens",
         "completion_tokens",
         "cache_read_tokens",
         "cache_write_tokens",
-        "cost",
+        "response_id",
     ] {
-        let events: Vec<Value> = story()
-            .iter()
-            .map(|event| serde_json::from_str(&rename(&event.to_string(), field)).unwrap())
-            .collect();
-        let log = log_of(&events, &rename(&state("finished", 1), field));
-        assert!(count(&log, "source.drifted") > 0, "{field}");
+        assert!(count(&renamed(field), "source.drifted") > 0, "{field}");
+    }
+    // The input of a call stands in its action too. `timeout` is false where it is left out.
+    for field in ["tool_call", "arguments", "timeout"] {
+        let log = renamed(field);
+        assert_eq!((count(&log, "source.drifted"), count(&log, "tool.failed")), (0, 4), "{field}");
     }
     // The id of the state stands in the name of the folder too, and is made up from the place where it does not.
-    let log = log_of(&story(), &rename(&state("finished", 1), "id"));
+    let log = log_of(&story(), &state("finished", 1).replace("\"id\":", "\"id_2\":"));
     assert_eq!(count(&log, "tool.started"), 5);
+}
+
+#[test]
+fn kinds_of_events_that_nobody_knows_are_passed_over_until_they_are_many() {
+    let strange = |count: u32| {
+        let mut events = story();
+        events.extend((20..20 + count).map(|second| event(second, "MoodEvent", json!({}))));
+        log_of(&events, &state("finished", 1))
+    };
+    assert_eq!([4, 5].map(|length| count(&strange(length), "source.drifted")), [0, 1]);
+}
+
+#[test]
+fn a_conversation_that_says_neither_its_status_nor_its_usage_is_told_from_its_events() {
+    let mut events = story();
+    events[3]["observation"] = json!({"content": [{"type": "text", "text": "x"}], "is_error": false, "metadata": {"working_dir": "/w"}, "kind": "TerminalObservation"});
+    let log = log_of(&events, &json!({"id": ID, "agent": {"llm": {"model": "m"}}}).to_string());
+    assert_eq!(
+        ["tool.started", "tool.failed", "turn.ended", "task.completed", "source.drifted"]
+            .map(|name| count(&log, name)),
+        [5, 3, 1, 0, 0]
+    );
 }
 
 #[test]

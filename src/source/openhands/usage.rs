@@ -16,7 +16,8 @@ pub(super) fn record(
 ) -> bool {
     let (entries, costs) = (metrics.get("token_usages").elements(), metrics.get("costs").elements());
     let all = metrics.get("accumulated_cost").number();
-    let mut is_whole = all.is_some() && metrics.get("token_usages").is_array();
+    let mut is_whole =
+        all.is_some() && ["token_usages", "costs"].iter().all(|name| metrics.get(name).is_array());
     let is_paired = entries.len() == costs.len();
     for (at, entry) in entries.iter().enumerate() {
         let count = |name| entry.get(name).count();
@@ -39,7 +40,8 @@ pub(super) fn record(
             quality: "measured",
         };
         is_whole &= [prompt, usage.output_tokens, read, write].iter().all(Option::is_some)
-            && cost.is_none_or(|cost| cost.get("cost").is_there());
+            && usage.message.is_some()
+            && cost.is_none_or(|cost| cost.get("cost").is_there() && cost.get("timestamp").is_there());
         let ts = cost.and_then(|cost| cost.get("timestamp").instant(zone)).unwrap_or(scribe.ts());
         let native: Vec<_> = ["usage"].iter().chain(of).copied().collect();
         scribe.say_of_at(ts, &native, &at.to_string(), usage.recorded());

@@ -7,7 +7,7 @@ use crate::source::trial::{Trial, briefs, cost_micros, count, events, import, re
 use serde_json::{Value, json};
 
 const FILE: &str = "2026-01-01T00-00-00-000Z_s1.jsonl";
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 25] = [
     "type",
     "id",
     "timestamp",
@@ -29,6 +29,7 @@ const FIELDS: [&str; 24] = [
     "total",
     "stopReason",
     "toolCallId",
+    "toolName",
     "isError",
     "tokensBefore",
     "errorMessage",
@@ -228,6 +229,17 @@ fn it_holds_what_every_source_must() {
     trial.grows_as_the_whole();
     trial.takes_only_its_own(&FIELDS);
     assert_eq!(trial.unnoticed(&FIELDS), [] as [&str; 0]);
+    // Only inside of messages; and what is not looked at.
+    for kind in ["text", "toolCall"] {
+        let renamed = text.replace(&format!("\"type\":\"{kind}\""), &format!("\"kind\":\"{kind}\""));
+        assert_ne!(renamed, text);
+        assert_eq!(briefs(&events(source, FILE, &renamed), &["source.drifted"]).len(), 1, "{kind}");
+    }
+    for field in ["parentId", "provider", "totalTokens", "summary", "command"] {
+        let renamed = events(source, FILE, &text.replace(&format!("\"{field}\":"), "\"x\":"));
+        assert_eq!(renamed.len(), events(source, FILE, &text).len(), "{field}");
+        assert_eq!(briefs(&renamed, &["source.drifted"]).len(), 0, "{field}");
+    }
 }
 
 /// Counted by `python3` over the raw JSON: roles, `isError`, blocks of type `toolCall` and sums over `message.usage`. The big

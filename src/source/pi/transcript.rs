@@ -25,6 +25,23 @@ const SILENT: [&str; 9] = [
     "ephemeral",
     "title_change",
 ];
+const ROLES: [&str; 12] = [
+    "user",
+    "assistant",
+    "toolResult",
+    "bashExecution",
+    "pythonExecution",
+    "custom",
+    "hookMessage",
+    "branchSummary",
+    "compactionSummary",
+    "fileMention",
+    "developer",
+    "system",
+];
+/// What messages are made of.
+const BLOCKS: [&str; 5] = ["text", "thinking", "redactedThinking", "toolCall", "image"];
+const STOPS: [&str; 5] = ["stop", "length", "toolUse", "error", "aborted"];
 const REJECTIONS: [&str; 3] = ["Blocked by user", "Denied by user", "User rejected"];
 /// Providers number their calls anew in each message, or make ids that are unique in the world: those are longer.
 const UNIQUE_BYTES_MIN: usize = 20;
@@ -88,14 +105,18 @@ impl Transcript {
         }
         let times = [record, message].map(|of| of.get("timestamp").source()).join(" ");
         let mut scribe = Scribe::new(out, SOURCE, (&work.task, SOURCE), ts, &native);
-        shape(match (kind, role) {
+        let is_whole = match (kind, role) {
             ("compaction", _) => self.compacted(work, record, &mut scribe),
             (_, "user") => self.told(work, message, &mut scribe),
             (_, "assistant") => self.answered(work, (message, &times), &mut scribe),
             (_, "toolResult") => self.result(work, message, &mut scribe),
             // What the user did in the shell, and what extensions add.
             _ => message.get("role").is_there(),
-        })
+        };
+        if is_whole && kind == "message" && !is_known(message, role) {
+            return Recognition::Unknown;
+        }
+        shape(is_whole)
     }
 
     fn compacted(&mut self, work: &Work, record: Node<'_>, scribe: &mut Scribe<'_>) -> bool {
@@ -186,6 +207,14 @@ impl Transcript {
     }
 }
 
+/// Whether a message has no role, no part and no end that nobody knows.
+fn is_known(message: Node<'_>, role: &str) -> bool {
+    let kinds = message.get("content").elements();
+    ROLES.contains(&role)
+        && kinds.iter().filter_map(|block| block.get("type").word()).all(|kind| BLOCKS.contains(&kind))
+        && message.get("stopReason").word().is_none_or(|stop| STOPS.contains(&stop))
+}
+
 /// What tells calls of the same id apart, in one session and in others, but not in those that replay this one.
 fn space<'c>(id: &str, calling: &'c str) -> &'c str {
     if id.len() < UNIQUE_BYTES_MIN { calling } else { "" }
@@ -214,7 +243,9 @@ impl<'a> Content<'a> {
             beginning: texts.iter().map(|text| text.text()).find(|text| !text.is_empty()).unwrap_or_default(),
             end: texts.last().map_or("", |text| text.source()),
             bytes: texts.iter().map(|text| text.bytes()).sum(),
-            is_whole: (content.is_text() || content.is_array()) && texts.iter().all(|text| text.is_text()),
+            is_whole: (content.is_text() || content.is_array())
+                && blocks.iter().all(|block| block.get("type").is_text())
+                && texts.iter().all(|text| text.is_text()),
             blocks,
         }
     }

@@ -10,11 +10,14 @@
 //! decided against it. Usage is that of the assistant's record; where that has none, of the telemetry before it. What the
 //! model thought counts as output.
 //!
+//! A headless run also tells of itself on its standard output ([`QwenStream`]).
+//!
 //! What it refuses: counting a call or a request a second time because telemetry tells it too, and taking Claude Code's
 //! files, whose lines look much alike.
 
 mod call;
 mod discovery;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod transcript;
@@ -27,12 +30,17 @@ use crate::source::qwen_code::discovery::{DocumentFiles, Files};
 use crate::source::qwen_code::transcript::Transcript;
 use crate::source::transcripts::Transcripts;
 
+pub use crate::source::qwen_code::stream::{Stream, StreamFiles};
+
 /// The name in `source` fields.
 const SOURCE: &str = "qwen-code";
 const BRAND: Brand = Brand { name: SOURCE, sub_agent: "qwen-code-subagent", reply: "qwen" };
 
 /// Follows the chats that Qwen Code records.
 pub type QwenCode = Transcripts<Files, Transcript>;
+
+/// Reads what headless runs of Qwen Code printed.
+pub type QwenStream = Transcripts<StreamFiles, Stream>;
 
 /// Reads the chats that its first versions recorded as documents.
 pub type QwenCodeDocuments = Documents<DocumentFiles, Document>;

@@ -1,6 +1,7 @@
 //! Hand-written recordings in, whole events out.
 
 mod real;
+mod stream;
 
 use crate::source::fixture::formats::{Renamed, imported, recognised, renamed};
 use crate::source::fixture::{Log, brief, drain, env, import, look, write};

@@ -1,7 +1,13 @@
 //! SWE-agent: its trajectories (`<instance>.traj`), documents that are rewritten after every step.
 //!
-//! A trajectory is a task called after its instance and the place where it lies, for it has no id of its own. Its steps have
-//! no times: the last one ended when the file was written, and each one before it ended when the next one began, as if the
+//! mini-SWE-agent writes its own (`<instance>.traj.json`, the messages of one run), see [`mini`].
+//!
+//! A trajectory is a task called after its instance and a mark of its run, for it has no id of its own. The mark is a hash of
+//! the first step, if that says how long it took (of mini-SWE-agent: of the time and the answer of its first request): a copy
+//! has the same, another run of the same instance has not, for no two take the same time to the digits of a machine. Where the
+//! time has few digits the name of the instance counts too; where there is none the place where the file lies decides, and a
+//! copy is another run. Before its first step nothing is told of a run that goes on. Steps have no times: the last one
+//! ended when the file was written, and each one before it ended when the next one began, as if the
 //! model had taken no time; what a step took is the trajectory's own measurement. While a run is followed, its steps so
 //! appear when they were written.
 //!
@@ -13,6 +19,7 @@
 //! What it refuses: taking `history` for anything, which repeats the steps.
 
 mod discovery;
+mod mini;
 #[cfg(test)]
 mod tests;
 mod trajectory;

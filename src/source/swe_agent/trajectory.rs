@@ -1,14 +1,15 @@
-//! What a trajectory says: steps, and at the end how it ended and what it cost.
+//! What a trajectory says: steps, and at the end how it ended and what it cost. Which run it is its first step decides.
 
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::error::ErrorDetail;
 use crate::source::documents::{Misfit, Reader, Sheet};
 use crate::source::failure::{detail, of_tool};
+use crate::source::follower::Identity;
 use crate::source::node::{Node, millis_of_seconds, text_of};
 use crate::source::scribe::Scribe;
 use crate::source::session::{End, Session, Start, Usage};
-use crate::source::swe_agent::SOURCE;
+use crate::source::swe_agent::{SOURCE, mini};
 use crate::source::work::Work;
 
 /// The commands that SWE-agent gives the model; everything else is the shell.
@@ -48,6 +49,9 @@ const FAILURES: [&str; 8] = [
     "/bin/sh: ",
 ];
 
+/// So many digits behind the point has a time that was measured.
+const EXACT_DIGITS: usize = 5;
+
 /// Nothing is remembered: what a document says is told every time.
 #[derive(Debug, Default)]
 pub struct Trajectory {}
@@ -65,24 +69,83 @@ impl Reader for Trajectory {
     ) -> Result<(), Misfit> {
         let (text, _) = text_of(bytes);
         let document = Node::parse(&text).map_err(Misfit::Unfinished)?;
+        let is_mini = mini::is_of(document);
+        let mark = if is_mini { mini::mark(document) } else { mark(document) };
         let (steps, info) = (document.get("trajectory"), document.get("info"));
-        if !steps.is_array() || !info.is_object() {
+        if !is_mini && (!steps.is_array() || !info.is_object()) {
             return Err(Misfit::Drifted("there is no trajectory, or no info".to_owned()));
         }
+        let Some(mark) = mark else {
+            return if is_mini {
+                mini::tell(work, document, modified, out)
+            } else {
+                tell(work, document, modified, out)
+            };
+        };
+        let title = work.task.rsplit_once('-').map_or("run", |(stem, _)| stem);
         let configuration = document.get("replay_config").whole();
-        let configuration = configuration.as_deref().and_then(|text| Node::parse(text).ok());
-        let configuration = configuration.unwrap_or_else(|| document.get("replay_config"));
-        let model = configuration.at(&["agent", "model", "name"]).word();
-        let mut run = Run { work, model, session: Session::default(), is_whole: true };
-        run.steps(&steps.elements(), modified, out);
-        out.record(&format!("end {}", steps.elements().len()));
-        let mut scribe = Scribe::new(out, SOURCE, (&work.task, SOURCE), modified, &["end", &work.task]);
-        run.end(info, &mut scribe);
-        if run.is_whole {
-            Ok(())
-        } else {
-            Err(Misfit::Drifted("a step or the end lacks what it must have".to_owned()))
-        }
+        let configuration =
+            configuration.as_deref().and_then(|text| Node::parse(text).ok()).unwrap_or_default();
+        let stated = [document.get("instance_id"), configuration.at(&["problem_statement", "id"])];
+        let name = stated.iter().find_map(|name| name.word()).unwrap_or(title);
+        let file = Identity { source: SOURCE, parts: vec![mark.of(name)], session: None }.file(0);
+        let task = format!("{name}-{}", file.get(..8).unwrap_or(&file));
+        let own = Work { task: task.clone(), mark: file.clone(), ..work.clone() };
+        let identity = Identity { source: SOURCE, parts: vec![file], session: Some(task) };
+        let file = identity.file(0);
+        let mut sheet = out.beside(&identity, &file);
+        let tell = if is_mini { mini::tell } else { tell };
+        tell(&own, document, modified, &mut sheet)
+    }
+}
+
+/// What tells a run from all others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    hash: String,
+    is_unique: bool,
+}
+
+impl Mark {
+    /// Made of what a run begins with. With a time as exact as machines measure it no other run has the same; otherwise it is
+    /// the run of an instance only.
+    pub(super) fn new(text: &str, time: Node<'_>) -> Self {
+        let digits = time.source().split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        Self { hash: blake3::hash(text.as_bytes()).to_hex().to_string(), is_unique: digits >= EXACT_DIGITS }
+    }
+
+    /// The mark of a run of this instance.
+    fn of(self, name: &str) -> String {
+        if self.is_unique { self.hash } else { format!("{} {name}", self.hash) }
+    }
+}
+
+/// The first step, if it says how long it took.
+fn mark(document: Node<'_>) -> Option<Mark> {
+    let first = document.get("trajectory").elements().into_iter().next()?;
+    let took = first.get("execution_time");
+    took.number().filter(|seconds| *seconds > 0.0).map(|_| Mark::new(first.source(), took))
+}
+
+fn tell(work: &Work, document: Node<'_>, modified: Timestamp, out: &mut Sheet<'_>) -> Result<(), Misfit> {
+    let (steps, info) = (document.get("trajectory"), document.get("info"));
+    let configuration = document.get("replay_config").whole();
+    let configuration = configuration.as_deref().and_then(|text| Node::parse(text).ok());
+    let configuration = configuration.unwrap_or_else(|| document.get("replay_config"));
+    let model = configuration.at(&["agent", "model", "name"]).word();
+    let mut run = Run { work, model, session: Session::default(), is_whole: true };
+    if steps.elements().is_empty() && info.get("exit_status").text().is_empty() {
+        // What is known of the run before its first step is not enough to know it again.
+        return Ok(());
+    }
+    run.steps(&steps.elements(), modified, out);
+    out.record(&format!("end {}", steps.elements().len()));
+    let mut scribe = Scribe::new(out, SOURCE, (&work.task, SOURCE), modified, &["end", &work.mark]);
+    run.end(info, &mut scribe);
+    if run.is_whole {
+        Ok(())
+    } else {
+        Err(Misfit::Drifted("a step or the end lacks what it must have".to_owned()))
     }
 }
 
@@ -103,14 +166,14 @@ impl Run<'_> {
         let mut rest: u64 = took.iter().sum();
         let title = self.work.task.rsplit_once('-').map(|(stem, _)| stem);
         let mut scribe =
-            Scribe::new(out, SOURCE, (&self.work.task, SOURCE), before(rest), &["run", &self.work.task]);
-        self.session.create(&self.work.about(title, self.model), &mut scribe);
+            Scribe::new(out, SOURCE, (&self.work.task, SOURCE), before(rest), &["run", &self.work.mark]);
+        self.session.create_as(&self.work.mark, &self.work.about(title, self.model), &mut scribe);
         self.session.turn_started(&mut scribe);
         for ((nth, step), took) in steps.iter().enumerate().zip(took) {
             let (action, observation) = (step.get("action"), step.get("observation"));
             self.is_whole &= action.is_text() && observation.is_text();
             let size = (action.source().len() + observation.source().len()).to_string();
-            let (id, native) = ((nth + 1).to_string(), format!("{} {size}", self.work.task));
+            let (id, native) = ((nth + 1).to_string(), format!("{} {size}", self.work.mark));
             out.record(&format!("step {id} {size}"));
             let record = ["step", native.as_str(), &id];
             let mut scribe = Scribe::new(out, SOURCE, (&self.work.task, SOURCE), before(rest), &record);
@@ -162,7 +225,7 @@ impl Run<'_> {
         };
         self.is_whole &=
             usage.input_tokens.is_some() && usage.output_tokens.is_some() && usage.cost_usd.is_some();
-        scribe.say_of(&["usage", scribe.task()], stats.source(), usage.recorded());
+        scribe.say_of(&["usage", &self.work.mark], stats.source(), usage.recorded());
         let is_done = status == "submitted";
         self.session.turn_ended(if is_done { "done" } else { "error" }, None, scribe);
         let (attempt, exit_code, duration_ms) = (Some(1), None, None);
@@ -176,7 +239,7 @@ impl Run<'_> {
         } else {
             Body::TaskFailed { attempt, exit_code, reason, duration_ms }
         };
-        scribe.say_of(&["end", scribe.task()], &status, body);
+        scribe.say_of(&["end", &self.work.mark], &status, body);
     }
 }
 

@@ -3,6 +3,7 @@
 //! What is missed is said; what is there is read all the same. Members that some versions leave out are not missed.
 
 use crate::event::scan::{Entry, Raw, RawKind};
+use crate::source::claude_code::record::is_known_block;
 use crate::source::follower::Recognition;
 use crate::source::text::{elements, member, members, word};
 
@@ -37,6 +38,12 @@ pub(super) fn of(entries: &[Entry<'_>]) -> Recognition {
         _ => return Recognition::Unknown,
     };
     if is_whole { Recognition::Known } else { Recognition::Misshapen }
+}
+
+/// Whether a message has a block of a kind that is not known, so that what it says may be missed.
+pub(super) fn has_unknown(entries: &[Entry<'_>]) -> bool {
+    let message = member(entries, "message").map(members).unwrap_or_default();
+    member(&message, "content").is_some() && !blocks(&message, |kind, _| is_known_block(kind))
 }
 
 fn is_assistant(entries: &[Entry<'_>]) -> bool {

@@ -356,7 +356,7 @@ fn a_sub_agent_that_was_announced_counts_once_with_its_transcript() {
 }
 
 #[test]
-fn a_session_that_goes_on_is_a_further_attempt() {
+fn a_session_that_goes_on_in_its_file_is_a_further_attempt() {
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (folder.path().join("1.jsonl"), folder.path().join("2.jsonl"));
     write(&first, &text(&[&run()[..], &[call(8, 3, "toolu_3"), result(9, "success", json!({}))]].concat()));
@@ -366,15 +366,25 @@ fn a_session_that_goes_on_is_a_further_attempt() {
         serde_json::from_str(&line).unwrap()
     });
     write(&second, &text(&again.collect::<Vec<Value>>()));
+    let attempts =
+        |log: &Log, name| of_type(log, name).iter().map(|event| event["attempt"].clone()).collect::<Vec<_>>();
     let mut log = Log::default();
     import(&mut ClaudeStream::default(), &[&first], &mut log);
+    assert_eq!(attempts(&log, "task.started"), [json!(1), json!(2)]);
+    assert_eq!(attempts(&log, "task.completed"), [json!(1), json!(2)]);
+    assert_eq!(attempts(&log, "tool.started"), [Value::Null, Value::Null, json!(2)]);
+    // What a file says does not depend on what else the log holds: a run of its own begins anew.
+    let mut alone = Log::default();
+    import(&mut ClaudeStream::default(), &[&second], &mut alone);
+    let before = log.events.len();
     import(&mut ClaudeStream::default(), &[&second], &mut log);
     import(&mut ClaudeStream::default(), &[&second], &mut log);
-    let attempts =
-        |name| of_type(&log, name).iter().map(|event| event["attempt"].clone()).collect::<Vec<_>>();
-    assert_eq!(attempts("task.started"), [json!(1), json!(2), json!(2)]);
-    assert_eq!(attempts("task.completed"), [json!(1), json!(2), json!(2)]);
-    assert_eq!(attempts("tool.started"), [Value::Null, Value::Null, json!(2), json!(2), json!(2)]);
+    let shared = ["source.opened", "task.started", "task.created"];
+    let own = |events: &[Value]| -> Vec<Value> {
+        events.iter().filter(|event| !shared.contains(&event["type"].as_str().unwrap())).cloned().collect()
+    };
+    assert_eq!(own(&log.events[before..]), own(&alone.events));
+    assert_eq!(attempts(&alone, "task.completed"), [json!(1)]);
 }
 
 #[test]

@@ -108,6 +108,31 @@ fn a_field_that_every_record_has_is_missed_when_it_was_renamed() {
 }
 
 #[test]
+fn blocks_and_subtypes_that_nobody_knows_are_not_taken_for_known_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let filler = "x".repeat(5000);
+    let drifts = |name: &str, line: Value| {
+        let path = folder.path().join(name).join(format!("{SESSION}.jsonl"));
+        let lines = [vec![prompt(0, "go")], vec![line; 20]].concat();
+        write(&path, &text(&lines));
+        let mut log = Log::default();
+        import(&[&path], &mut log);
+        log.count(|event| event["type"] == "source.drifted")
+    };
+    let block = |kind: &str| {
+        let mut line = call(1, "toolu_1", "Bash", json!({"command": &filler}));
+        line["message"]["content"][0]["type"] = json!(kind);
+        line["message"]["usage"] = json!({"input_tokens": 3, "output_tokens": 5});
+        line
+    };
+    assert_eq!(drifts("known", block("web_search_tool_result")), 0);
+    assert_eq!(drifts("strange", block("tool_use_new")), 1);
+    let said = |subtype: &str| system(1, subtype, json!({"durationMs": 5, "content": &filler}));
+    assert_eq!(drifts("said", said("informational")), 0);
+    assert_eq!(drifts("novelty", said("turn_duration_new")), 1);
+}
+
+#[test]
 fn bytes_that_are_no_text_cost_themselves_and_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.jsonl");

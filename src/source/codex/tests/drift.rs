@@ -200,3 +200,59 @@ fn a_renamed_field_of_a_stream_is_loud() {
         );
     }
 }
+
+/// Values that the adapter tells kinds by: once renamed, their lines are of no kind that is known.
+#[test]
+fn renamed_kinds_of_item_are_not_taken_for_known_ones() {
+    let whole = text(&rollout());
+    let filler = "x".repeat(5000);
+    for (kind, item) in [
+        ("event_msg", "token_count"),
+        ("event_msg", "task_started"),
+        ("event_msg", "exec_command_end"),
+        ("response_item", "function_call"),
+        ("response_item", "function_call_output"),
+        ("response_item", "custom_tool_call_output"),
+    ] {
+        let lines = |name: &str| text(&[line(20, kind, json!({"type": name, "filler": filler}))]).repeat(20);
+        assert_eq!(drifted(&(whole.clone() + &lines(&format!("{item}_new")))), 1, "{item}");
+    }
+    let of_item = |name: &str| {
+        text(&[event(20, "item_completed", json!({"item": {"type": name, "id": "i", "filler": filler}}))])
+    };
+    assert_eq!(drifted(&(whole.clone() + &of_item("Reasoning").repeat(20))), 0);
+    assert_eq!(drifted(&(whole.clone() + &of_item("ReasoningNew").repeat(20))), 1);
+    let known = text(&[event(20, "background_event", json!({"message": filler}))]).repeat(20);
+    assert_eq!(drifted(&(whole + &known)), 0, "known and not used");
+    let strange =
+        json!({"type": "item.completed", "item": {"id": "i9", "type": "novelty", "filler": filler}});
+    assert_eq!(drifted(&(text(&stream()) + &text(&[strange]).repeat(20))), 1);
+}
+
+#[test]
+fn a_renamed_field_of_a_history_or_a_record_of_usage_is_loud() {
+    let item = json!({"type": "function_call", "name": "shell", "arguments": "{}", "call_id": "c"});
+    let whole = text(&[
+        meta(json!({})),
+        line(1, "history_mutation", json!({"operation": "append", "items": [item]})),
+        line(
+            2,
+            "token_usage_record",
+            json!({"response_id": "r", "usage": {"input_tokens": 2, "output_tokens": 1}}),
+        ),
+    ]);
+    assert_eq!(drifted(&whole), 0);
+    for field in [
+        "operation",
+        "items",
+        "name",
+        "arguments",
+        "call_id",
+        "response_id",
+        "usage",
+        "input_tokens",
+        "output_tokens",
+    ] {
+        assert_eq!(drifted(&renamed(&whole, field)), 1, "{field}");
+    }
+}

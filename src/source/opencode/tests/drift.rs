@@ -100,6 +100,68 @@ fn fields_with_a_substitute_lose_nothing() {
     assert_eq!((without.events.len(), problems), (log.events.len(), Vec::new()));
 }
 
+/// The tree keeps each record in a file of its own; an answer that does not say it is complete is no reason to miss less.
+#[test]
+fn every_field_of_the_tree_that_is_needed_is_missed_when_it_was_renamed() {
+    let [asked, (mut last, mut parts), _] = <[_; 3]>::try_from(turn()).unwrap();
+    last["time"].as_object_mut().unwrap().remove("completed");
+    last.as_object_mut().unwrap().remove("finish");
+    parts[0]["state"]["metadata"]["output"] = json!("x");
+    let messages = [asked, (last, parts)];
+    let drifts = |name: &str| {
+        let renamed =
+            |value: &Value| value.to_string().replace(&format!("\"{name}\":"), &format!("\"{name}_2\":"));
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join("session/p/ses_1.json"), &renamed(&session()));
+        for (info, parts) in &messages {
+            let id = info["id"].as_str().unwrap();
+            write(&folder.path().join(format!("message/ses_1/{id}.json")), &renamed(info));
+            for part in parts {
+                let name = part["id"].as_str().unwrap();
+                write(&folder.path().join(format!("part/{id}/{name}.json")), &renamed(part));
+            }
+        }
+        let mut log = Log::default();
+        let problems = import(&mut OpenCode::default(), folder.path(), &mut log);
+        (log.count(|event| event["type"] == "source.drifted"), problems.len())
+    };
+    assert_eq!(drifts("nothing"), (0, 0));
+    for name in [
+        "directory",
+        "title",
+        "created",
+        "role",
+        "modelID",
+        "tokens",
+        "input",
+        "output",
+        "cache",
+        "read",
+        "write",
+        "type",
+        "tool",
+        "state",
+        "status",
+        "exit",
+        "text",
+    ] {
+        assert_eq!(drifts(name), (1, 1), "{name}");
+    }
+    // Without its id a session cannot be told at all, which is a problem of its file.
+    assert_eq!(drifts("id"), (0, 1));
+}
+
+#[test]
+fn parts_of_kinds_that_nobody_knows_are_counted() {
+    let drifts = |kind: &str| {
+        let mut parts = vec![json!({"id": "prt_3", "type": "text", "text": "done"})];
+        parts.extend((4..12).map(|number| json!({"id": format!("prt_{number}"), "type": kind})));
+        let messages = [request("msg_1", 0, "please"), answer("msg_3", "msg_1", 2000, "stop", parts)];
+        read(&export(&session(), &messages)).0.count(|event| event["type"] == "source.drifted")
+    };
+    assert_eq!((drifts("patch"), drifts("patch_new")), (0, 1));
+}
+
 #[test]
 fn a_database_without_a_needed_column_has_drifted() {
     for (table, column) in [

@@ -16,7 +16,7 @@ use crate::source::aider::SOURCE;
 use crate::source::failure::of_model;
 use crate::source::follower::{Recognition, Sink};
 use crate::source::node::{instant, text_of};
-use crate::source::scribe::{Scribe, TakeFact as _};
+use crate::source::scribe::Scribe;
 use crate::source::session::{Session, Usage};
 use crate::source::work::Work;
 use serde::{Deserialize, Serialize};

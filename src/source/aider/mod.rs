@@ -10,6 +10,10 @@
 //! dated to its beginning, and a turn is told once it is over, so that nobody takes an old date for silence. Its token
 //! counts are rounded (`2.1k`), so `estimated`. Who has both files has everything twice, under two kinds of tasks.
 //!
+//! A copied history adds nothing: its chats are known by what they begin with, see [`history`]. A copied analytics log is
+//! another log: its lines are dated to whole seconds and say nothing else by which two runs started at once are told apart, so
+//! the place where it lies decides.
+//!
 //! Neither file says whether a tool succeeded, so there are no tool calls: only turns, edits, usage and ends.
 
 mod analytics;

@@ -164,26 +164,58 @@ fn it_holds_what_every_source_must() {
     trial.takes_only_its_own(&fields);
     assert_eq!(trial.unnoticed(&fields), [] as [&str; 0]);
     let trial = Trial { source, file: FILE, text: HISTORY };
+    trial.adds_nothing_as("elsewhere/my.aider.chat.history.md");
     trial.survives_damage();
     trial.adds_nothing_twice();
     trial.grows_as_the_whole();
 }
 
+fn drifts(text: &str) -> usize {
+    briefs(&events(source, FILE, text), &["source.drifted"]).len()
+}
+
 #[test]
 fn a_history_that_is_written_otherwise_is_noticed() {
-    for (old, new) in
-        [("# aider chat started at ", "# aider session of "), (" sent", " in"), (" received", " out")]
-    {
-        let log = {
-            let mut log = Log::default();
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join(FILE);
-            write(&path, &HISTORY.replace(old, new));
-            import(&mut *source(), &[path], &mut log);
-            log
-        };
-        assert_eq!(count(&log, "source.drifted"), 1, "{old}");
+    for (old, new) in [
+        ("# aider chat started at ", "# aider session of "),
+        ("started at 2026-", "started at the year 2026-"),
+        ("#### ", "##### "),
+        ("> Tokens: ", "> Usage: "),
+        ("> Tokens: ", "* Tokens: "),
+        (" sent", " in"),
+        (" received", " out"),
+        ("Cost: ", "Price: "),
+    ] {
+        assert!(HISTORY.contains(old));
+        assert_eq!(drifts(&HISTORY.replace(old, new)), 1, "{old}");
     }
+    // What Aider says besides is told in no other place: nobody can know that it is missing.
+    for old in ["Applied edit to ", "Creating empty file ", "^C", "litellm.", "Model: ", "Aider v"] {
+        let events = events(source, FILE, &HISTORY.replace(old, "Something else "));
+        assert_eq!(briefs(&events, &["source.drifted"]), [] as [Value; 0], "{old}");
+        assert_eq!(briefs(&events, &["usage.recorded"]).len(), 2, "{old}");
+    }
+}
+
+#[test]
+fn a_long_chat_without_any_line_of_aider_is_noticed() {
+    let chat = |report: &str| {
+        let reply = "one line more\n".repeat(60);
+        format!("# aider chat started at 2026-01-01 10:00:00\n\n{report}\n\n#### hi  \n\n{reply}")
+    };
+    assert_eq!(["> Aider v0.86.0", "> a quotation", ""].map(|report| drifts(&chat(report))), [0, 1, 1]);
+}
+
+#[test]
+fn chats_that_begin_otherwise_are_not_taken_for_one() {
+    let (folder, mut log) = (tempfile::tempdir().unwrap(), Log::default());
+    for (name, text) in [("a", HISTORY.to_owned()), ("b", HISTORY.replace("mend it", "break it"))] {
+        let path = folder.path().join(name).join(FILE);
+        write(&path, &text);
+        import(&mut *source(), &[path], &mut log);
+    }
+    // The second chat of both is the same; it is known again only in a copy that begins alike.
+    assert_eq!(count(&log, "task.created"), 4);
 }
 
 /// Counted by `python3` over the raw JSON: runs with a session or a message, `message_send` and sums over its properties,

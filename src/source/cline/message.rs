@@ -8,6 +8,78 @@ use crate::source::node::Node;
 use crate::source::session::Progress;
 use crate::source::text::captured;
 
+/// What is asked or told, in any version of Cline, Roo Code and Kilo Code.
+const KINDS: [&str; 66] = [
+    "task",
+    "text",
+    "reasoning",
+    "error",
+    "error_retry",
+    "api_req_started",
+    "api_req_finished",
+    "api_req_failed",
+    "api_req_retried",
+    "api_req_retry_delayed",
+    "api_req_rate_limit_wait",
+    "api_req_deleted",
+    "deleted_api_reqs",
+    "completion_result",
+    "user_feedback",
+    "user_feedback_diff",
+    "command",
+    "command_output",
+    "tool",
+    "shell_integration_warning",
+    "shell_integration_warning_with_suggestion",
+    "browser_action",
+    "browser_action_launch",
+    "browser_action_result",
+    "browser_session_status",
+    "use_mcp_server",
+    "mcp_server_request_started",
+    "mcp_server_response",
+    "mcp_notification",
+    "mcp_tool_call",
+    "followup",
+    "plan_mode_respond",
+    "plan_mode_response",
+    "act_mode_respond",
+    "mistake_limit_reached",
+    "auto_approval_max_req_reached",
+    "resume_task",
+    "resume_completed_task",
+    "new_task",
+    "new_task_started",
+    "condense",
+    "condense_context",
+    "condense_context_error",
+    "sliding_window_truncation",
+    "compaction",
+    "summarize_task",
+    "report_bug",
+    "use_subagents",
+    "subagent",
+    "subagent_usage",
+    "subtask_result",
+    "diff_error",
+    "clineignore_error",
+    "rooignore_error",
+    "checkpoint_created",
+    "checkpoint_saved",
+    "load_mcp_documentation",
+    "generate_explanation",
+    "info",
+    "conditional_rules_applied",
+    "task_progress",
+    "hook_status",
+    "hook_output_stream",
+    "codebase_search_result",
+    "image",
+    "user_edit_todos",
+];
+/// Numbers that stand with a request.
+const NUMBERS: [&str; 6] = ["tokensIn", "tokensOut", "cacheWrites", "cacheReads", "cost", "contextTokens"];
+
 /// A message with what all messages have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Message<'a> {
@@ -19,6 +91,8 @@ pub(super) struct Message<'a> {
     pub(super) text: Node<'a>,
     pub(super) model: Option<&'a str>,
     pub(super) is_partial: bool,
+    /// What says its model, where anything does, says it by the names that are known.
+    pub(super) is_whole: bool,
 }
 
 impl<'a> Message<'a> {
@@ -35,8 +109,16 @@ impl<'a> Message<'a> {
             kind: node.get(if is_ask { "ask" } else { "say" }).word()?,
             text: node.get("text"),
             model: node.at(&["modelInfo", "modelId"]).word(),
+            is_whole: node.at(&["modelInfo", "modelId"]).is_there()
+                || !node.get("modelInfo").is_there()
+                    && !node.has_other(&["modelInfo"], |other| other.get("modelId").is_there()),
             is_partial: node.get("partial").flag() == Some(true),
         })
+    }
+
+    /// Whether it is of a kind that anybody knows.
+    pub(super) fn is_known(&self) -> bool {
+        KINDS.contains(&self.kind)
     }
 
     /// Whether it is still being written, if it is the last one: a request is until its usage is known.
@@ -62,6 +144,12 @@ impl<'a> Message<'a> {
             _ => None,
         }
     }
+}
+
+/// Whether the details of a request have all numbers that they may have, or none is called otherwise.
+pub(super) fn has_known_numbers(details: Node<'_>) -> bool {
+    let [_, _, written, read, cost, _] = NUMBERS.map(|name| details.get(name).is_there());
+    written && read && cost || !details.has_other(&NUMBERS, Node::is_number)
 }
 
 /// How a call failed, as the request with its result says it first: `[tool for 'x'] Result:` and the result.

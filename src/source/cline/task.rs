@@ -4,7 +4,7 @@ use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::source::cline::SOURCE;
 use crate::source::cline::discovery::Place;
-use crate::source::cline::message::{Message, of_request, progress};
+use crate::source::cline::message::{Message, has_known_numbers, of_request, progress};
 use crate::source::documents::{Misfit, Reader, Sheet};
 use crate::source::failure::{detail, of_model};
 use crate::source::node::{Node, text_of};
@@ -75,6 +75,8 @@ impl<'t> Telling<'t> {
         let work = &self.place.work;
         let native = format!("{} {}", message.ts.micros(), message.kind);
         out.record(&native);
+        out.met(message.is_known());
+        self.is_whole &= message.is_whole;
         let mut scribe = Scribe::new(
             out,
             SOURCE,
@@ -184,6 +186,7 @@ impl<'t> Telling<'t> {
         let (read, written) = (count("cacheReads"), count("cacheWrites"));
         let is_inclusive = details.get("apiProtocol").word() == Some("openai");
         let cached = if is_inclusive { read.unwrap_or(0).saturating_add(written.unwrap_or(0)) } else { 0 };
+        self.is_whole &= has_known_numbers(details);
         let usage = Usage {
             model: message.model,
             input_tokens: count("tokensIn").map(|input| input.saturating_sub(cached)),

@@ -184,8 +184,7 @@ fn tasks_are_found_where_each_editor_keeps_them() {
 fn it_holds_what_every_source_must() {
     let text = text(&task());
     let trial = Trial { source, file: FILE, text: &text };
-    // Who does not say which model, or what is partial, loses that only; `conversationHistoryIndex` is not looked at.
-    let fields = ["ts", "type", "say", "ask", "text"];
+    let fields = ["ts", "type", "say", "ask", "text", "modelInfo", "modelId"];
     trial.survives_damage();
     trial.adds_nothing_twice();
     trial.takes_only_its_own(&fields);
@@ -194,11 +193,41 @@ fn it_holds_what_every_source_must() {
         ("\\\"tokensIn\\\"", "\\\"in\\\""),
         ("\\\"tokensOut\\\"", "\\\"out\\\""),
         ("\\\"tool\\\"", "\\\"t\\\""),
+        ("\\\"cost\\\"", "\\\"price\\\""),
+        ("\\\"cacheReads\\\"", "\\\"read\\\""),
+        ("\\\"cacheWrites\\\"", "\\\"written\\\""),
     ] {
         assert!(text.contains(old));
         let events = events(source, FILE, &text.replace(old, new));
         assert_eq!(briefs(&events, &["source.drifted"]).len(), 1, "{old}");
     }
+}
+
+#[test]
+fn what_a_version_need_not_say_is_not_missed() {
+    let plain: Vec<_> = task()
+        .into_iter()
+        .map(|mut message| {
+            let object = message.as_object_mut().unwrap();
+            object.remove("modelInfo");
+            object.remove("conversationHistoryIndex");
+            message
+        })
+        .collect();
+    let text = text(&plain).replace(",\\\"cacheReads\\\":100", "").replace("\\\"cacheReads\\\":100,", "");
+    assert!(!text.contains("cacheReads"));
+    let events = events(source, FILE, &text);
+    assert_eq!(briefs(&events, &["source.drifted"]), [] as [Value; 0]);
+    assert_eq!(briefs(&events, &["usage.recorded"]).len(), 7);
+}
+
+#[test]
+fn kinds_of_messages_that_nobody_knows_are_passed_over_until_they_are_many() {
+    let drifted = |kind: &str| {
+        let renamed = text(&task()).replace(&format!("\"say\":\"{kind}\""), &format!("\"say\":\"{kind}_2\""));
+        briefs(&events(source, FILE, &renamed), &["source.drifted"]).len()
+    };
+    assert_eq!(["task_progress", "api_req_started"].map(drifted), [0, 1]);
 }
 
 #[test]

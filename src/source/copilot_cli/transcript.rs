@@ -210,10 +210,9 @@ impl Transcript {
             "session.start" => self.begun(data),
             "session.resume" => self.resumed(context, scribe),
             "session.model_change" => {
-                let model = named(data, "newModel");
-                let is_whole = model.is_some();
-                self.model = model.or_else(|| self.model.take());
-                is_whole
+                // Without a name nobody knows the model from here on.
+                self.model = named(data, "newModel");
+                member(data, "newModel").is_some()
             }
             "user.message" if is_main => self.told(context, data, scribe),
             "assistant.turn_start" if is_main && !self.session.is_turn_open() => {
@@ -309,7 +308,8 @@ impl Transcript {
         if let Some(progress) = arguments.filter(|_| name == "update_todo").and_then(listed) {
             self.session.progress(progress, scribe);
         }
-        tool.is_some() && arguments.is_some()
+        // Who names nothing but the call has said the rest with the request for it.
+        tool.is_some() && arguments.is_some() || record.data.len() == 1
     }
 
     fn answered(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_>) -> bool {

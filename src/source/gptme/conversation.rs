@@ -7,7 +7,7 @@ use crate::source::follower::{Adapter, Recognition, Sink};
 use crate::source::gptme::SOURCE;
 use crate::source::node::{Node, each_record};
 use crate::source::scribe::Scribe;
-use crate::source::session::{End, Session, Start, Usage};
+use crate::source::session::{About, End, Session, Start, Usage};
 use crate::source::text::first_line;
 use crate::source::work::Work;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,9 @@ const TOOLS: [&str; 26] = [
 ];
 /// So many calls of one message are remembered.
 const PENDING_MAX: usize = 64;
+/// Numbers of usage that are read, and others.
+const COUNTS: [&str; 4] = ["input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens"];
+const OTHERS: [&str; 4] = ["cost", "total_tokens", "reasoning_tokens", "duration"];
 const REJECTIONS: [&str; 4] = ["Aborted", "Operation aborted", "User chose not", "Operation cancelled"];
 const INTERRUPTIONS: [&str; 2] = ["Interrupted", "KeyboardInterrupt"];
 const REFUSALS: [&str; 3] = ["Unknown tool", "No tool", "Tool not"];
@@ -58,6 +61,8 @@ pub struct Conversation {
     last_ts: Option<Timestamp>,
     /// Calls without a result: their ids, oldest first.
     pending: Vec<String>,
+    /// What the conversation begins with.
+    first: String,
 }
 
 impl Adapter for Conversation {
@@ -77,13 +82,18 @@ impl Conversation {
         let Some(ts) = stated.or(self.last_ts) else { return Recognition::Misshapen };
         self.last_ts = Some(ts);
         let native = format!("{} {role} {}", message.get("timestamp").source(), content.source().len());
-        out.record(&native);
-        let mut scribe =
-            Scribe::new(out, SOURCE, (&work.task, SOURCE), ts, &["message", &work.task, &native]);
+        if self.first.is_empty() {
+            // Its text is hashed only: it is in no record.
+            let hash = blake3::hash(content.source().as_bytes()).to_hex();
+            self.first = format!("{native} {}", hash.get(..16).unwrap_or(&hash));
+        }
+        out.record(&self.first);
+        let first = self.first.clone();
+        let mut scribe = Scribe::new(out, SOURCE, (&work.task, SOURCE), ts, &["message", &first, &native]);
         let mut is_whole = stated.is_some() && content.is_text();
         match role {
             "user" => {
-                self.session.create(&work.about(first_line(&content.text()), None), &mut scribe);
+                self.create(&work.about(first_line(&content.text()), None), &mut scribe);
                 // What was not answered before the user spoke again will not be.
                 self.pending.clear();
                 self.session.close_calls(&detail("interrupted", "the user went on", None), &mut scribe);
@@ -99,25 +109,31 @@ impl Conversation {
         if is_whole { Recognition::Known } else { Recognition::Misshapen }
     }
 
+    fn create(&mut self, about: &About<'_>, scribe: &mut Scribe<'_>) {
+        self.session.create_as(&self.first, about, scribe);
+    }
+
     fn answered(&mut self, work: &Work, message: Node<'_>, native: &str, scribe: &mut Scribe<'_>) -> bool {
         let (content, metadata) = (message.get("content"), message.get("metadata"));
         if let Some(model) = metadata.get("model").word() {
             self.model = Some(model.to_owned());
         }
-        self.session.create(&work.about(None, self.model.as_deref()), scribe);
+        self.create(&work.about(None, self.model.clone().as_deref()), scribe);
         if !self.session.is_turn_open() {
             self.session.turn_started(scribe);
         }
         let text = content.whole().unwrap_or_default();
         let calls = calls(&text);
         self.session.said("assistant", content.bytes(), !calls.is_empty(), scribe);
-        let is_whole = self.used(metadata, scribe);
+        let is_elsewhere = |other: Node<'_>| other.any(&["usage", "input_tokens", "cost"]).is_there();
+        let mut is_whole = metadata.is_there() || !message.has_other(&["metadata"], is_elsewhere);
+        is_whole &= self.used(metadata, scribe);
         for (nth, call) in calls.iter().enumerate().take(PENDING_MAX) {
             let id = call.id.map_or_else(|| format!("{native} {nth}"), str::to_owned);
             let input_hash = work.hash(&[call.tool, call.input]);
             let model = self.model.as_deref();
             let start =
-                Start { id: &id, space: &work.task, tool: call.tool, model, input_hash, thread: None };
+                Start { id: &id, space: &self.first, tool: call.tool, model, input_hash, thread: None };
             self.session.call_started(start, scribe);
             self.pending.push(id);
         }
@@ -149,9 +165,14 @@ impl Conversation {
         if has_tokens || cost_usd.is_some() {
             scribe.say(usage.recorded());
         }
+        let is_counted = if nested.is_object() {
+            has_known_numbers(metadata, &["cost"]) && has_known_numbers(nested, &COUNTS)
+        } else {
+            has_known_numbers(metadata, &COUNTS)
+        };
         // Who states one of model, tokens and cost states all of them.
         let says_something = nested.is_there() || cost_usd.is_some() || has_tokens;
-        !says_something || has_tokens && metadata.get("model").is_there()
+        is_counted && (!says_something || has_tokens && metadata.get("model").is_there())
     }
 
     fn result(&mut self, work: &Work, message: Node<'_>, native: &str, scribe: &mut Scribe<'_>) {
@@ -161,16 +182,23 @@ impl Conversation {
         let oldest = if self.pending.is_empty() { None } else { Some(0) };
         let id = place.or(oldest).map(|place| self.pending.remove(place));
         let id = id.unwrap_or_else(|| native.to_owned());
-        self.session.create(&work.about(None, self.model.as_deref()), scribe);
+        self.create(&work.about(None, self.model.clone().as_deref()), scribe);
         let end = End {
             id: &id,
-            space: &work.task,
+            space: &self.first,
             result_hash: work.hash(&[content.source()]),
             error: of_result(&content.text()),
             ..End::default()
         };
         self.session.call_ended(end, scribe);
     }
+}
+
+/// Whether no number is called otherwise than those that are known, as long as one of `read` is missing.
+fn has_known_numbers(node: Node<'_>, read: &[&str]) -> bool {
+    let is_known = |name: &str| COUNTS.contains(&name) || OTHERS.contains(&name);
+    let is_strange = |(name, value): &(&str, Node<'_>)| value.is_number() && !is_known(name);
+    read.iter().all(|name| node.get(name).is_there()) || !node.members().iter().any(is_strange)
 }
 
 /// A call in the text of a message.

@@ -73,19 +73,62 @@ fn a_conversation_becomes_a_task_with_turns_calls_and_usage() {
 fn it_holds_what_every_source_must() {
     let text = conversation();
     let trial = Trial { source, file: FILE, text: &text };
-    let fields = ["role", "content", "timestamp", "model", "input_tokens", "output_tokens"];
+    let fields = [
+        "role",
+        "content",
+        "timestamp",
+        "metadata",
+        "model",
+        "usage",
+        "input_tokens",
+        "output_tokens",
+        "cache_read_tokens",
+        "cache_creation_tokens",
+        "cost",
+    ];
     trial.survives_damage();
     trial.adds_nothing_twice();
+    trial.adds_nothing_as("another-name/conversation.jsonl");
     trial.grows_as_the_whole();
     trial.takes_only_its_own(&fields);
     assert_eq!(trial.unnoticed(&fields), [] as [&str; 0]);
-    // What a message need not say: a model's usage, a cache, a price, which call a result is of.
-    for (field, lost) in [("metadata", 1), ("cache_read_tokens", 0), ("cost", 0), ("call_id", 0)] {
-        let renamed = text.replace(&format!("\"{field}\":"), "\"x\":");
-        let events = events(source, FILE, &renamed);
-        assert_eq!(briefs(&events, &["usage.recorded"]).len(), 1 - lost, "{field}");
+    // A result without the id of its call is of the oldest one.
+    for field in ["call_id", "pinned", "hide"] {
+        let events = events(source, FILE, &text.replace(&format!("\"{field}\":"), "\"x\":"));
+        assert_eq!(briefs(&events, &["usage.recorded"]).len(), 1, "{field}");
         assert_eq!(briefs(&events, &["tool.succeeded", "tool.failed"]).len(), 4, "{field}");
     }
+}
+
+#[test]
+fn a_message_need_not_say_what_it_used() {
+    let plain =
+        |metadata: &Value| message(0, "user", "x", &json!({})) + &message(1, "assistant", "y", metadata);
+    for metadata in [
+        json!({}),
+        json!({"metadata": {"model": "m"}}),
+        json!({"metadata": {"model": "m", "usage": {"input_tokens": 1, "output_tokens": 2}}}),
+    ] {
+        let events = events(source, FILE, &plain(&metadata));
+        assert_eq!(briefs(&events, &["source.drifted"]), [] as [Value; 0], "{metadata}");
+    }
+}
+
+#[test]
+fn a_fork_adds_only_what_is_new_in_it() {
+    let (folder, mut log) = (tempfile::tempdir().unwrap(), Log::default());
+    let paths = [FILE, "2026-01-01-forked/conversation.jsonl"].map(|name| folder.path().join(name));
+    crate::source::fixture::write(&paths[0], &conversation());
+    import(&mut *source(), &paths[..1], &mut log);
+    let before = log.events.len();
+    crate::source::fixture::write(
+        &paths[1],
+        &(conversation() + &message(20, "user", "and more", &json!({}))),
+    );
+    import(&mut *source(), &paths[1..], &mut log);
+    let new: Vec<_> = log.events[before..].iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(new, ["source.opened", "turn.started", "message.recorded"]);
+    assert_eq!(log.events[before + 1]["task"], "2026-01-01-forked");
 }
 
 /// Counted by hand: two user messages, two answers with usage, two results of role `tool`, of which one answers a block.

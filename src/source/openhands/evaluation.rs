@@ -4,12 +4,13 @@ use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::error::ErrorDetail;
 use crate::source::Env;
+use crate::source::documents::Kinds;
 use crate::source::failure::{detail, exit_code, of_tool};
 use crate::source::finder::{Format, Found, Head, Home, marks};
 use crate::source::follower::{Adapter, Recognition, Sink};
 use crate::source::node::{Node, each_record};
 use crate::source::openhands::{SOURCE, usage};
-use crate::source::scribe::Scribe;
+use crate::source::scribe::{Scribe, TakeFact};
 use crate::source::session::{End, Session, Start};
 use crate::source::text::captured;
 use crate::source::work::Work;
@@ -39,6 +40,43 @@ const SILENT: [&str; 8] = [
     "change_agent_state",
     "condensation",
     "condensation_request",
+    "null",
+];
+
+/// What is done and what is seen, in any version 0.
+const KINDS: [&str; 33] = [
+    "message",
+    "system",
+    "run",
+    "run_ipython",
+    "read",
+    "write",
+    "edit",
+    "browse",
+    "browse_interactive",
+    "delegate",
+    "finish",
+    "reject",
+    "think",
+    "recall",
+    "push",
+    "send_pr",
+    "mcp",
+    "call_tool_mcp",
+    "task_tracking",
+    "change_agent_state",
+    "agent_state_changed",
+    "condensation",
+    "condensation_request",
+    "loop_recovery",
+    "add_task",
+    "modify_task",
+    "summarize",
+    "user_rejected",
+    "error",
+    "success",
+    "chat",
+    "download",
     "null",
 ];
 
@@ -105,7 +143,7 @@ fn instance(work: &Work, line: Node<'_>, out: &mut Sink<'_>) -> Recognition {
     let task = format!("{id}-{digits}");
     out.record(&task);
     let model = line.at(&["metadata", "llm_config", "model"]).word();
-    let mut run = Run { work, task: &task, model, session: Session::default() };
+    let mut run = Run { work, task: &task, model, session: Session::default(), kinds: Kinds::default() };
     let mut scribe = Scribe::new(out, SOURCE, (&task, SOURCE), *first, &["instance", &task]);
     run.session.create(&work.about(Some(id), model), &mut scribe);
     run.session.turn_started(&mut scribe);
@@ -118,24 +156,28 @@ fn instance(work: &Work, line: Node<'_>, out: &mut Sink<'_>) -> Recognition {
     is_whole &= usage::record(line.get("metrics"), &of, (model, work.zone), &mut scribe);
     run.session.close_calls(&detail("interrupted", "the run ended before the call did", None), &mut scribe);
     is_whole &= ended(line, (*first, *last), &mut run.session, &mut scribe);
-    if is_whole { Recognition::Known } else { Recognition::Misshapen }
+    let is_known = run.kinds.drift().is_none();
+    if is_whole && is_known { Recognition::Known } else { Recognition::Misshapen }
 }
 
-/// The run of one instance.
-struct Run<'r> {
-    work: &'r Work,
-    task: &'r str,
-    model: Option<&'r str>,
-    session: Session,
+/// One run of the agent.
+pub(super) struct Run<'r> {
+    pub(super) work: &'r Work,
+    pub(super) task: &'r str,
+    pub(super) model: Option<&'r str>,
+    pub(super) session: Session,
+    pub(super) kinds: Kinds,
 }
 
 impl Run<'_> {
     /// Takes one event of the history; `false` if it lacks what it must have.
-    fn event(&mut self, event: Node<'_>, nth: usize, out: &mut Sink<'_>) -> bool {
+    pub(super) fn event(&mut self, event: Node<'_>, nth: usize, out: &mut dyn TakeFact) -> bool {
         let Some(ts) = usage::time(event, self.work.zone) else { return false };
         let id = event.get("id").count().map_or_else(|| format!("n{nth}"), |id| id.to_string());
         let mut scribe = Scribe::new(out, SOURCE, (self.task, SOURCE), ts, &["event", self.task, &id]);
         let (action, observation) = (event.get("action").word(), event.get("observation").word());
+        let kind = action.or(observation).unwrap_or_default();
+        self.kinds.met(KINDS.contains(&kind) || event.get("tool_call_metadata").is_there());
         match (action, observation) {
             (Some("message"), _) => {
                 let is_users = event.get("source").word() == Some("user");

@@ -420,6 +420,67 @@ fn an_output_holds_what_every_source_must() {
     assert_eq!(trial.unnoticed(&fields), [] as [&str; 0]);
 }
 
+/// The history of an instance as a session that was exported, with its states and its sums.
+fn exported() -> String {
+    let instance: Value = serde_json::from_str(&instance("x", Value::Null)).unwrap();
+    let mut events = instance["history"].as_array().unwrap().clone();
+    let sums = |tokens: u32, cost: f64| json!({"accumulated_cost": cost, "accumulated_token_usage": {"prompt_tokens": tokens, "completion_tokens": 5, "cache_read_tokens": 40, "cache_write_tokens": 10}});
+    events[1]["llm_metrics"] = sums(100, 0.5);
+    events[3]["llm_metrics"] = sums(300, 0.75);
+    events.push(json!({"id": 10, "timestamp": "2026-01-01T00:00:10.000000", "source": "environment", "message": "", "observation": "agent_state_changed", "content": "", "extras": {"agent_state": "finished"}}));
+    Value::from(events).to_string()
+}
+
+#[test]
+fn an_exported_session_is_told_from_its_events() {
+    let events = events(source, "trajectory.json", &exported());
+    assert_eq!(events[1]["task"], "openhands-20260101000001000000");
+    let at = |second: u32| format!("2026-01-01T00:00:{second:02}.000Z");
+    let used = |second: u32, input: u32, output: u32, cached: (u32, u32), cost: f64| json!({"type": "usage.recorded", "ts": at(second), "input_tokens": input, "output_tokens": output, "cache_read_tokens": cached.0, "cache_write_tokens": cached.1, "cost_usd": cost, "quality": "measured"});
+    assert_eq!(
+        briefs(
+            &events,
+            &["task.created", "usage.recorded", "turn.ended", "task.completed", "source.drifted"]
+        ),
+        [
+            json!({"type": "task.created", "ts": at(1), "title": "do it", "host": "box"}),
+            used(2, 50, 5, (40, 10), 0.5),
+            used(4, 200, 0, (0, 0), 0.25),
+            json!({"type": "turn.ended", "ts": at(9), "thread": "main", "reason": "done"}),
+            json!({"type": "task.completed", "ts": at(9), "attempt": 1}),
+        ]
+    );
+    let kinds: Vec<_> =
+        briefs(&events, &["tool.failed"]).iter().map(|event| event["error"]["kind"].clone()).collect();
+    assert_eq!(kinds, ["exit_code", "tool_error", "validation"]);
+}
+
+#[test]
+fn an_exported_session_holds_what_every_source_must() {
+    let text = exported();
+    let trial = Trial { source, file: "trajectory.json", text: &text };
+    let fields = [
+        "timestamp",
+        "source",
+        "action",
+        "observation",
+        "args",
+        "content",
+        "extras",
+        "agent_state",
+        "accumulated_cost",
+        "prompt_tokens",
+        "completion_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+    ];
+    trial.survives_damage();
+    trial.adds_nothing_twice();
+    trial.adds_nothing_as("elsewhere/exported.json");
+    trial.takes_only_its_own(&fields);
+    assert_eq!(trial.unnoticed(&fields), [] as [&str; 0]);
+}
+
 /// Counted by `python3` over the raw JSON: actions that are calls, observations whose `cause` is one, their
 /// `extras.metadata.exit_code` (5, 2, 12 are not 0), contents that begin with `ERROR:` (1, 11, 12), `error` observations of
 /// no action (2), and sums over `token_usages`.

@@ -20,6 +20,8 @@ use std::collections::VecDeque;
 const AGENT: &str = "mini-swe-agent";
 /// What the blocks of commands in the texts of messages begin with.
 const FENCES: [&str; 3] = ["```bash\n", "```mswea_bash_command\n", "```sh\n"];
+/// Texts in the info besides the status.
+const TEXTS: [&str; 6] = ["mini_version", "submission", "traceback", "result", "task", "exception_str"];
 const COST_MIN: f64 = 1e-9;
 
 /// Whether a document is a trajectory of mini-SWE-agent, whatever one field of it is called.
@@ -81,11 +83,12 @@ pub(super) fn tell(
     }
 }
 
-/// Whether the info says how the run ended and what it cost; who does not even name the version need not.
+/// Whether the info says how the run ended and what it cost, or neither seems to be called otherwise.
 fn is_whole_info(info: Node<'_>) -> bool {
-    let has = |name: &str| info.members().iter().any(|(member, _)| *member == name);
-    let is_stated = has("exit_status") && info.at(&["model_stats", "instance_cost"]).number().is_some();
-    is_stated || !["mini_version", "exit_status", "submission", "model_stats"].iter().any(|name| has(name))
+    let is_told = |name: &str| info.members().iter().any(|(member, _)| *member == name);
+    let (stats, is_cost) = (info.get("model_stats"), |node: Node<'_>| node.get("instance_cost").is_there());
+    (is_told("exit_status") || !info.has_other(&TEXTS, Node::is_text))
+        && (is_cost(stats) || !stats.is_there() && !info.has_other(&[], is_cost))
 }
 
 struct Run<'r> {

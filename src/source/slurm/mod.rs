@@ -77,7 +77,6 @@ pub struct Slurm {
     asked_outputs: BTreeSet<String>,
     logs: Pool<Log>,
     followed: BTreeSet<PathBuf>,
-    resumable: BTreeMap<PathBuf, Position>,
     reported: BTreeSet<String>,
     problems: Vec<Problem>,
 }
@@ -124,7 +123,6 @@ impl Slurm {
             asked_outputs: BTreeSet::new(),
             logs: Pool::default(),
             followed: BTreeSet::new(),
-            resumable: BTreeMap::new(),
             reported: BTreeSet::new(),
             problems,
         }
@@ -300,11 +298,7 @@ impl Slurm {
             let parts = vec![self.host.clone(), row.id.clone(), "output".to_owned()];
             let identity = Identity { source: NAME, parts, session: Some(task.clone()) };
             let context = LogContext { task, patterns: patterns.clone() };
-            let mut follower = Follower::new(identity, path.clone(), context, false);
-            if let Some(position) = self.resumable.remove(&path) {
-                follower.resume(&position);
-            }
-            self.logs.add(follower);
+            self.logs.add(Follower::new(identity, path.clone(), context, false));
             self.followed.insert(path);
         }
     }
@@ -347,9 +341,8 @@ impl Source for Slurm {
             self.say(answer, now, out);
         }
         let (next, problems, gone) = self.logs.poll(now, out);
-        for (path, position) in gone {
+        for path in gone {
             self.followed.remove(&path);
-            self.resumable.extend(position.map(|position| (path, position)));
         }
         let mut all = std::mem::take(&mut self.problems);
         all.extend(problems);
@@ -361,11 +354,11 @@ impl Source for Slurm {
     }
 
     fn positions(&self) -> Vec<Position> {
-        self.logs.positions().chain(self.resumable.values().cloned()).collect()
+        self.logs.positions().collect()
     }
 
     fn resume(&mut self, positions: Vec<Position>) {
-        self.resumable = positions.into_iter().map(|position| (position.path.clone(), position)).collect();
+        self.logs.resume(positions);
     }
 }
 

@@ -2,16 +2,19 @@
 //!
 //! A wake says only "go and look"; what changed, the files' metadata decide. It may come without reason, and where the
 //! system cannot notify (no watches left, network file systems) it never comes: whoever waits looks every
-//! [`POLL_FLOOR`] anyway. Nothing is read or written here, and nothing is held back to be delivered in one go.
+//! [`POLL_FLOOR`](crate::base::limits::POLL_FLOOR) anyway. Nothing is read or written here, and nothing is held back to be delivered in one go.
 
 use crate::base::fs::FileIdentity;
-use crate::base::limits::POLL_FLOOR;
 use notify::event::ModifyKind;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
+
+/// How often it is looked whether what is watched is still the same, without a reason: whoever waits looks at the files more
+/// often than that anyway.
+const RENEWAL: Duration = Duration::from_secs(5);
 
 /// A set of watched directories.
 #[derive(Debug)]
@@ -95,7 +98,7 @@ impl Places {
     fn is_renewal_due(&self, is_woken: bool) -> bool {
         let is_waiting =
             self.wanted.iter().any(|wanted| wanted.placed.as_ref().is_none_or(|(at, _)| *at != wanted.path));
-        (is_woken && is_waiting) || self.renewed_at.elapsed() >= POLL_FLOOR
+        (is_woken && is_waiting) || self.renewed_at.elapsed() >= RENEWAL
     }
 
     /// Watches what has come into being or was replaced.
@@ -141,6 +144,7 @@ fn nearest_directory(path: &Path) -> Option<(PathBuf, FileIdentity)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::limits::POLL_FLOOR;
     use std::fs::{File, OpenOptions};
     use std::io::Write;
 

@@ -81,7 +81,7 @@ impl GenericJsonl {
             task: path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
             host: env.host.clone(),
         };
-        let is_finished = matches!(env.scope, Scope::Paths(_));
+        let is_finished = env.is_finished();
         self.pool.add(Follower::new(identity, path.to_owned(), context, is_finished));
         self.followed.insert(path.to_owned());
     }

@@ -264,7 +264,7 @@ fn sources(context: &Context, failures: &BTreeMap<String, String>) -> anyhow::Re
 /// How it stands with a server or another machine; where a watcher noticed that before, since when.
 fn standing(name: &str, contact: Contact, failures: &BTreeMap<String, String>) -> Finding {
     let Contact { place, state } = contact;
-    let subject = if place == name { place.clone() } else { format!("{name} {place}") };
+    let subject = if place.starts_with(name) { place.clone() } else { format!("{name} {place}") };
     let why = match state {
         Ok(state) => return finding(Grade::Good, &subject, state),
         Err(why) => why,

@@ -47,7 +47,8 @@ impl Left {
         let is_told = |path: &Path| outcome.problems.iter().any(|problem| problem.path == path);
         let named = paths.iter().filter(|path| path.is_file() && !outcome.inputs.contains(*path));
         let named = named.filter(|path| !is_told(path)).cloned().collect();
-        let taken: BTreeSet<&Path> = outcome.inputs.iter().filter_map(|path| path.parent()).collect();
+        let beside = outcome.inputs.iter().filter_map(|path| path.parent());
+        let taken: BTreeSet<&Path> = beside.chain(outcome.roots.iter().map(PathBuf::as_path)).collect();
         let mut found = Vec::new();
         for folder in paths.iter().filter(|path| path.is_dir()) {
             search(folder, DEPTH_MAX, &taken, &mut found);

@@ -368,7 +368,10 @@ impl Source for Slurm {
         let answer = self.question(false).ask();
         let jobs: BTreeSet<&str> = answer.rows.iter().map(|row| row.id.as_str()).collect();
         let count = u64::try_from(jobs.len()).unwrap_or(u64::MAX);
-        let complaint = |(program, why): &(&str, String)| format!("{program}: {why}");
+        let complaint = |(program, why): &(&str, String)| {
+            let is_signed = why.starts_with(program);
+            if is_signed { why.clone() } else { format!("{program}: {why}") }
+        };
         let complaints: Vec<String> = answer.problems.iter().chain(&answer.strange).map(complaint).collect();
         let state = if complaints.is_empty() {
             Ok(format!("it answers, {}", text::plural(count, "job")))

@@ -18,8 +18,9 @@ mod import;
 mod start;
 mod support;
 mod tail;
+mod watch;
 
-const BENCHES: [(&str, fn()); 7] = [
+const BENCHES: [(&str, fn()); 8] = [
     ("decode", decode::run),
     ("fold", fold::run),
     ("append", append::run),
@@ -27,6 +28,7 @@ const BENCHES: [(&str, fn()); 7] = [
     ("tail", tail::run),
     ("start", start::run),
     ("hook", hook::run),
+    ("watch", watch::run),
 ];
 
 fn main() {

@@ -10,8 +10,9 @@ use crate::base::text;
 use crate::cli::command::{Doctor, TextOutput};
 use crate::event::body::Body;
 use crate::event::codec::Decoded;
-use crate::source::Scope;
+use crate::source::{Contact, Scope};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -40,11 +41,11 @@ struct Finding {
 /// When standard output cannot be written.
 pub fn run(context: &Context, arguments: &Doctor) -> anyhow::Result<Exit> {
     let mut findings = vec![project(context), log_folder(context)];
-    let (log, drifted, damaged) = log(context);
-    findings.extend(log);
+    let log = log(context);
+    findings.extend(log.findings);
     let sources_start = findings.len();
-    findings.extend(drifted);
-    findings.extend(sources(context)?);
+    findings.extend(log.drifted);
+    findings.extend(sources(context, &log.failures)?);
     findings.extend(foreign_program());
     let broken = findings.iter().skip(sources_start).any(|finding| finding.grade == Grade::Bad);
     match arguments.output {
@@ -56,7 +57,7 @@ pub fn run(context: &Context, arguments: &Doctor) -> anyhow::Result<Exit> {
         }
         TextOutput::Text => print_text(context, &findings)?,
     }
-    Ok(match (damaged, broken, findings.iter().any(|finding| finding.grade == Grade::Bad)) {
+    Ok(match (log.is_damaged, broken, findings.iter().any(|finding| finding.grade == Grade::Bad)) {
         (true, ..) => Exit::Damaged,
         (_, true, _) => Exit::SourceUnavailable,
         (.., true) => Exit::Io,
@@ -140,10 +141,19 @@ struct Drifted {
     message: String,
 }
 
-/// The state of the log, the sources that drifted, and whether anything is damaged.
-fn log(context: &Context) -> (Vec<Finding>, Vec<Finding>, bool) {
+/// What the log says of itself and of the sources.
+struct Log {
+    findings: Vec<Finding>,
+    drifted: Vec<Finding>,
+    is_damaged: bool,
+    /// By path: what could not be read when it was last tried.
+    failures: BTreeMap<String, String>,
+}
+
+fn log(context: &Context) -> Log {
     let mut reader = Reader::new(&context.project.logs);
     let mut drifted: Vec<Drifted> = Vec::new();
+    let mut failures = BTreeMap::new();
     let read = reader.advance(&mut |_, decoded, _| {
         let Decoded::Known(line) = decoded else { return };
         match &line.event.body {
@@ -154,7 +164,11 @@ fn log(context: &Context) -> (Vec<Finding>, Vec<Finding>, bool) {
             }
             // What stands there now is another file, to be judged by itself.
             Body::SourceOpened { file, path: Some(path), .. } => {
+                failures.remove(&**path);
                 drifted.retain(|known| known.path != **path || known.file == **file);
+            }
+            Body::SourceFailed { path: Some(path), error, .. } => {
+                failures.insert(path.to_string(), error.message.as_deref().unwrap_or_default().to_owned());
             }
             Body::SourceTruncated { file, .. } => drifted.retain(|known| known.file != **file),
             _ => {}
@@ -198,18 +212,18 @@ fn log(context: &Context) -> (Vec<Finding>, Vec<Finding>, bool) {
         advice: Some("its format may have changed: please report it, with the version of the agent".into()),
         ..finding(Grade::Bad, &path, message)
     });
-    (findings, drifted.collect(), counts.damaged > 0)
+    Log { findings, drifted: drifted.collect(), is_damaged: counts.damaged > 0, failures }
 }
 
-fn sources(context: &Context) -> anyhow::Result<Vec<Finding>> {
+fn sources(context: &Context, failures: &BTreeMap<String, String>) -> anyhow::Result<Vec<Finding>> {
     let (mut findings, mut absent) = (Vec::new(), Vec::new());
     let horizon = Some(ingest::first_start_horizon(context.now()));
-    let here = environment::env(&context.project, Scope::Project(context.project.roots()), horizon)?;
+    let here_env = environment::env(&context.project, Scope::Project(context.project.roots()), horizon)?;
     let everywhere = environment::env(&context.project, Scope::Global, None)?;
     for (mut own, mut all) in
         environment::sources(&context.config).into_iter().zip(environment::sources(&context.config))
     {
-        let (here, all_found) = (own.discover(&here), all.discover(&everywhere));
+        let (here, all_found) = (own.discover(&here_env), all.discover(&everywhere));
         let name = own.name();
         let places = |roots: &[PathBuf]| {
             roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ")
@@ -220,13 +234,15 @@ fn sources(context: &Context) -> anyhow::Result<Vec<Finding>> {
             places(all_found.roots.get(..1).unwrap_or_default())
         };
         let total = all_found.inputs.len().max(here.inputs.len());
-        if total == 0 {
+        let contacts = own.contacts(&here_env);
+        if total == 0 && contacts.is_empty() {
             absent.push(name);
-        } else {
+        } else if total > 0 {
             let (files, here) = (text::plural(total as u64, "file"), here.inputs.len());
             let message = format!("{files} in {roots}; {here} of this project and the last 7 days");
             findings.push(finding(Grade::Good, name, message));
         }
+        findings.extend(contacts.into_iter().map(|contact| standing(name, contact, failures)));
         let mut problems = here.problems;
         problems
             .extend(all_found.problems.into_iter().filter(|problem| !matches!(problem.message.as_str(), "")));
@@ -243,6 +259,24 @@ fn sources(context: &Context) -> anyhow::Result<Vec<Finding>> {
         findings.push(finding(Grade::Note, "sources", message));
     }
     Ok(findings)
+}
+
+/// How it stands with a server or another machine; where a watcher noticed that before, since when.
+fn standing(name: &str, contact: Contact, failures: &BTreeMap<String, String>) -> Finding {
+    let Contact { place, state } = contact;
+    let subject = if place.starts_with(name) { place.clone() } else { format!("{name} {place}") };
+    let why = match state {
+        Ok(state) => return finding(Grade::Good, &subject, state),
+        Err(why) => why,
+    };
+    let is_there = |path: &str| path.strip_prefix(&*place).is_some_and(|rest| rest.starts_with(':'));
+    let since =
+        failures.iter().find(|(path, message)| is_there(path) && message.starts_with("offline since"));
+    let since = since.and_then(|(_, message)| message.split_once(": ")).map(|(since, _)| since);
+    Finding {
+        advice: Some("a running watcher asks again by itself; nothing else waits for it".into()),
+        ..finding(Grade::Bad, &subject, since.map_or_else(|| why.clone(), |since| format!("{since}: {why}")))
+    }
 }
 
 /// Another program of the same name that a shell would start first.

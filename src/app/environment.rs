@@ -103,6 +103,7 @@ pub fn env(project: &Project, scope: Scope, modified_since: Option<Timestamp>) -
         base: project.root.clone().map_or_else(|| std::env::current_dir().unwrap_or_default(), PathBuf::from),
         host: host(),
         scope,
+        is_live: false,
         modified_since,
         hash_key: hash_key(project)?,
         zone: Zone::Local,

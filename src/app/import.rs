@@ -1,10 +1,12 @@
 //! `agentlog import`: history, once. Importing the same again adds nothing.
 
+mod left;
 mod standard_input;
 
 use crate::app::Context;
 use crate::app::environment;
 use crate::app::exit::{Exit, Failure};
+use crate::app::import::left::Left;
 use crate::app::ingest::{Ingest, Outcome};
 use crate::app::writer::Syncing;
 use crate::base::text;
@@ -12,6 +14,9 @@ use crate::cli::command::Import;
 use crate::source::{Problem, Scope, piped};
 use std::io::Write as _;
 use std::path::PathBuf;
+
+/// What is said of a file that was named and that no source takes.
+const UNKNOWN: &str = "is in no format that is known here";
 
 /// Reads everything under the paths, or what is piped in (`-`), and tells what came of it.
 ///
@@ -33,18 +38,21 @@ pub fn run(context: &Context, arguments: &Import) -> anyhow::Result<Exit> {
         }
     }
     let outcome = if paths.is_empty() { Outcome::default() } else { import(context, paths.clone())? };
-    let unknown: Vec<Problem> = paths
-        .into_iter()
-        .filter(|path| path.is_file() && !outcome.inputs.contains(path))
-        .filter(|path| !outcome.problems.iter().any(|problem| problem.path == *path))
+    let left = Left::by(&outcome, &paths);
+    let unknown: Vec<Problem> = left
+        .named
+        .iter()
         .map(|path| {
-            let is_empty = std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() == 0);
-            let message = if is_empty { "is empty" } else { "is in no format that is known here" };
-            Problem { path, message: message.to_owned() }
+            let is_empty = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0);
+            let message = if is_empty { "is empty" } else { UNKNOWN };
+            Problem { path: path.clone(), message: message.to_owned() }
         })
         .collect();
     for problem in missing.iter().chain(&unknown).chain(&outcome.problems) {
         context.warn(&problem.to_string());
+    }
+    if let Some(sentence) = left.sentence() {
+        context.warn(&sentence);
     }
     if outcome.inputs.is_empty() {
         let paths = arguments.paths.iter().map(|path| text::path(path)).collect::<Vec<_>>().join(", ");
@@ -52,7 +60,7 @@ pub fn run(context: &Context, arguments: &Import) -> anyhow::Result<Exit> {
             if missing.is_empty() && unknown.is_empty() { Exit::NothingMatched } else { Exit::Io },
             format!("{paths}: nothing to import"),
         )
-        .hint("name transcripts (*.jsonl), status.json files or folders of them; `agentlog doctor` lists what there is")
+        .hint("name transcripts (*.jsonl), status.json files or folders of them; `agentlog doctor` lists what there is, and a `[[jsonl]]` section in .agents/agentlog.toml tells how to read the log of another program")
         .into());
     }
     let events = text::plural(outcome.event_count, "new event");

@@ -5,8 +5,10 @@
 //! and a round that is killed anywhere is repeated without loss. When an append fails the engine must begin again from the log
 //! ([`Ingest::restart`]): nothing in memory is trusted that is not on disk.
 
+mod absent;
 mod families;
 
+use crate::app::ingest::absent::Absent;
 use crate::app::ingest::families::Families;
 use crate::app::log::Reader;
 use crate::app::positions::cache;
@@ -57,6 +59,7 @@ pub struct Ingest<'a> {
     recorded: BTreeSet<String>,
     /// Sources that panicked, and until when they are left alone.
     resting: BTreeMap<usize, Instant>,
+    absent: Absent,
     unsaved: bool,
     saved_at: Option<Instant>,
 }
@@ -106,6 +109,7 @@ impl<'a> Ingest<'a> {
             reported: BTreeSet::new(),
             recorded: BTreeSet::new(),
             resting: BTreeMap::new(),
+            absent: Absent::default(),
             // The first round always saves: the cache may be missing or of another version.
             unsaved: true,
             saved_at: None,
@@ -131,19 +135,34 @@ impl<'a> Ingest<'a> {
         self.reported.clear();
         self.recorded.clear();
         self.resting.clear();
+        self.absent.forget();
         self.unsaved = false;
         self.saved_at = None;
         Ok(())
     }
 
+    /// Something that is watched has changed: at the next round every source looks around.
+    pub fn wake(&mut self) {
+        self.absent.forget();
+    }
+
     /// Takes another scope from the next round on.
     pub fn set_scope(&mut self, scope: Scope) {
-        self.env.scope = scope;
+        if self.env.scope != scope {
+            self.env.scope = scope;
+            self.absent.forget();
+        }
     }
 
     /// The writer, for events of the caller's own.
     pub fn writer(&mut self) -> &mut Writer {
         &mut self.writer
+    }
+
+    /// Whether a source waits for a first answer of what it watches.
+    #[must_use]
+    pub fn is_expecting(&self) -> bool {
+        (0..).zip(&self.sources).any(|(idx, source)| !self.rests(idx) && source.is_expecting())
     }
 
     /// Looks around, reads everything that is new, appends it, makes it durable and remembers how far it came.
@@ -216,12 +235,18 @@ impl<'a> Ingest<'a> {
 
     /// Has one source look around.
     fn discover(&mut self, idx: usize, outcome: &mut Outcome) -> Vec<Problem> {
+        if let Some(found) = self.absent.found(idx) {
+            outcome.roots.extend(found.roots.iter().cloned());
+            outcome.folders.extend(found.folders.iter().cloned());
+            return Vec::new();
+        }
         let Some(source) = self.sources.get_mut(idx) else { return Vec::new() };
         let env = &self.env;
         let found = catch_unwind(AssertUnwindSafe(|| source.discover(env))).unwrap_or_else(|_| Discovery {
             problems: vec![panicked(source.name())],
             ..Discovery::default()
         });
+        self.absent.note(idx, &found);
         if matches!(self.env.scope, Scope::Paths(_)) {
             self.env.taken.extend(found.inputs.iter().cloned());
         }

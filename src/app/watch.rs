@@ -64,6 +64,10 @@ pub fn run(context: &Context, arguments: &Watch) -> anyhow::Result<Exit> {
     let mut session = Session::start(context)?;
     if arguments.once {
         session.round()?;
+        while session.ingest.is_expecting() && !stop.load(Ordering::Relaxed) {
+            interrupt::pause(TURN_MIN, &stop);
+            session.round()?;
+        }
         session.print_all()?;
         session.seal();
         session.finish("once")?;
@@ -163,7 +167,10 @@ impl<'a> Session<'a> {
         let mut watcher = self.watcher();
         while !stop.load(Ordering::Relaxed) {
             // Whether something changed or the time is over: both mean looking; but not more often than anybody can see.
-            let _woken = watcher.wait(limits::POLL_FLOOR);
+            let is_woken = watcher.wait(limits::POLL_FLOOR);
+            if is_woken || watcher.problem().is_some() {
+                self.ingest.wake();
+            }
             interrupt::pause(TURN_MIN.saturating_sub(looked_at.elapsed()), stop);
             looked_at = Instant::now();
             let is_due = printed_at.elapsed() >= interval;

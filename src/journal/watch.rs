@@ -2,16 +2,20 @@
 //!
 //! A wake says only "go and look"; what changed, the files' metadata decide. It may come without reason, and where the
 //! system cannot notify (no watches left, network file systems) it never comes: whoever waits looks every
-//! [`POLL_FLOOR`] anyway. Nothing is read or written here, and nothing is held back to be delivered in one go.
+//! [`POLL_FLOOR`](crate::base::limits::POLL_FLOOR) anyway. Nothing is read or written here, and nothing is held back to be delivered in one go.
 
 use crate::base::fs::FileIdentity;
-use crate::base::limits::POLL_FLOOR;
 use notify::event::ModifyKind;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
+
+/// How often it is looked whether what is watched is still the same, without a reason: whoever waits looks at the files more
+/// often than that anyway.
+const RENEWAL: Duration = Duration::from_secs(5);
 
 /// A set of watched directories.
 #[derive(Debug)]
@@ -50,11 +54,19 @@ impl Watcher {
         paths: impl IntoIterator<Item = P>,
         trees: impl IntoIterator<Item = T>,
     ) -> Self {
+        let wanted = |path: &Path, mode| Wanted { path: path.to_owned(), mode, placed: None };
+        let flat = paths.into_iter().map(|path| wanted(path.as_ref(), RecursiveMode::NonRecursive));
+        let deep = trees.into_iter().map(|path| wanted(path.as_ref(), RecursiveMode::Recursive));
+        // Trees last: where a directory is both, its tree counts.
+        let wanted: Vec<Wanted> = flat.chain(deep).collect();
+        let given = wanted.iter().map(|wanted| wanted.path.clone());
+        let absolute = wanted.iter().filter_map(|wanted| std::path::absolute(&wanted.path).ok());
+        let places: BTreeSet<PathBuf> = given.chain(absolute).collect();
         // One pending wake is as good as many.
         let (sender, wakes) = sync_channel(1);
         let handler_sender = sender.clone();
         let handler = move |event: notify::Result<Event>| {
-            if event.as_ref().map_or(true, is_change) {
+            if event.as_ref().map_or(true, |event| is_change(event) && concerns(event, &places)) {
                 let _ = handler_sender.try_send(());
             }
         };
@@ -62,11 +74,6 @@ impl Watcher {
             Ok(system) => (Some(system), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let wanted = |path: &Path, mode| Wanted { path: path.to_owned(), mode, placed: None };
-        let flat = paths.into_iter().map(|path| wanted(path.as_ref(), RecursiveMode::NonRecursive));
-        let deep = trees.into_iter().map(|path| wanted(path.as_ref(), RecursiveMode::Recursive));
-        // Trees last: where a directory is both, its tree counts.
-        let wanted = flat.chain(deep).collect();
         let mut places = Places { system, wanted, renewed_at: Instant::now(), problem };
         places.renew();
         Self { places: RefCell::new(places), wakes, _sender: sender }
@@ -95,7 +102,7 @@ impl Places {
     fn is_renewal_due(&self, is_woken: bool) -> bool {
         let is_waiting =
             self.wanted.iter().any(|wanted| wanted.placed.as_ref().is_none_or(|(at, _)| *at != wanted.path));
-        (is_woken && is_waiting) || self.renewed_at.elapsed() >= POLL_FLOOR
+        (is_woken && is_waiting) || self.renewed_at.elapsed() >= RENEWAL
     }
 
     /// Watches what has come into being or was replaced.
@@ -128,6 +135,14 @@ fn is_change(event: &Event) -> bool {
         }
 }
 
+/// Whether what changed is one of these, below one, or on the way to one: where a directory is missing the one above it is
+/// watched, which may be a busy one such as `/tmp`.
+fn concerns(event: &Event, places: &BTreeSet<PathBuf>) -> bool {
+    let is_near =
+        |path: &PathBuf| places.iter().any(|place| path.starts_with(place) || place.starts_with(path));
+    event.paths.is_empty() || event.paths.iter().any(is_near)
+}
+
 /// `path` if it is a directory, else the nearest one above it.
 fn nearest_directory(path: &Path) -> Option<(PathBuf, FileIdentity)> {
     let absolute = std::path::absolute(path).ok()?;
@@ -141,6 +156,7 @@ fn nearest_directory(path: &Path) -> Option<(PathBuf, FileIdentity)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::limits::POLL_FLOOR;
     use std::fs::{File, OpenOptions};
     use std::io::Write;
 
@@ -180,6 +196,16 @@ mod tests {
         assert!(watcher.wait(LONG));
         settle(&watcher);
         File::create(logs.join("s.jsonl")).unwrap();
+        assert!(watcher.wait(LONG));
+    }
+
+    #[test]
+    fn what_happens_beside_a_missing_directory_wakes_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let watcher = Watcher::new([directory.path().join("missing")]);
+        File::create(directory.path().join("other")).unwrap();
+        assert!(!watcher.wait(Duration::from_millis(50)));
+        std::fs::create_dir(directory.path().join("missing")).unwrap();
         assert!(watcher.wait(LONG));
     }
 

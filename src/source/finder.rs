@@ -9,7 +9,7 @@ use crate::base::clock::Timestamp;
 use crate::base::fs;
 use crate::source::follower::Identity;
 use crate::source::{Discovery, Env, Problem, Scope};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Debug;
 use std::fs::Metadata;
 use std::io::{self, Read};
@@ -96,9 +96,9 @@ pub struct Found<C> {
 /// Remembers which files of a format were found, and what became of the others.
 #[derive(Debug, Default)]
 pub struct Finder {
-    followed: BTreeSet<PathBuf>,
-    left: BTreeMap<PathBuf, Left>,
-    folders: BTreeMap<PathBuf, Folder>,
+    followed: HashSet<PathBuf>,
+    left: HashMap<PathBuf, Left>,
+    folders: HashMap<PathBuf, Folder>,
     reported: BTreeSet<(PathBuf, String)>,
     look_count: u64,
 }
@@ -157,7 +157,7 @@ impl Finder {
             }
             match self.consider::<F>(&path, env, &mut problems) {
                 Ok(Some(found)) => {
-                    take(path.clone(), found, matches!(env.scope, Scope::Paths(_)));
+                    take(path.clone(), found, env.is_finished());
                     self.followed.insert(path.clone());
                     self.left.remove(&path);
                     inputs.push(path);
@@ -200,8 +200,12 @@ impl Finder {
         }
         let head = Head::read(path, HEAD_BYTES)?;
         let is_given = matches!(env.scope, Scope::Paths(_));
-        if is_given && (env.taken.contains(path) || !recognises::<F>(&head.bytes) && !F::is_at_home(path)) {
-            self.left.insert(path.to_owned(), Left::Foreign);
+        let is_taken = is_given && env.taken.contains(path);
+        if is_taken || is_given && !recognises::<F>(&head.bytes) && !F::is_at_home(path) {
+            // What is at work may not have written enough to be known by.
+            let is_unripe = env.is_live && !is_taken && head.is_whole;
+            let reason = if is_unripe { Left::Unripe(metadata.len()) } else { Left::Foreign };
+            self.left.insert(path.to_owned(), reason);
             return Ok(None);
         }
         let found = F::look(path, &head, env)?;

@@ -17,7 +17,7 @@ mod sink;
 mod tests;
 
 pub use crate::source::follower::feed::Feed;
-pub use crate::source::follower::pool::{Gone, Pool};
+pub use crate::source::follower::pool::Pool;
 pub use crate::source::follower::sink::{Identity, Sink};
 pub(crate) use crate::source::follower::sink::{observed_at, reopen};
 
@@ -370,31 +370,18 @@ impl<A: Adapter> Follower<A> {
         if bytes.trim_ascii().is_empty() {
             return;
         }
-        let mut sink = Sink {
-            out,
-            identity: &self.identity,
-            path: &self.path,
-            file: &self.file,
-            generation: self.generation,
-            opening: &mut self.opening,
-            origin,
-            at,
-            end: at + length,
-            now,
-            modified: self.modified,
-            next_i: [0; Stream::ALL.len()],
-        };
-        match self.adapter.line(&self.context, bytes, &mut sink) {
-            Recognition::Known => self.lines.known(),
+        let (mut sink, lines, adapter, context) = self.split(origin, (at, at + length), now, out);
+        match adapter.line(context, bytes, &mut sink) {
+            Recognition::Known => lines.known(),
             Recognition::Mended => {
-                self.lines.damaged(at, length);
-                self.lines.known();
+                lines.damaged(at, length);
+                lines.known();
             }
-            Recognition::Unknown => self.lines.novel(length),
-            Recognition::Misshapen => self.lines.misshapen(length),
-            Recognition::Garbage => self.lines.damaged(at, length),
+            Recognition::Unknown => lines.novel(length),
+            Recognition::Misshapen => lines.misshapen(length),
+            Recognition::Garbage => lines.damaged(at, length),
         }
-        if let Some(drift) = self.lines.drift(false) {
+        if let Some(drift) = lines.drift(false) {
             sink.drifted(A::FORMAT, drift);
             self.reported.drift = Some(drift.sentence(A::FORMAT));
         }
@@ -403,7 +390,20 @@ impl<A: Adapter> Follower<A> {
     /// A file that nobody writes any more and in which nothing was recognised has changed its format.
     fn end_of_file(&mut self, origin: &dyn Origin, now: Timestamp, out: &mut dyn Emit) {
         let Some(drift) = self.lines.drift(true) else { return };
-        let mut sink = Sink {
+        let (mut sink, ..) = self.split(origin, (self.offset, self.offset), now, out);
+        sink.drifted(A::FORMAT, drift);
+        self.reported.drift = Some(drift.sentence(A::FORMAT));
+    }
+
+    /// What takes the events of the bytes from `at` to `end`, and what makes them.
+    fn split<'s>(
+        &'s mut self,
+        origin: &'s dyn Origin,
+        (at, end): (u64, u64),
+        now: Timestamp,
+        out: &'s mut dyn Emit,
+    ) -> (Sink<'s>, &'s mut Lines, &'s mut A, &'s A::Context) {
+        let sink = Sink {
             out,
             identity: &self.identity,
             path: &self.path,
@@ -411,14 +411,13 @@ impl<A: Adapter> Follower<A> {
             generation: self.generation,
             opening: &mut self.opening,
             origin,
-            at: self.offset,
-            end: self.offset,
+            at,
+            end,
             now,
             modified: self.modified,
             next_i: [0; Stream::ALL.len()],
         };
-        sink.drifted(A::FORMAT, drift);
-        self.reported.drift = Some(drift.sentence(A::FORMAT));
+        (sink, &mut self.lines, &mut self.adapter, &self.context)
     }
 
     /// Says once what could not be read, at the end of the file.

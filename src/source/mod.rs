@@ -79,6 +79,8 @@ pub struct Env {
     pub host: String,
     /// Which work to take.
     pub scope: Scope,
+    /// What is named by hand is still at work: its files are read as far as they are written.
+    pub is_live: bool,
     /// Inputs last modified before this instant are left to `import`; none: take all.
     pub modified_since: Option<Timestamp>,
     /// The key of keyed hashes, one per installation.
@@ -93,10 +95,16 @@ impl Env {
     pub fn folder(&self, variable: &str, below_home: &str) -> PathBuf {
         self.variables.get(variable).cloned().unwrap_or_else(|| self.home.join(below_home))
     }
+
+    /// Whether nobody writes any more to what is found: history, named by hand. What is lacking there will not come.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        matches!(self.scope, Scope::Paths(_)) && !self.is_live
+    }
 }
 
 /// Which work a monitor takes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
     /// Everything found.
     #[default]
@@ -220,6 +228,15 @@ pub struct Problem {
     pub message: String,
 }
 
+/// How it stands with something watched that is no file: a server, another machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// Its name, as the paths of what is seen there begin.
+    pub place: String,
+    /// What is seen there, or why nothing is.
+    pub state: Result<String, String>,
+}
+
 /// What a look around found.
 #[derive(Clone, Debug, Default)]
 pub struct Discovery {
@@ -243,6 +260,18 @@ pub trait Source: Send {
 
     /// Reads what has come since the last poll, at most about four megabytes, and emits it.
     fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>);
+
+    /// Whether what was there at the first look has not been told whole yet, because others have to answer. Who looks only once
+    /// goes on polling until then; the source sees to it that it ends.
+    fn is_expecting(&self) -> bool {
+        false
+    }
+
+    /// Asks what is watched and is no file how it stands, after a look around, for people who want to know. Changes nothing, and
+    /// may take as long as the answers do.
+    fn contacts(&mut self, _: &Env) -> Vec<Contact> {
+        Vec::new()
+    }
 
     /// How far each file that is known to the log was read in this run. Called only after what was emitted is in the log,
     /// durably. None: the source has no append-only files.

@@ -123,3 +123,17 @@ fn an_empty_project_says_what_it_looked_for_and_what_to_do() {
     let said = output.stdout + &output.stderr;
     assert!(said.contains(".agents/logs") && said.contains("agentlog watch"), "{said}");
 }
+
+#[test]
+fn import_names_the_files_of_a_folder_that_nobody_takes() {
+    let sandbox = Sandbox::new().with_file("project/.agents/agentlog.toml", "");
+    for name in ["a.json", "b.log", "c/d.jsonl", "e.md", "README.md", "main.rs"] {
+        sandbox.write(&format!("data/{name}"), "{}");
+    }
+    let data = sandbox.project().parent().unwrap().join("data");
+    let output = sandbox.run(&["import", data.to_str().unwrap()]);
+    assert_eq!(output.status, Some(4), "{}", output.stderr);
+    assert!(output.stderr.contains("4 files in no format that is known here: "), "{}", output.stderr);
+    assert!(output.stderr.contains("a.json, ") && !output.stderr.contains("README"), "{}", output.stderr);
+    assert!(output.stderr.contains("nothing to import\nhint: "), "{}", output.stderr);
+}

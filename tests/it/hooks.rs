@@ -281,3 +281,19 @@ fn without_an_agent_there_is_nothing_to_install_into() {
     let install = sandbox.run(&["hooks", "install"]);
     assert_eq!(install.status, Some(4), "{}", install.stderr);
 }
+
+#[test]
+fn a_transcript_in_the_middle_of_a_line_is_no_damaged_one() {
+    let sandbox = project();
+    let path = transcript(&sandbox, 2);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let name = format!("elsewhere/{SESSION}.jsonl");
+    sandbox.write(&name, &text[..text.len() - 40]);
+    assert_eq!(hook(&sandbox, &told(&sandbox, &path)), silent());
+    await_condition("the first call", || failed_calls(&sandbox) == 1);
+    sandbox.write(&name, &text);
+    assert_eq!(hook(&sandbox, &told(&sandbox, &path)), silent());
+    await_condition("the second call", || failed_calls(&sandbox) == 2);
+    let complaints = sandbox.run(&["tail", "-n", "all", "--raw", "--type", "source.failed"]).stdout;
+    assert_eq!(complaints, "");
+}

@@ -89,7 +89,9 @@ impl<'a> Errand<'a> {
         let state = context.project.state.as_path();
         let folder = state.join(FOLDER);
         fs::create_private_dir(&folder)?;
-        let env = environment::env(&context.project, Scope::Paths(Vec::new()), None)?;
+        let mut env = environment::env(&context.project, Scope::Paths(Vec::new()), None)?;
+        // The agent that called is at work: what it has not finished yet is no damage.
+        env.is_live = true;
         let sources = environment::sources(&context.config);
         let ingest = Ingest::new(context.clock.as_ref(), &context.project, env, sources, Syncing::AtTheEnd)?;
         Ok(Self { ingest, state, watcher: Watcher::new([&folder]), folder, asked: BTreeSet::new() })

@@ -2,13 +2,13 @@
 //! file only to read its first lines, and that once.
 
 use crate::event::scan::{Raw, RawKind};
+use crate::source::Env;
 use crate::source::claude_code::SOURCE;
 use crate::source::claude_code::record::records;
 use crate::source::claude_code::transcript::Context;
 use crate::source::finder::{DRIFT_LINES, Format, Found, Head, Home, lies_in, lines_with, marks};
 use crate::source::follower::Identity;
 use crate::source::text::{beginning, member, members, word};
-use crate::source::{Env, Scope};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -72,8 +72,7 @@ impl Format for Files {
         let own_name = Some(stem.to_owned()).filter(|stem| uuid::Uuid::try_parse(stem).is_ok());
         let session =
             own_name.or_else(|| value(&head.bytes, b"\"sessionId\":\"")).or_else(|| folder_session(path));
-        let is_finished = matches!(env.scope, Scope::Paths(_));
-        if session.is_none() && head.is_whole && !is_finished {
+        if session.is_none() && head.is_whole && !env.is_finished() {
             return Ok(None);
         }
         let (identity, context) = found(path, env, session.as_deref(), agent_id);

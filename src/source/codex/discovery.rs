@@ -1,6 +1,7 @@
 //! Where rollouts lie, which of them belong to the scope, and whose they are. Looks at names; opens a file only to read its
 //! first lines, and that once.
 
+use crate::source::Env;
 use crate::source::codex::SOURCE;
 use crate::source::codex::meta::Meta;
 use crate::source::codex::record::Record;
@@ -9,7 +10,6 @@ use crate::source::codex::said::place;
 use crate::source::finder::{Format, Found, Head, Home, lies_in, marks};
 use crate::source::follower::Identity;
 use crate::source::text::objects;
-use crate::source::{Env, Scope};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -82,7 +82,7 @@ impl Format for Files {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let (named, revision) = ids_of_name(stem);
         let thread = meta.and_then(|meta| meta.id).or_else(|| named.map(str::to_owned));
-        if thread.is_none() && head.is_whole && !matches!(env.scope, Scope::Paths(_)) {
+        if thread.is_none() && head.is_whole && !env.is_finished() {
             return Ok(None);
         }
         let mut parts = match &thread {

@@ -8,6 +8,7 @@
 use crate::event::body::Body;
 use crate::event::error::ErrorDetail;
 use crate::event::scan::RawKind;
+use crate::source::Env;
 use crate::source::codex::SOURCE;
 use crate::source::codex::call::{PATCH, SEARCH, SHELL, mcp_error, mcp_tool};
 use crate::source::codex::failure::{is_search, of_exit, of_request, stated};
@@ -21,7 +22,6 @@ use crate::source::follower::{Adapter, Identity, Recognition, Sink};
 use crate::source::scribe::{Scribe, TakeFact as _};
 use crate::source::session::{About, End, Progress, Session, Start, keyed_hash};
 use crate::source::text::{beginning, captured, decoded_bytes, elements, objects};
-use crate::source::{Env, Scope};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
@@ -97,7 +97,7 @@ impl Format for Streams {
                 break;
             }
         }
-        if thread.is_none() && head.is_whole && !matches!(env.scope, Scope::Paths(_)) {
+        if thread.is_none() && head.is_whole && !env.is_finished() {
             return Ok(None);
         }
         let parts = match &thread {

@@ -144,9 +144,8 @@ impl<A: Adapter> Feed<A> {
         if !self.partial.is_empty() || self.skipped.is_some() {
             self.end_line(&[], now, out);
         }
-        let origin = self.memory.clone();
         self.follower.finished = true;
-        self.follower.end_of_file(&origin, now, out);
+        self.follower.end_of_file(&self.memory, now, out);
     }
 
     /// What could not be read, each thing once.
@@ -212,8 +211,7 @@ impl<A: Adapter> Feed<A> {
         } else {
             let length = widen(line.len()) + widen(end.len());
             self.memory.remember(&line, end);
-            let origin = self.memory.clone();
-            self.follower.line(&origin, (at, length), &line, now, out);
+            self.follower.line(&self.memory, (at, length), &line, now, out);
             length
         };
         self.follower.offset = at + length;

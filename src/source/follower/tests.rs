@@ -167,23 +167,21 @@ impl World {
         if between == Between::Deleted {
             self.positions.clear();
         }
+        if between != Between::Running {
+            self.pool.resume(self.positions.clone());
+        }
         let entries = std::fs::read_dir(self.folder.path()).unwrap();
         let paths: BTreeSet<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
         for path in paths.difference(&self.followed.clone()) {
             let identity =
                 Identity { source: "notes", parts: vec!["s".to_owned()], session: Some("s".to_owned()) };
-            let mut follower = Follower::new(identity, path.clone(), (), false);
-            let position = self.positions.iter().find(|position| position.path == *path);
-            if let Some(position) = position {
-                follower.resume(position);
-            }
-            self.pool.add(follower);
+            self.pool.add(Follower::new(identity, path.clone(), (), false));
             self.followed.insert(path.clone());
         }
         loop {
             let (next, problems, gone) = self.pool.poll(now(), &mut self.log);
             assert_eq!(problems, []);
-            for (path, _) in gone {
+            for path in gone {
                 self.followed.remove(&path);
             }
             if next == Next::Idle {

@@ -20,7 +20,7 @@ use crate::base::clock::Timestamp;
 use crate::source::follower::{Follower, Identity, Pool};
 use crate::source::generic_jsonl::record::{Context, Records};
 use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,8 +31,6 @@ pub struct GenericJsonl {
     section: Arc<Section>,
     pool: Pool<Records>,
     followed: BTreeSet<PathBuf>,
-    /// Positions of an earlier run whose files were not found yet.
-    resumable: BTreeMap<PathBuf, Position>,
     reported: BTreeSet<String>,
 }
 
@@ -45,7 +43,6 @@ impl GenericJsonl {
             section: Arc::new(section),
             pool: Pool::default(),
             followed: BTreeSet::new(),
-            resumable: BTreeMap::new(),
             reported: BTreeSet::new(),
         }
     }
@@ -84,12 +81,8 @@ impl GenericJsonl {
             task: path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
             host: env.host.clone(),
         };
-        let is_finished = matches!(env.scope, Scope::Paths(_));
-        let mut follower = Follower::new(identity, path.to_owned(), context, is_finished);
-        if let Some(position) = self.resumable.remove(path) {
-            follower.resume(&position);
-        }
-        self.pool.add(follower);
+        let is_finished = env.is_finished();
+        self.pool.add(Follower::new(identity, path.to_owned(), context, is_finished));
         self.followed.insert(path.to_owned());
     }
 }
@@ -121,9 +114,8 @@ impl Source for GenericJsonl {
 
     fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>) {
         let (next, problems, gone) = self.pool.poll(now, out);
-        for (path, position) in gone {
+        for path in gone {
             self.followed.remove(&path);
-            self.resumable.extend(position.map(|position| (path, position)));
         }
         (next, problems)
     }
@@ -133,11 +125,11 @@ impl Source for GenericJsonl {
     }
 
     fn positions(&self) -> Vec<Position> {
-        self.pool.positions().chain(self.resumable.values().cloned()).collect()
+        self.pool.positions().collect()
     }
 
     fn resume(&mut self, positions: Vec<Position>) {
-        self.resumable = positions.into_iter().map(|position| (position.path.clone(), position)).collect();
+        self.pool.resume(positions);
     }
 }
 

@@ -46,8 +46,6 @@ pub struct Jobs {
     watched: BTreeMap<String, Watched>,
     pool: Pool<LogReader>,
     followed: BTreeSet<(PathBuf, String)>,
-    /// Positions of an earlier run whose logs were not found yet.
-    resumable: Vec<Position>,
     sampler: Sampler,
     found: Discovery,
     search: Option<(Instant, Duration)>,
@@ -63,7 +61,6 @@ impl Jobs {
             watched: BTreeMap::new(),
             pool: Pool::default(),
             followed: BTreeSet::new(),
-            resumable: Vec::new(),
             sampler: Sampler::default(),
             found: Discovery::default(),
             search: None,
@@ -114,12 +111,7 @@ impl Jobs {
         let identity = Identity { source: NAME, parts, session: Some(task.to_owned()) };
         let patterns = Arc::clone(&kind.patterns);
         let context = LogContext { source: NAME, agent: AGENT, task: task.to_owned(), patterns };
-        let mut follower = Follower::new(identity, path.to_owned(), context, false);
-        let position = self.resumable.iter().position(|position| follower.resume(position));
-        if let Some(place) = position {
-            self.resumable.swap_remove(place);
-        }
-        self.pool.add(follower);
+        self.pool.add(Follower::new(identity, path.to_owned(), context, false));
     }
 
     fn judge(&mut self, now: Timestamp, out: &mut dyn Emit) -> Vec<Problem> {
@@ -164,10 +156,7 @@ impl Source for Jobs {
         let mut problems: Vec<Problem> = due.flat_map(Watched::look).collect();
         let (next, more, gone) = self.pool.poll(now, out);
         problems.extend(more);
-        for (path, position) in gone {
-            self.followed.retain(|(followed, _)| *followed != path);
-            self.resumable.extend(position);
-        }
+        self.followed.retain(|(followed, _)| !gone.contains(followed));
         if next == Next::Idle {
             problems.extend(self.judge(now, out));
         }
@@ -179,11 +168,11 @@ impl Source for Jobs {
     }
 
     fn positions(&self) -> Vec<Position> {
-        self.pool.positions().chain(self.resumable.iter().cloned()).collect()
+        self.pool.positions().collect()
     }
 
     fn resume(&mut self, positions: Vec<Position>) {
-        self.resumable = positions;
+        self.pool.resume(positions);
     }
 }
 

@@ -1,13 +1,13 @@
 //! What `opencode export` writes: one document with a session, its messages and their parts.
 
 use crate::base::clock::Timestamp;
+use crate::source::Env;
 use crate::source::documents::{Misfit, Reader, Sheet};
 use crate::source::finder::{Format, Found, Head, Home, marks};
 use crate::source::follower::Identity;
 use crate::source::opencode::json::{inner, parse, text};
 use crate::source::opencode::record::{Context, MessageRow, PartRow, SessionRow};
 use crate::source::opencode::{FORMAT, SOURCE, message};
-use crate::source::{Env, Scope};
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ impl Format for Exports {
 
     fn look(path: &Path, head: &Head, env: &Env) -> io::Result<Option<Found<Context>>> {
         let (session, cwd) = (value(&head.bytes, "id"), value(&head.bytes, "directory"));
-        if session.is_none() && !matches!(env.scope, Scope::Paths(_)) {
+        if session.is_none() && !env.is_finished() {
             return Ok(None);
         }
         let identity = match &session {

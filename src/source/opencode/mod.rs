@@ -100,6 +100,10 @@ impl Source for OpenCode {
             found.inputs.extend(tree.discover(only, &self.asked, &mut found.problems));
         }
         self.trees.retain(|root, _| places.trees.contains_key(root));
+        if matches!(env.scope, Scope::Paths(_)) {
+            // Everything below is read with the sessions, or known and left.
+            found.roots.extend(places.trees.into_keys());
+        }
         found.roots.extend(places.roots);
         found.folders.extend(places.folders);
         found

@@ -5,6 +5,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
+use crate::source::Env;
 use crate::source::documents::{DOCUMENT_BYTES_MAX, Misfit, Reader, Sheet, read_at_most};
 use crate::source::finder::{Format, Found, Head, Home, lies_in, marks};
 use crate::source::node::{Node, text_of};
@@ -12,7 +13,6 @@ use crate::source::openhands::event::Story;
 use crate::source::openhands::{SOURCE, usage};
 use crate::source::scribe::Scribe;
 use crate::source::work::Work;
-use crate::source::{Env, Scope};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -84,7 +84,7 @@ impl Format for States {
         let (text, _) = text_of(&head.bytes);
         let state = match Node::parse(&text) {
             Ok(state) => state,
-            Err(_) if !matches!(env.scope, Scope::Paths(_)) => return Ok(None),
+            Err(_) if !env.is_finished() => return Ok(None),
             Err(_) => Node::default(),
         };
         let cwd = state.at(&["workspace", "working_dir"]).text();

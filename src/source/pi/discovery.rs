@@ -59,7 +59,7 @@ impl Format for Files {
 
     fn look(path: &Path, head: &Head, env: &Env) -> io::Result<Option<Found<Work>>> {
         let end = memchr::memchr(b'\n', &head.bytes);
-        if end.is_none() && head.is_whole && !matches!(env.scope, crate::source::Scope::Paths(_)) {
+        if end.is_none() && head.is_whole && !env.is_finished() {
             return Ok(None);
         }
         let first = head.bytes.get(..end.unwrap_or(head.bytes.len())).unwrap_or_default();

@@ -7,7 +7,7 @@
 use crate::source::remote::file::{self, Answer, File, Kind};
 use crate::source::remote::script::{self, About};
 use crate::source::remote::wire::{Address, Wire, WireError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
@@ -74,8 +74,8 @@ pub(super) enum News {
     Small { key: usize, found: Option<(About, Vec<u8>)> },
     /// A file is there but cannot be read.
     Unreadable { key: usize },
-    /// Everything was looked at once.
-    Round,
+    /// Everything was looked at once, as far as it had been ordered by then.
+    Round { order_count: usize },
 }
 
 /// The thread, as its owner has it. Dropping it ends the thread and the connection.
@@ -102,6 +102,7 @@ impl Host {
                 interval,
                 lists: Vec::new(),
                 files: BTreeMap::new(),
+                order_count: 0,
                 changed: Instant::now(),
                 listed: None,
             };
@@ -109,6 +110,11 @@ impl Host {
             address.release();
         });
         Self { orders, news: Some(news), stop, thread: Some(thread) }
+    }
+
+    /// Whether anything may still be found.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     /// What was found, if anything waits.
@@ -134,6 +140,8 @@ struct Watcher {
     interval: Duration,
     lists: Vec<(usize, String)>,
     files: BTreeMap<usize, File>,
+    /// How many orders were taken.
+    order_count: usize,
     changed: Instant,
     listed: Option<Instant>,
 }
@@ -182,7 +190,7 @@ impl Watcher {
                 self.listed = Some(Instant::now());
             }
             self.round(&mut wire)?;
-            self.say(News::Round)?;
+            self.say(News::Round { order_count: self.order_count })?;
             let pause =
                 if self.changed.elapsed() < LIVELY { QUICK.min(self.interval) } else { self.interval };
             self.wait_for_orders(pause.saturating_sub(round.elapsed()))?;
@@ -191,19 +199,7 @@ impl Watcher {
 
     fn list(&mut self, wire: &mut Wire) -> Result<(), WireError> {
         for (list, pattern) in self.lists.clone() {
-            wire.ask(&script::list(&pattern))?;
-            let mut paths = Vec::new();
-            loop {
-                let line = wire.answer()?;
-                if line == "." {
-                    break;
-                }
-                let length = line.strip_prefix("P ").and_then(|length| length.parse().ok());
-                let name = wire.bytes(length.ok_or(WireError::Garbled(line))?)?;
-                wire.bytes(1)?;
-                // A name that is no text, or of several lines, cannot be asked for.
-                paths.extend(String::from_utf8(name).ok().filter(|name| !name.contains('\n')));
-            }
+            let paths = listed(wire, &pattern)?;
             self.say(News::Listed { list, paths })?;
         }
         Ok(())
@@ -339,6 +335,7 @@ impl Watcher {
     }
 
     fn obey(&mut self, order: Order) {
+        self.order_count += 1;
         match order {
             Order::List { list, pattern } => {
                 self.lists.push((list, pattern));
@@ -359,5 +356,35 @@ impl Watcher {
 
     fn tell(&self, news: News) -> bool {
         self.found.send(news).is_ok()
+    }
+}
+
+/// Connects once, and counts the files that fit these patterns.
+///
+/// # Errors
+/// Why that cannot be done.
+pub(super) fn count(address: &Address, patterns: &[String]) -> Result<u64, WireError> {
+    let (mut wire, _) = Wire::open(address, &Arc::default())?;
+    let mut found = BTreeSet::new();
+    for pattern in patterns {
+        found.extend(listed(&mut wire, pattern)?);
+    }
+    Ok(u64::try_from(found.len()).unwrap_or(u64::MAX))
+}
+
+/// The files that fit a pattern.
+fn listed(wire: &mut Wire, pattern: &str) -> Result<Vec<String>, WireError> {
+    wire.ask(&script::list(pattern))?;
+    let mut paths = Vec::new();
+    loop {
+        let line = wire.answer()?;
+        if line == "." {
+            return Ok(paths);
+        }
+        let length = line.strip_prefix("P ").and_then(|length| length.parse().ok());
+        let name = wire.bytes(length.ok_or(WireError::Garbled(line))?)?;
+        wire.bytes(1)?;
+        // A name that is no text, or of several lines, cannot be asked for.
+        paths.extend(String::from_utf8(name).ok().filter(|name| !name.contains('\n')));
     }
 }

@@ -34,6 +34,10 @@ pub(super) struct Machine {
     /// By the number they are followed under.
     files: Vec<Followed>,
     seen: BTreeSet<(String, String)>,
+    /// How many orders were given.
+    order_count: usize,
+    /// Everything that was there was read once, or cannot be.
+    has_looked: bool,
     /// Their clock, in seconds behind ours.
     behind: i64,
     /// How often everything was looked at.
@@ -96,6 +100,8 @@ impl Machine {
             jobs: Vec::new(),
             files: Vec::new(),
             seen: BTreeSet::new(),
+            order_count: 0,
+            has_looked: false,
             behind: 0,
             round_count: 0,
         }
@@ -116,8 +122,8 @@ impl Machine {
     /// Connects, at the first poll, and watches what needs no looking around.
     fn start(&mut self) {
         self.host = Some(Host::start(self.address.clone(), self.interval));
-        for (list, List { path, .. }) in self.lists.iter().enumerate() {
-            self.order(Order::List { list, pattern: path.shell_pattern() });
+        for (list, pattern) in self.patterns().into_iter().enumerate() {
+            self.order(Order::List { list, pattern });
         }
         for kind in self.kinds.clone() {
             if kind.anchor().is_none() {
@@ -126,7 +132,22 @@ impl Machine {
         }
     }
 
-    fn order(&self, order: Order) {
+    fn patterns(&self) -> Vec<String> {
+        self.lists.iter().map(|list| list.path.shell_pattern()).collect()
+    }
+
+    /// Whether what is there has not been read for the first time and may be yet.
+    pub(super) fn is_expecting(&self) -> bool {
+        !self.has_looked && self.host.as_ref().is_some_and(Host::is_at_work)
+    }
+
+    /// What is needed to connect once, beside the one that watches: how, and what to look for there.
+    pub(super) fn visit(&self) -> (Address, Vec<String>) {
+        (Address { socket: None, ..self.address.clone() }, self.patterns())
+    }
+
+    fn order(&mut self, order: Order) {
+        self.order_count += 1;
         if let Some(host) = &self.host {
             // A thread that is gone has said why.
             let _gone = host.orders.send(order);
@@ -209,7 +230,10 @@ impl Machine {
                 let behind = clock.map_or(0, |clock| now.millis().div_euclid(1000).saturating_sub(clock));
                 self.behind = if behind.abs() > CLOCKS_DIFFER_SECONDS { behind } else { 0 };
             }
-            News::Offline { why } => problems.extend(self.offline(&why, now, out)),
+            News::Offline { why } => {
+                self.has_looked = true;
+                problems.extend(self.offline(&why, now, out));
+            }
             News::Listed { list, paths } => self.listed(list, paths, resumable, out),
             News::Settled { key, candidate, size } => {
                 self.settled(key, candidate, size, resumable, now, out);
@@ -237,8 +261,9 @@ impl Machine {
                 let path = PathBuf::from(format!("{}:{}", self.address.host, file.path));
                 problems.push(Problem { path, message: "cannot be read by this user".to_owned() });
             }
-            News::Round => {
+            News::Round { order_count } => {
                 self.round_count += 1;
+                self.has_looked |= order_count == self.order_count;
                 self.judge(now, out);
             }
         }

@@ -20,11 +20,14 @@ mod wire;
 pub use crate::source::remote::config::{RemoteConfig, RemoteKind};
 
 use crate::base::clock::Timestamp;
+use crate::base::text;
 use crate::source::remote::kind::Kind;
 use crate::source::remote::machine::Machine;
-use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
+use crate::source::remote::wire::Address;
+use crate::source::{Advance, Contact, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::thread;
 
 const NAME: &str = "remote";
 /// Who works: a job has no other name for it.
@@ -99,6 +102,17 @@ impl Source for Remote {
         (next, problems)
     }
 
+    fn is_expecting(&self) -> bool {
+        self.machines.iter().flatten().any(Machine::is_expecting)
+    }
+
+    fn contacts(&mut self, _: &Env) -> Vec<Contact> {
+        let visits = self.machines.iter().flatten().map(Machine::visit);
+        // One that does not answer costs its own time only.
+        let asked: Vec<_> = visits.map(|visit| thread::spawn(move || contact(visit))).collect();
+        asked.into_iter().filter_map(|asked| asked.join().ok()).collect()
+    }
+
     fn advances(&self) -> Vec<Advance> {
         self.machines.iter().flatten().flat_map(Machine::logs).filter_map(|log| log.feed.advance()).collect()
     }
@@ -111,4 +125,13 @@ impl Source for Remote {
     fn resume(&mut self, positions: Vec<Position>) {
         self.resumable = positions;
     }
+}
+
+/// Connects to a machine once, and counts what is to be watched there.
+fn contact((address, patterns): (Address, Vec<String>)) -> Contact {
+    let state = match host::count(&address, &patterns) {
+        Ok(count) => Ok(format!("connected, {} there", text::plural(count, "file"))),
+        Err(error) => Err(error.to_string()),
+    };
+    Contact { place: address.host, state }
 }

@@ -26,6 +26,7 @@ mod tests;
 pub use crate::source::slurm::config::SlurmConfig;
 
 use crate::base::clock::Timestamp;
+use crate::base::text;
 use crate::source::documents::Sheet;
 use crate::source::ending::Ending;
 use crate::source::follower::{Follower, Identity, Pool};
@@ -34,7 +35,7 @@ use crate::source::slurm::command::Shell;
 use crate::source::slurm::log::{Log, LogContext};
 use crate::source::slurm::query::{Answer, Question};
 use crate::source::slurm::row::{Row, State};
-use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
+use crate::source::{Advance, Contact, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,6 +67,7 @@ pub struct Slurm {
     asked_at: Option<Timestamp>,
     answer: Option<Receiver<Answer>>,
     first_answer: FirstAnswer,
+    has_heard: bool,
     /// What was said of each attempt, and when.
     said: BTreeMap<(String, u64), Row>,
     /// When each job that has not ended was told of last.
@@ -77,7 +79,6 @@ pub struct Slurm {
     asked_outputs: BTreeSet<String>,
     logs: Pool<Log>,
     followed: BTreeSet<PathBuf>,
-    resumable: BTreeMap<PathBuf, Position>,
     reported: BTreeSet<String>,
     problems: Vec<Problem>,
 }
@@ -117,6 +118,7 @@ impl Slurm {
             asked_at: None,
             answer: None,
             first_answer: FirstAnswer { wait: FIRST_ANSWER_WAIT, has_waited: &HAS_WAITED },
+            has_heard: false,
             said: BTreeMap::new(),
             seen_at: BTreeMap::new(),
             keeps_accounts: false,
@@ -124,7 +126,6 @@ impl Slurm {
             asked_outputs: BTreeSet::new(),
             logs: Pool::default(),
             followed: BTreeSet::new(),
-            resumable: BTreeMap::new(),
             reported: BTreeSet::new(),
             problems,
         }
@@ -147,17 +148,21 @@ impl Slurm {
             return;
         }
         self.asked_at = Some(now);
-        let question = Question {
-            shell: self.shell.clone(),
-            ids: self.ids.clone(),
-            user: self.config.user.then(|| rustix::process::getuid().as_raw()),
-            wants_output: self.config.output && self.patterns.is_some(),
-            known_outputs: self.outputs.keys().chain(&self.asked_outputs).cloned().collect(),
-        };
+        let question = self.question(self.config.output && self.patterns.is_some());
         let (sender, receiver) = sync_channel(1);
         // Nobody may be there any more to hear the answer.
         std::thread::spawn(move || drop(sender.send(question.ask())));
         self.answer = Some(receiver);
+    }
+
+    fn question(&self, wants_output: bool) -> Question {
+        Question {
+            shell: self.shell.clone(),
+            ids: self.ids.clone(),
+            user: self.config.user.then(|| rustix::process::getuid().as_raw()),
+            wants_output,
+            known_outputs: self.outputs.keys().chain(&self.asked_outputs).cloned().collect(),
+        }
     }
 
     /// The answer, if it has come.
@@ -300,11 +305,7 @@ impl Slurm {
             let parts = vec![self.host.clone(), row.id.clone(), "output".to_owned()];
             let identity = Identity { source: NAME, parts, session: Some(task.clone()) };
             let context = LogContext { task, patterns: patterns.clone() };
-            let mut follower = Follower::new(identity, path.clone(), context, false);
-            if let Some(position) = self.resumable.remove(&path) {
-                follower.resume(&position);
-            }
-            self.logs.add(follower);
+            self.logs.add(Follower::new(identity, path.clone(), context, false));
             self.followed.insert(path);
         }
     }
@@ -344,16 +345,40 @@ impl Source for Slurm {
         }
         self.ask(now);
         if let Some(answer) = self.take_answer() {
+            self.has_heard = true;
             self.say(answer, now, out);
         }
         let (next, problems, gone) = self.logs.poll(now, out);
-        for (path, position) in gone {
+        for path in gone {
             self.followed.remove(&path);
-            self.resumable.extend(position.map(|position| (path, position)));
         }
         let mut all = std::mem::take(&mut self.problems);
         all.extend(problems);
         (next, all)
+    }
+
+    fn is_expecting(&self) -> bool {
+        self.is_enabled() && self.answer.is_some() && !self.has_heard
+    }
+
+    fn contacts(&mut self, _: &Env) -> Vec<Contact> {
+        if !self.is_enabled() {
+            return Vec::new();
+        }
+        let answer = self.question(false).ask();
+        let jobs: BTreeSet<&str> = answer.rows.iter().map(|row| row.id.as_str()).collect();
+        let count = u64::try_from(jobs.len()).unwrap_or(u64::MAX);
+        let complaint = |(program, why): &(&str, String)| {
+            let is_signed = why.starts_with(program);
+            if is_signed { why.clone() } else { format!("{program}: {why}") }
+        };
+        let complaints: Vec<String> = answer.problems.iter().chain(&answer.strange).map(complaint).collect();
+        let state = if complaints.is_empty() {
+            Ok(format!("it answers, {}", text::plural(count, "job")))
+        } else {
+            Err(complaints.join("; "))
+        };
+        vec![Contact { place: NAME.to_owned(), state }]
     }
 
     fn advances(&self) -> Vec<Advance> {
@@ -361,11 +386,11 @@ impl Source for Slurm {
     }
 
     fn positions(&self) -> Vec<Position> {
-        self.logs.positions().chain(self.resumable.values().cloned()).collect()
+        self.logs.positions().collect()
     }
 
     fn resume(&mut self, positions: Vec<Position>) {
-        self.resumable = positions.into_iter().map(|position| (position.path.clone(), position)).collect();
+        self.logs.resume(positions);
     }
 }
 

@@ -25,6 +25,7 @@ mod zombie;
 pub use crate::source::tmux::config::TmuxConfig;
 
 use crate::base::clock::Timestamp;
+use crate::base::text;
 use crate::source::process::Sampler;
 use crate::source::tmux::client::NoAnswer;
 use crate::source::tmux::kind::Kind;
@@ -32,7 +33,7 @@ use crate::source::tmux::pace::Pace;
 use crate::source::tmux::pane::Pane;
 use crate::source::tmux::stream::Streams;
 use crate::source::tmux::watched::{Remembered, Watched};
-use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
+use crate::source::{Advance, Contact, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -110,6 +111,10 @@ impl Source for Tmux {
             taken.extend(server.panes.keys().cloned());
         }
         (Next::Idle, problems)
+    }
+
+    fn contacts(&mut self, env: &Env) -> Vec<Contact> {
+        self.servers.iter().filter_map(|server| server.contact(env)).collect()
     }
 
     fn advances(&self) -> Vec<Advance> {
@@ -204,6 +209,21 @@ impl Server {
             Err(NoAnswer::Nobody) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
+    }
+
+    /// How it stands with the server; `None`: there is none, or nothing of this section's is there.
+    fn contact(&self, env: &Env) -> Option<Contact> {
+        let place = self.kind.client.name();
+        let panes = match self.ask() {
+            Ok(panes) => panes,
+            Err(error) => return Some(Contact { place, state: Err(error.to_string()) }),
+        };
+        let count = u64::try_from(panes.iter().filter(|pane| self.kind.takes(pane)).count()).ok()?;
+        let here = self.wanted(panes, env, &BTreeSet::new()).len();
+        let sessions = &self.kind.config.sessions;
+        let state =
+            format!("{} in sessions `{sessions}`; {here} of this project", text::plural(count, "pane"));
+        (count > 0).then_some(Contact { place, state: Ok(state) })
     }
 
     /// Takes note of panes that are not there any more, also of those that another process saw.

@@ -171,3 +171,23 @@ fn what_is_remembered_stays_small() {
     let size = serde_json::to_string(&source.positions()).unwrap().len();
     assert!(size < 32 * 1024, "{size} bytes");
 }
+
+#[test]
+fn a_transcript_that_is_still_written_is_no_damaged_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(format!("{SESSION}.jsonl"));
+    let env = Env { is_live: true, ..env(Scope::Paths(vec![path.clone()])) };
+    let (mut source, mut log) = (ClaudeCode::default(), Log::default());
+    let pieces = lines();
+    let text = pieces.concat();
+    let cut = pieces[0].len() + 40;
+    for piece in ["", &text[..9], &text[9..cut]] {
+        append(&path, piece);
+        assert_eq!(fixture::look(&mut source, &env, &mut log), [], "{piece}");
+    }
+    append(&path, &text[cut..]);
+    let problems = fixture::look(&mut source, &env, &mut log);
+    assert!(matches!(&problems[..], [one] if one.message.starts_with("1 damaged line")), "{problems:?}");
+    assert_eq!(log.count(|event| event["type"] == "source.drifted"), 0);
+    assert_eq!(comparable(&log), whole());
+}

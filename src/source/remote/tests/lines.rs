@@ -172,3 +172,35 @@ fn a_status_file_alone_makes_a_job() {
     world.until("the end", |world| !world.of("task.failed").is_empty());
     assert_eq!(world.of("task.failed")[0]["exit_code"], 2);
 }
+
+#[test]
+fn who_looks_once_is_told_when_everything_that_was_there_is_read() {
+    let Some(mut world) = World::new("{case}.log", counting) else { return };
+    world.append("a.log", steps(1..=40).as_bytes());
+    world.append("b.log", &b"nothing of interest\n".repeat(300_000));
+    world.append("b.log", b"step 77 of 100\n");
+    assert!(!world.source.is_expecting(), "nobody was asked yet");
+    let began = Instant::now();
+    world.look();
+    while world.source.is_expecting() {
+        assert!(began.elapsed() < DEADLINE, "the machine is expected for ever: {:?}", world.problems);
+        std::thread::sleep(Duration::from_millis(5));
+        world.look();
+    }
+    let mut currents = world.currents();
+    currents.sort_unstable();
+    assert_eq!(currents, (1..=40).chain([77]).collect::<Vec<u64>>());
+    let contacts = world.source.contacts(&world.env());
+    assert_eq!(contacts, [Contact { place: "far".into(), state: Ok("connected, 2 files there".into()) }]);
+}
+
+#[test]
+fn a_machine_that_refuses_is_not_expected_for_long() {
+    let Some(mut world) = World::new("{case}.log", counting) else { return };
+    world.server.down();
+    world.look();
+    world.until("the refusal", |world| !world.problems.is_empty());
+    assert!(!world.source.is_expecting());
+    let [Contact { place, state: Err(why) }] = &world.source.contacts(&world.env())[..] else { panic!() };
+    assert!(place == "far" && why.contains("refused"), "{place}: {why}");
+}

@@ -59,7 +59,7 @@ fn lines_of(log: &[u8], cuts: &[usize], restarts: bool) -> Vec<String> {
             continue;
         }
         pushed.bytes(&log[from..cut]);
-        pushed.take(News::Round);
+        pushed.take(News::Round { order_count: 0 });
         from = cut;
         if restarts {
             let (positions, advances) = (pushed.source.positions(), pushed.source.advances());
@@ -118,7 +118,7 @@ proptest! {
         pushed.take(News::Offline { why: String::from_utf8_lossy(&bytes).into_owned() });
         pushed.take(News::Listed { list: key, paths: vec![String::from_utf8_lossy(&bytes).into_owned()] });
         pushed.take(News::Settled { key, candidate: None, size: 0 });
-        pushed.take(News::Round);
+        pushed.take(News::Round { order_count: 0 });
         for line in &pushed.log.lines {
             prop_assert!(line.len() < 4096);
         }

@@ -161,17 +161,22 @@ impl Output {
         if patterns.found(line).iter().any(|rule| rule.kind == Kind::Ignore) {
             return None;
         }
+        let mut is_through = false;
         if let Some(Counts { current, total, percent, step }) = record.progress.clone() {
             let reading = Reading { current, total, percent, step, part: None, may_change_total: false };
             self.progress.take(reading, patterns.throttle_percent(), scribe);
+            is_through = self.progress().percent >= Some(100.0);
         }
         if let Some(level) = &record.error_level {
             self.error(level, text, scribe);
         }
         let is_stated = record.end.is_some();
         let ended = self.text(patterns, text, !record.has_level && !is_stated, scribe);
-        let stated = record.end.clone().and_then(|(is_well, reason)| self.ended(is_well, reason));
-        stated.or(ended)
+        let is_usual = !patterns.says_its_end();
+        let through = || is_through.then(|| (true, "progress 100 %".to_owned()));
+        let usual = || record.closing.clone().or_else(through).filter(|_| is_usual);
+        let stated = record.end.clone().or_else(usual);
+        stated.and_then(|(is_well, reason)| self.ended(is_well, reason)).or(ended)
     }
 
     /// A line of text, in which errors are looked for where nothing else tells them.

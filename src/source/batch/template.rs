@@ -5,6 +5,7 @@
 
 use regex::Regex;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The values of placeholders by name.
@@ -38,8 +39,19 @@ pub(crate) enum TemplateError {
     Open { at: usize, text: String },
     #[error("`{{{name}}}` in `{text}` is no placeholder of its paths")]
     Unknown { name: String, text: String },
+    #[error("`{{{name}}}` in `{text}` cannot be filled: no path has it together with {names}")]
+    Unmatched { name: String, text: String, names: String },
     #[error("`{text}` is no path: {reason}")]
     Pattern { text: String, reason: String },
+}
+
+impl fmt::Display for PathTemplate {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pieces.iter().try_for_each(|piece| match piece {
+            Piece::Text(text) | Piece::Pattern(text) => out.write_str(text),
+            Piece::Placeholder(name) => write!(out, "{{{name}}}"),
+        })
+    }
 }
 
 impl PathTemplate {
@@ -68,6 +80,11 @@ impl PathTemplate {
         })
     }
 
+    /// Whether it has placeholders, and all of these.
+    pub(crate) fn tells_all(&self, names: &[&str]) -> bool {
+        !names.is_empty() && names.iter().all(|name| self.names().any(|own| own == *name))
+    }
+
     /// The path with these values.
     pub(crate) fn filled(&self, values: &Values) -> PathBuf {
         PathBuf::from(fill(&self.pieces, values))
@@ -93,8 +110,9 @@ impl PathTemplate {
         let paths = glob::glob(&pattern).into_iter().flatten().flatten();
         let fits = |path: PathBuf| {
             let found = matcher.values(&path.to_string_lossy())?;
-            let agrees =
-                found.iter().all(|(name, value)| values.get(name).is_none_or(|given| given == value));
+            // `{a}_{b}` can be taken apart in several ways; the values that are given are one of them.
+            let agrees = matcher.names.iter().all(|name| values.contains_key(name))
+                || found.iter().all(|(name, value)| values.get(name).is_none_or(|given| given == value));
             agrees.then_some((path, found))
         };
         paths.filter_map(fits).collect()
@@ -153,6 +171,33 @@ impl PathTemplate {
         let end = fixed.rfind('/').unwrap_or(0).max(1);
         PathBuf::from(fixed.get(..end).unwrap_or("/"))
     }
+}
+
+/// The names of all placeholders of some paths of one job, checked that one path has them all: a path that has them all
+/// says which jobs there are, the others take the values found there.
+///
+/// # Errors
+/// A name that the path with the most names lacks.
+pub(crate) fn names_of<'p>(paths: &[&'p PathTemplate]) -> Result<Vec<&'p str>, TemplateError> {
+    let mut fullest: Vec<&str> = Vec::new();
+    for path in paths {
+        let mut names: Vec<&str> = path.names().collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.len() > fullest.len() {
+            fullest = names;
+        }
+    }
+    for path in paths {
+        if let Some(name) = path.names().find(|name| !fullest.contains(name)) {
+            return Err(TemplateError::Unmatched {
+                name: name.to_owned(),
+                text: path.to_string(),
+                names: fullest.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(", "),
+            });
+        }
+    }
+    Ok(fullest)
 }
 
 /// A text with placeholders, such as a name or a title.
@@ -359,6 +404,26 @@ mod tests {
         );
         assert_eq!(PathTemplate::parse("/p", "none.log", true).unwrap().found(&Values::new()), []);
         assert_eq!(PathTemplate::parse("/p", "none.log", true).unwrap().root(), Path::new("/p"));
+    }
+
+    #[test]
+    fn one_path_of_a_job_has_all_placeholders() {
+        let path = |text: &str| PathTemplate::parse("/p", text, true).unwrap();
+        let (both, one, other, none) = (path("{a}_{b}"), path("x/{b}"), path("{c}.log"), path("log"));
+        assert_eq!(names_of(&[&none, &one, &both]), Ok(vec!["a", "b"]));
+        assert_eq!(names_of(&[&none]), Ok(vec![]));
+        assert!(both.tells_all(&["a", "b"]) && !one.tells_all(&["a", "b"]) && !none.tells_all(&[]));
+        let error = names_of(&[&both, &other]).unwrap_err().to_string();
+        assert_eq!(error, "`{c}` in `/p/{c}.log` cannot be filled: no path has it together with {a}, {b}");
+    }
+
+    #[test]
+    fn values_that_are_given_decide_how_a_name_is_taken_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join("x_y_z.log"), "");
+        let template = PathTemplate::parse(folder.path().to_str().unwrap(), "{case}_{beam}.log", true).unwrap();
+        let found = |case, beam| template.found(&values(&[("case", case), ("beam", beam)])).len();
+        assert_eq!((found("x", "y_z"), found("x_y", "z"), found("x", "z")), (1, 1, 0));
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! A `[[job]]` section made ready: patterns compiled, paths taken apart, and checked that they fit together.
 
 use crate::source::batch::course::Rules;
-use crate::source::batch::template::{PathTemplate, TemplateError, TextTemplate, Values};
+use crate::source::batch::template::{PathTemplate, TemplateError, TextTemplate, Values, names_of};
 use crate::source::job::config::JobConfig;
 use crate::source::output::{PatternError, Patterns};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Where the log stands among the paths.
+const LOG: usize = 0;
 
 /// Jobs of one section.
 #[derive(Clone, Debug)]
@@ -24,6 +27,15 @@ pub(super) struct Kind {
     pub(super) progress: Option<PathTemplate>,
     pub(super) exit_code: Option<PathTemplate>,
     pub(super) pid: Option<PathTemplate>,
+    pub(super) required_files: Vec<TextTemplate>,
+}
+
+/// The files by which a job was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) files: Vec<PathBuf>,
+    /// Those of them that are logs.
+    pub(super) logs: Vec<PathBuf>,
 }
 
 /// Why a section cannot be used.
@@ -62,23 +74,22 @@ impl Kind {
         let [status, progress] = [path(&config.status_file, false)?, path(&config.progress_file, false)?];
         let [exit_code, pid] = [path(&config.exit_code_file, false)?, path(&config.pid_file, false)?];
         let paths = [&log, &status, &progress, &exit_code, &pid];
-        let anchor = paths.into_iter().flatten().find(|path| path.names().next().is_some());
-        let known: Vec<&str> = anchor.into_iter().flat_map(PathTemplate::names).collect();
-        for path in paths.into_iter().flatten().chain([&workspace]) {
-            if let Some(name) = path.names().find(|name| !known.contains(name)) {
-                let text = path.filled(&Values::new()).to_string_lossy().into_owned();
-                return Err(TemplateError::Unknown { name: name.to_owned(), text }.into());
-            }
-        }
+        let known = names_of(&paths.into_iter().flatten().collect::<Vec<_>>())?;
         let text =
             |text: &Option<String>| text.as_deref().map(|text| TextTemplate::parse(text, &known)).transpose();
         let (name, parent, title) =
             (TextTemplate::parse(&config.name, &known)?, text(&config.parent)?, text(&config.title)?);
+        let required_files =
+            config.required_files.iter().map(|name| TextTemplate::parse(name, &known)).collect::<Result<_, _>>()?;
         let patterns = config.all_patterns();
+        let (declares_exit_code, declares_status) =
+            (config.exit_code_file.is_some(), config.status_file.is_some());
+        let tells_its_end = declares_exit_code || declares_status || patterns.says_its_end();
         Ok(Self {
             rules: Rules {
-                declares_exit_code: config.exit_code_file.is_some(),
-                declares_status: config.status_file.is_some(),
+                declares_exit_code,
+                declares_status,
+                ends_by_progress: config.progress_file.is_some() && !tells_its_end,
                 max_run_seconds: config.max_run_seconds,
                 idle_seconds: config.idle_seconds,
             },
@@ -94,27 +105,35 @@ impl Kind {
             progress,
             exit_code,
             pid,
+            required_files,
         })
     }
 
-    /// The jobs that are there by what their first path with placeholders finds, each with its values and the file; where no
-    /// path has placeholders there is one job, without a file.
-    pub(super) fn jobs(&self) -> Vec<(Values, Option<PathBuf>)> {
-        match self.anchor() {
-            None => vec![(Values::new(), None)],
-            Some(anchor) => {
-                anchor.found(&Values::new()).into_iter().map(|(path, values)| (values, Some(path))).collect()
+    /// The jobs that are there, by what any of the paths finds that have all placeholders; where no path has placeholders
+    /// there is one job.
+    pub(super) fn jobs(&self) -> BTreeMap<Values, Found> {
+        let paths: Vec<&PathTemplate> = self.paths().into_iter().flatten().collect();
+        let names = names_of(&paths).unwrap_or_default();
+        let mut jobs: BTreeMap<Values, Found> = BTreeMap::new();
+        for (place, path) in self.paths().into_iter().enumerate() {
+            let Some(path) = path.filter(|path| path.tells_all(&names)) else { continue };
+            for (file, values) in path.found(&Values::new()) {
+                let found = jobs.entry(values).or_default();
+                if place == LOG {
+                    found.logs.push(file.clone());
+                }
+                found.files.push(file);
             }
         }
-    }
-
-    /// The logs of the job with these values; `file` is the one that it was found by.
-    pub(super) fn logs(&self, values: &Values, file: Option<&Path>) -> Vec<PathBuf> {
-        let Some(log) = &self.log else { return Vec::new() };
-        match file.filter(|_| log.names().next().is_some()) {
-            Some(file) => vec![file.to_owned()],
-            None => log.found(values).into_iter().map(|(path, _)| path).collect(),
+        if names.is_empty() {
+            jobs.entry(Values::new()).or_default();
         }
+        if let Some(log) = self.log.as_ref().filter(|log| !log.tells_all(&names)) {
+            for (values, found) in &mut jobs {
+                found.logs = log.found(values).into_iter().map(|(path, _)| path).collect();
+            }
+        }
+        jobs
     }
 
     /// The folders in which its files come and go.
@@ -122,10 +141,7 @@ impl Kind {
         self.paths().into_iter().flatten().map(PathTemplate::root)
     }
 
-    fn anchor(&self) -> Option<&PathTemplate> {
-        self.paths().into_iter().flatten().find(|path| path.names().next().is_some())
-    }
-
+    /// The log is the one at [`LOG`].
     const fn paths(&self) -> [Option<&PathTemplate>; 5] {
         [
             self.log.as_ref(),

@@ -21,7 +21,7 @@ pub use crate::source::job::config::JobConfig;
 use crate::base::clock::Timestamp;
 use crate::source::batch::log::{LogContext, LogFacts, LogReader};
 use crate::source::follower::{Follower, Identity, Pool};
-use crate::source::job::kind::Kind;
+use crate::source::job::kind::{Found, Kind};
 use crate::source::job::watched::Watched;
 use crate::source::process::Sampler;
 use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
@@ -84,17 +84,18 @@ impl Jobs {
                 }
             };
             found.folders.extend(kind.roots().filter(|folder| folder.is_dir()));
-            for (values, file) in kind.jobs() {
+            for (values, Found { files, logs }) in kind.jobs() {
                 let task = kind.name.filled(&values);
-                let is_old = || file.as_deref().is_some_and(|file| is_old(file, env.modified_since));
+                let is_old =
+                    || !files.is_empty() && files.iter().all(|file| is_old(file, env.modified_since));
                 if !self.watched.contains_key(&task) && is_old() {
                     continue;
                 }
-                for path in kind.logs(&values, file.as_deref()) {
+                for path in logs {
                     self.follow(&path, &task, &kind, env);
                     found.inputs.push(path);
                 }
-                found.folders.extend(file.as_deref().and_then(Path::parent).map(Path::to_path_buf));
+                found.folders.extend(files.iter().filter_map(|file| file.parent()).map(Path::to_path_buf));
                 let new = || Watched::new(&kind, &values, &env.host, &env.base);
                 self.watched.entry(task.clone()).or_insert_with(new);
                 present.insert(task);

@@ -1,6 +1,7 @@
 //! Jobs as a whole: files written as jobs write them, looked at as `watch` does, and what stands in the log of events then.
 
 mod files;
+mod instances;
 mod runs;
 
 use super::*;

@@ -49,6 +49,7 @@ pub(super) struct Watched {
     progress_path: Option<PathBuf>,
     exit_code_path: Option<PathBuf>,
     pid_path: Option<PathBuf>,
+    required_files: Vec<String>,
     /// Where people are to look.
     place: PathBuf,
     identity: Identity,
@@ -102,6 +103,7 @@ impl Watched {
             progress_path: fill(&kind.progress),
             exit_code_path: fill(&kind.exit_code),
             pid_path: fill(&kind.pid),
+            required_files: kind.required_files.iter().map(|name| name.filled(values)).collect(),
             file: identity.file(0),
             vitals: Vitals::new(&identity),
             kind: Arc::clone(kind),
@@ -190,6 +192,7 @@ impl Watched {
             logs,
             process: self.vitals.sample(),
             progressed_at: self.reached.as_ref().map(|(_, at)| *at),
+            is_through: self.reached.as_ref().is_some_and(|(progress, _)| progress.percent >= Some(100.0)),
         };
         let (identity, file, place) = (self.identity.clone(), self.file.clone(), self.place.clone());
         let mut sheet = Sheet::of(&identity, &file, &place, now, out);
@@ -314,7 +317,7 @@ impl Watched {
             declares_exit_code: config.exit_code_file.is_some(),
             exit_code: stated.exit_code,
             status: declares_status.then_some(checklist::Status { word, is_completed: stated.has_completed }),
-            required_files: config.required_files.iter().map(|name| (name.clone(), is_there(name))).collect(),
+            required_files: self.required_files.iter().map(|name| (name.clone(), is_there(name))).collect(),
             has_errors: (!logs.is_empty())
                 .then(|| logs.iter().any(|log| log.error_line > recorded.lines_before(log))),
             has_marker: (!self.markers().is_empty())

@@ -37,15 +37,15 @@ pub(super) struct Counts {
 
 /// Reads a line; `None` if it is no JSON object.
 pub(super) fn read(line: &str) -> Option<Record> {
-    let object = object(line)?;
-    let object = wrapped(&object).unwrap_or(&object);
+    let whole = object(line)?;
+    let object = wrapped(&whole).unwrap_or(&whole);
     let message = text(object, &["message", "msg"]);
     let level = ["level", "levelname", "severity", "lvl"].iter().find_map(|key| object.get(*key));
     Some(Record {
         message: message.map(str::to_owned),
         has_level: level.is_some(),
         error_level: level.and_then(error_level),
-        progress: progress(object),
+        progress: progress(object, is_progress(&whole)),
         end: if level.is_none() { end(object) } else { None },
         closing: message.and_then(closing).map(|is_well| (is_well, message.unwrap_or_default().to_owned())),
     })
@@ -114,18 +114,18 @@ fn error_level(level: &Value) -> Option<String> {
 }
 
 /// Progress that is called so, or that has a name of its own for its counts.
-fn progress(object: &Map<String, Value>) -> Option<Counts> {
-    let counts = if is_progress(object) {
+fn progress(object: &Map<String, Value>, is_called_so: bool) -> Option<Counts> {
+    let counts = if is_called_so {
         Counts {
-            current: count(object, &["current", "completed", "done", "completed_tasks"]),
-            total: count(object, &["total", "total_tasks"]),
+            current: count(object, &["current", "completed", "done", "completed_tasks", "criteriaVerified"]),
+            total: count(object, &["total", "total_tasks", "criteriaTotal"]),
             percent: number(object, &["percent", "percentage", "percent_complete", "progress"]),
             step: text(object, &["step", "message", "current_task"]).map(str::to_owned),
         }
     } else {
         Counts {
-            current: count(object, &["completed_tasks", "criteriaVerified"]),
-            total: count(object, &["total_tasks", "criteriaTotal"]),
+            current: count(object, &["completed_tasks"]),
+            total: count(object, &["total_tasks"]),
             percent: number(object, &["percent_complete"]),
             step: text(object, &["current_task"]).map(str::to_owned),
         }

@@ -1,7 +1,7 @@
 //! A `[[remote]]` section made ready: patterns compiled, paths taken apart, and checked that they fit together.
 
 use crate::source::batch::course::Rules;
-use crate::source::batch::template::{PathTemplate, TemplateError, TextTemplate};
+use crate::source::batch::template::{PathTemplate, TemplateError, TextTemplate, names_of};
 use crate::source::output::{PatternError, Patterns};
 use crate::source::remote::RemoteConfig;
 use std::sync::Arc;
@@ -68,14 +68,7 @@ impl Kind {
         if paths.iter().all(|path| path.is_none()) {
             return Err(KindError::Nothing);
         }
-        let anchor = paths.into_iter().flatten().find(|path| path.names().next().is_some());
-        let known: Vec<&str> = anchor.into_iter().flat_map(PathTemplate::names).collect();
-        for path in paths.into_iter().flatten() {
-            if let Some(name) = path.names().find(|name| !known.contains(name)) {
-                let (name, text) = (name.to_owned(), path.shell_pattern());
-                return Err(TemplateError::Unknown { name, text }.into());
-            }
-        }
+        let known = names_of(&paths.into_iter().flatten().collect::<Vec<_>>())?;
         let text =
             |text: &Option<String>| text.as_deref().map(|text| TextTemplate::parse(text, &known)).transpose();
         let (name, parent, title) =
@@ -98,15 +91,17 @@ impl Kind {
         })
     }
 
-    /// The path that says which jobs there are; `None`: there is one.
-    pub(super) fn anchor(&self) -> Option<&PathTemplate> {
-        let paths = [self.log.as_ref(), self.status.as_ref(), self.exit_code.as_ref()];
-        paths.into_iter().flatten().find(|path| path.names().next().is_some())
+    /// The paths that say which jobs there are, each with whether it is that of logs; none: there is one job.
+    pub(super) fn anchors(&self) -> Vec<(&PathTemplate, bool)> {
+        let paths = [(&self.log, true), (&self.status, false), (&self.exit_code, false)];
+        let paths: Vec<_> = paths.into_iter().filter_map(|(path, is_log)| Some((path.as_ref()?, is_log))).collect();
+        let names = names_of(&paths.iter().map(|(path, _)| *path).collect::<Vec<_>>()).unwrap_or_default();
+        paths.into_iter().filter(|(path, _)| path.tells_all(&names)).collect()
     }
 
-    /// Whether the log is what says which jobs there are, or the only one's.
+    /// Whether the logs say which jobs there are, so that each belongs to one.
     pub(super) fn is_anchored_by_log(&self) -> bool {
-        self.log.as_ref().is_some_and(|log| log.names().next().is_some())
+        self.anchors().iter().any(|(_, is_log)| *is_log)
     }
 
     /// How often quiet files are looked at.

@@ -105,11 +105,10 @@ impl Machine {
     pub(super) fn add(&mut self, kind: Kind) {
         self.interval = self.interval.min(kind.interval());
         let place = self.kinds.len();
-        let anchor = kind.anchor().or(kind.log.as_ref()).cloned();
-        let anchored_by_log = kind.is_anchored_by_log() || kind.anchor().is_none();
-        let others = kind.log.clone().filter(|_| !anchored_by_log);
-        self.lists.extend(anchor.map(|path| List { kind: place, path, is_log: anchored_by_log }));
-        self.lists.extend(others.map(|path| List { kind: place, path, is_log: true }));
+        let list = |path: &PathTemplate, is_log| List { kind: place, path: path.clone(), is_log };
+        self.lists.extend(kind.anchors().into_iter().map(|(path, is_log)| list(path, is_log)));
+        let others = kind.log.as_ref().filter(|_| !kind.is_anchored_by_log());
+        self.lists.extend(others.map(|path| list(path, true)));
         self.kinds.push(Arc::new(kind));
     }
 
@@ -120,7 +119,7 @@ impl Machine {
             self.order(Order::List { list, pattern: path.shell_pattern() });
         }
         for kind in self.kinds.clone() {
-            if kind.anchor().is_none() {
+            if kind.anchors().is_empty() {
                 self.job(&kind, &Values::new());
             }
         }
@@ -266,8 +265,9 @@ impl Machine {
         let Some(kind) = self.kinds.get(*kind).map(Arc::clone) else { return };
         for path in paths {
             let Some(values) = template.values_of(Path::new(&path)) else { continue };
-            let owners: Vec<usize> = if is_log && !kind.is_anchored_by_log() && kind.anchor().is_some() {
-                (0..self.jobs.len()).collect()
+            let owners: Vec<usize> = if is_log && !kind.is_anchored_by_log() && !kind.anchors().is_empty() {
+                let jobs = self.jobs.iter().enumerate();
+                jobs.filter(|(_, job)| job.has_log(&kind, &values)).map(|(place, _)| place).collect()
             } else {
                 vec![self.job(&kind, &values)]
             };

@@ -35,6 +35,7 @@ const STEPS_MAX: usize = 8;
 pub(super) struct Watched {
     pub(super) task: String,
     kind: Arc<Kind>,
+    values: Values,
     parent: Option<String>,
     title: Option<String>,
     /// Where people are to look.
@@ -75,6 +76,7 @@ impl Watched {
             place: PathBuf::from(format!("{host}:{place}")),
             file: identity.file(0),
             kind: Arc::clone(kind),
+            values: values.clone(),
             task,
             identity,
             status: SmallFile::default(),
@@ -83,6 +85,12 @@ impl Watched {
             is_introduced: false,
             is_offline: false,
         }
+    }
+
+    /// Whether a log of this section in whose path these values stand is one of its logs.
+    pub(super) fn has_log(&self, kind: &Arc<Kind>, values: &Values) -> bool {
+        let agrees = |(name, value)| self.values.get(name).is_none_or(|own| own == value);
+        Arc::ptr_eq(&self.kind, kind) && values.iter().all(agrees)
     }
 
     /// Takes a small file as it is now; `at`: when it was written.
@@ -126,6 +134,7 @@ impl Watched {
                 .collect(),
             process: None,
             progressed_at: self.progress().map(|progress| progress.at),
+            is_through: false,
         };
         let (identity, file, place) = (self.identity.clone(), self.file.clone(), self.place.clone());
         let mut sheet = Sheet::of(&identity, &file, &place, now, out);

@@ -235,11 +235,21 @@ impl Sheet<'_> {
 
     /// Says that the format has changed, once for each reason.
     pub(crate) fn say_drifted(&mut self, format: &str, reason: &str) {
-        let (source, ts) = (self.identity.source.as_bytes(), self.last_ts.unwrap_or(self.now));
-        let file = self.file.to_owned();
-        self.record("drifted");
+        let ts = self.last_ts.unwrap_or(self.now);
+        self.drift(format, reason, ("drifted", reason.as_bytes()), ts);
+    }
+
+    /// The same, once for each time that it happens: `at` is when it was written so.
+    pub(crate) fn say_drifted_at(&mut self, format: &str, reason: &str, at: Timestamp) {
+        let key = format!("drifted:{}", at.micros());
+        self.drift(format, reason, (&key, key.as_bytes()), at);
+    }
+
+    fn drift(&mut self, format: &str, reason: &str, (key, native): (&str, &[u8]), ts: Timestamp) {
+        let (source, file) = (self.identity.source.as_bytes(), self.file.to_owned());
+        self.record(key);
         self.take(Fact {
-            id: EventId::of(&[source, b"source.drifted", file.as_bytes(), reason.as_bytes()]),
+            id: EventId::of(&[source, b"source.drifted", file.as_bytes(), native]),
             ts,
             task: None,
             agent: None,

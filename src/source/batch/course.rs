@@ -30,6 +30,8 @@ const OVERRUN: &str = "overrun";
 pub(crate) struct Rules {
     pub(crate) declares_exit_code: bool,
     pub(crate) declares_status: bool,
+    /// A completed job must have written a marker.
+    pub(crate) asks_for_marker: bool,
     /// Nothing but progress tells the end: with all of it the job has completed.
     pub(crate) ends_by_progress: bool,
     pub(crate) max_run_seconds: Option<f64>,

@@ -7,4 +7,5 @@ pub(crate) mod checklist;
 pub(crate) mod course;
 pub(crate) mod files;
 pub(crate) mod log;
+pub(crate) mod teller;
 pub(crate) mod template;

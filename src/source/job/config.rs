@@ -111,9 +111,8 @@ impl JobConfig {
         patterns
     }
 
-    /// The markers that a completed job must have written.
-    #[must_use]
-    pub fn required_markers(&self) -> Vec<&str> {
-        self.marker.iter().map(String::as_str).collect()
+    /// The markers of which one must be in the log of a completed job.
+    pub(super) fn markers_of_completion(&self) -> Vec<String> {
+        self.marker.as_ref().map_or_else(|| self.patterns.markers.clone(), |marker| vec![marker.clone()])
     }
 }

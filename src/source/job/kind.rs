@@ -89,6 +89,7 @@ impl Kind {
             rules: Rules {
                 declares_exit_code,
                 declares_status,
+                asks_for_marker: !config.markers_of_completion().is_empty(),
                 ends_by_progress: config.progress_file.is_some() && !tells_its_end,
                 max_run_seconds: config.max_run_seconds,
                 idle_seconds: config.idle_seconds,

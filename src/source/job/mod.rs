@@ -48,6 +48,8 @@ pub struct Jobs {
     followed: BTreeSet<(PathBuf, String)>,
     /// Positions of an earlier run whose logs were not found yet.
     resumable: Vec<Position>,
+    /// What an earlier run remembers of small files.
+    remembered: Vec<Position>,
     sampler: Sampler,
     found: Discovery,
     search: Option<(Instant, Duration)>,
@@ -64,6 +66,7 @@ impl Jobs {
             pool: Pool::default(),
             followed: BTreeSet::new(),
             resumable: Vec::new(),
+            remembered: Vec::new(),
             sampler: Sampler::default(),
             found: Discovery::default(),
             search: None,
@@ -96,7 +99,7 @@ impl Jobs {
                     found.inputs.push(path);
                 }
                 found.folders.extend(files.iter().filter_map(|file| file.parent()).map(Path::to_path_buf));
-                let new = || Watched::new(&kind, &values, &env.host, &env.base);
+                let new = || Watched::new(&kind, &values, (&env.host, &env.base), &self.remembered);
                 self.watched.entry(task.clone()).or_insert_with(new);
                 present.insert(task);
             }
@@ -132,7 +135,7 @@ impl Jobs {
         let mut problems = Vec::new();
         for job in watched.values_mut().filter(|job| job.is_due(now)) {
             let markers = job.markers();
-            let mine = followers.get(job.task.as_str()).into_iter().flatten();
+            let mine = followers.get(job.task()).into_iter().flatten();
             let logs: Vec<LogFacts> =
                 mine.map(|follower| LogReader::facts(follower, &markers, now)).collect();
             problems.extend(job.judge(logs, sampler, now, out));
@@ -180,11 +183,14 @@ impl Source for Jobs {
     }
 
     fn positions(&self) -> Vec<Position> {
-        self.pool.positions().chain(self.resumable.iter().cloned()).collect()
+        let small = self.watched.values().flat_map(Watched::positions);
+        self.pool.positions().chain(self.resumable.iter().cloned()).chain(small).collect()
     }
 
     fn resume(&mut self, positions: Vec<Position>) {
-        self.resumable = positions;
+        // Only what was read by offset has a hash of its end.
+        (self.remembered, self.resumable) =
+            positions.into_iter().partition(|position| position.tail_hash.is_empty());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Jobs as a whole: files written as jobs write them, looked at as `watch` does, and what stands in the log of events then.
 
+mod drift;
 mod files;
 mod instances;
 mod runs;

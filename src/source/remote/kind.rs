@@ -77,6 +77,7 @@ impl Kind {
             rules: Rules {
                 declares_exit_code: config.exit_code_file.is_some(),
                 declares_status: config.status_file.is_some(),
+                asks_for_marker: !config.patterns.markers.is_empty(),
                 ..Rules::default()
             },
             patterns: Arc::new(Patterns::compile(&config.patterns)?),

@@ -135,7 +135,7 @@ impl Machine {
     /// The job with these values, watched from now on.
     fn job(&mut self, kind: &Arc<Kind>, values: &Values) -> usize {
         let task = kind.name.filled(values);
-        if let Some(known) = self.jobs.iter().position(|job| job.task == task) {
+        if let Some(known) = self.jobs.iter().position(|job| job.teller.task == task) {
             return known;
         }
         let path = |template: &Option<PathTemplate>| {
@@ -279,7 +279,7 @@ impl Machine {
 
     /// Follows a log that was found, from where the log of events proves it was read to.
     fn follow(&mut self, job: usize, path: &str, kind: &Kind, resumable: &[Position], out: &dyn Emit) {
-        let Some(task) = self.jobs.get(job).map(|job| job.task.clone()) else { return };
+        let Some(task) = self.jobs.get(job).map(|job| job.teller.task.clone()) else { return };
         if !self.seen.insert((path.to_owned(), task.clone())) {
             return;
         }

@@ -4,7 +4,8 @@
 //! the reader is tolerant: the status is lower-cased and mapped through a table, the time is `updatedAt`, else another
 //! time field, else the file's own; extra fields that name progress, an error or an exit code are used where they are
 //! there. Only a change of (status, time) is an event. Files are found under `.worktrees/*/` of the project and in every
-//! work tree that git knows. This source refuses to guess: an unknown status is activity and nothing more.
+//! work tree that git knows. This source refuses to guess: an unknown status is activity and nothing more, and a
+//! document without a status has changed its form, which is said once until it was right again.
 
 use crate::base::clock::Timestamp;
 use crate::base::fs;

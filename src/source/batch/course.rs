@@ -228,7 +228,9 @@ impl Evidence {
             };
             return Some(End { ending, at: *at, exit_at: None, stated });
         }
-        let Some((log, claim)) = self.claim(previous, lines_before) else { return self.through(rules, since) };
+        let Some((log, claim)) = self.claim(previous, lines_before) else {
+            return self.through(rules, since);
+        };
         let says_running = status.is_some_and(|dated| dated.at > claim.at);
         let is_at_rest = log.modified_at.is_none_or(|modified| now.millis_since(modified) >= REST_MS)
             || self.process.is_some_and(|sample| sample.state.is_over());

@@ -85,12 +85,30 @@ impl Teller {
     pub(crate) fn follow(
         &mut self,
         rules: &Rules,
-        mut memory: Memory,
+        memory: Memory,
         evidence: &Evidence,
         more: &dyn Fn(&mut checklist::Seen, i64),
         (now, out): (Timestamp, &mut dyn Emit),
     ) -> Course {
         self.say_drifts(now, out);
+        let course = self.steps(rules, memory, evidence, more, (now, &mut *out));
+        let Memory { started, result } = &course.memory;
+        let attempt = started.map(|(attempt, _)| attempt);
+        let is_over = result.as_ref().is_some_and(|result| Some(result.attempt) >= attempt);
+        for log in &evidence.logs {
+            log.growth.say(&self.identity, (&self.task, self.agent), is_over, (now, &mut *out));
+        }
+        course
+    }
+
+    fn steps(
+        &mut self,
+        rules: &Rules,
+        mut memory: Memory,
+        evidence: &Evidence,
+        more: &dyn Fn(&mut checklist::Seen, i64),
+        (now, out): (Timestamp, &mut dyn Emit),
+    ) -> Course {
         let (identity, file, place) = (self.identity.clone(), self.file.clone(), self.place.clone());
         let mut sheet = Sheet::of(&identity, &file, &place, now, out);
         if let Some((attempt, at)) = memory.started

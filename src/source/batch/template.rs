@@ -3,6 +3,7 @@
 //! A placeholder stands for at least one character of a name, as few as possible, so `{case}_{beam}` takes `a_b_c` apart as
 //! `a` and `b_c`. Used twice it must be the same text. Beside placeholders a path may have the wildcards of the shell.
 
+use crate::base::text::did_you_mean;
 use regex::Regex;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,8 +38,8 @@ enum Piece {
 pub(crate) enum TemplateError {
     #[error("`{{` without `}}` at byte {at} of `{text}`")]
     Open { at: usize, text: String },
-    #[error("`{{{name}}}` in `{text}` is no placeholder of its paths")]
-    Unknown { name: String, text: String },
+    #[error("`{{{name}}}` in `{text}` is no placeholder of its paths; {known}")]
+    Unknown { name: String, text: String, known: String },
     #[error("`{{{name}}}` in `{text}` cannot be filled: no path has it together with {names}")]
     Unmatched { name: String, text: String, names: String },
     #[error("`{text}` is no path: {reason}")]
@@ -193,7 +194,7 @@ pub(crate) fn names_of<'p>(paths: &[&'p PathTemplate]) -> Result<Vec<&'p str>, T
             return Err(TemplateError::Unmatched {
                 name: name.to_owned(),
                 text: path.to_string(),
-                names: fullest.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(", "),
+                names: listed(&fullest),
             });
         }
     }
@@ -214,7 +215,8 @@ impl TextTemplate {
             if let Piece::Placeholder(name) = piece
                 && !known.contains(&name.as_str())
             {
-                return Err(TemplateError::Unknown { name: name.clone(), text: text.to_owned() });
+                let known = told(known, name);
+                return Err(TemplateError::Unknown { name: name.clone(), text: text.to_owned(), known });
             }
         }
         Ok(Self { pieces })
@@ -262,6 +264,19 @@ impl Matcher {
         }
         Some(values)
     }
+}
+
+/// Which placeholders there are, the likeliest where one is meant.
+fn told(known: &[&str], name: &str) -> String {
+    match did_you_mean(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{{{near}}}`?"),
+        None if known.is_empty() => "they have none".to_owned(),
+        None => format!("they have {}", listed(known)),
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(", ")
 }
 
 fn pieces(text: &str) -> Result<Vec<Piece>, TemplateError> {
@@ -421,7 +436,8 @@ mod tests {
     fn values_that_are_given_decide_how_a_name_is_taken_apart() {
         let folder = tempfile::tempdir().unwrap();
         write(&folder.path().join("x_y_z.log"), "");
-        let template = PathTemplate::parse(folder.path().to_str().unwrap(), "{case}_{beam}.log", true).unwrap();
+        let template =
+            PathTemplate::parse(folder.path().to_str().unwrap(), "{case}_{beam}.log", true).unwrap();
         let found = |case, beam| template.found(&values(&[("case", case), ("beam", beam)])).len();
         assert_eq!((found("x", "y_z"), found("x_y", "z"), found("x", "z")), (1, 1, 0));
     }
@@ -432,7 +448,10 @@ mod tests {
         assert_eq!(error("{case.log"), "`{` without `}` at byte 0 of `{case.log`");
         assert!(error("a/b**c.log").starts_with("`a/b**c.log` is no path: "));
         let unknown = TextTemplate::parse("{case}_{baem}", &["case", "beam"]).unwrap_err();
-        assert_eq!(unknown.to_string(), "`{baem}` in `{case}_{baem}` is no placeholder of its paths");
+        assert_eq!(
+            unknown.to_string(),
+            "`{baem}` in `{case}_{baem}` is no placeholder of its paths; did you mean `{beam}`?"
+        );
         assert_eq!(
             TextTemplate::parse("n-{case}", &["case"]).unwrap().filled(&values(&[("case", "1")])),
             "n-1"

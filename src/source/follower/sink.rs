@@ -151,6 +151,11 @@ impl Sink<'_> {
         self.out.known(&other.file(0)).is_some()
     }
 
+    /// The key under which something was said last of this file in a stream, beside what its lines say.
+    pub(crate) fn last_key(&self, stream: Stream) -> Option<String> {
+        self.out.last_key(stream, self.file)
+    }
+
     /// How many other files the log has that begin with this native record.
     #[must_use]
     pub fn count_with_first_record(&self, id: &str) -> usize {

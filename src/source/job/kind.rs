@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where the log stands among the paths.
+/// The keys of the paths.
+const PATHS: [&str; 5] = ["log", "status_file", "progress_file", "exit_code_file", "pid_file"];
+/// Where the log stands among them.
 const LOG: usize = 0;
 
 /// Jobs of one section.
@@ -49,10 +51,24 @@ pub(super) enum KindError {
     Nothing,
     #[error("`{key}` is no number of seconds")]
     Seconds { key: &'static str },
-    #[error(transparent)]
-    Template(#[from] TemplateError),
+    #[error("is there twice with this name: only the first one is watched")]
+    Twice,
+    #[error("{error}")]
+    Template { key: &'static str, error: TemplateError },
     #[error(transparent)]
     Pattern(#[from] PatternError),
+}
+
+impl KindError {
+    /// The key that is wrong.
+    pub(super) fn key(&self) -> Option<String> {
+        match self {
+            Self::Nameless | Self::Twice => Some("name".to_owned()),
+            Self::Nothing => None,
+            Self::Seconds { key } | Self::Template { key, .. } => Some((*key).to_owned()),
+            Self::Pattern(error) => Some(error.path()),
+        }
+    }
 }
 
 impl Kind {
@@ -66,21 +82,28 @@ impl Kind {
         } else {
             Path::new(&*base).join(root).to_string_lossy().into_owned()
         };
-        let path = |text: &Option<String>, is_pattern| {
-            text.as_deref().map(|text| PathTemplate::parse(&folder, text, is_pattern)).transpose()
+        let at = |key| move |error| KindError::Template { key, error };
+        let path = |place: usize, text: &Option<String>| {
+            let key = PATHS.get(place).copied().unwrap_or_default();
+            let parsed = text.as_deref().map(|text| PathTemplate::parse(&folder, text, place == LOG));
+            parsed.transpose().map_err(at(key))
         };
-        let workspace = PathTemplate::parse("", &folder, false)?;
-        let log = path(&config.log, true)?;
-        let [status, progress] = [path(&config.status_file, false)?, path(&config.progress_file, false)?];
-        let [exit_code, pid] = [path(&config.exit_code_file, false)?, path(&config.pid_file, false)?];
+        let workspace = PathTemplate::parse("", &folder, false).map_err(at("workspace"))?;
+        let log = path(LOG, &config.log)?;
+        let [status, progress] = [path(1, &config.status_file)?, path(2, &config.progress_file)?];
+        let [exit_code, pid] = [path(3, &config.exit_code_file)?, path(4, &config.pid_file)?];
         let paths = [&log, &status, &progress, &exit_code, &pid];
-        let known = names_of(&paths.into_iter().flatten().collect::<Vec<_>>())?;
-        let text =
-            |text: &Option<String>| text.as_deref().map(|text| TextTemplate::parse(text, &known)).transpose();
-        let (name, parent, title) =
-            (TextTemplate::parse(&config.name, &known)?, text(&config.parent)?, text(&config.title)?);
-        let required_files =
-            config.required_files.iter().map(|name| TextTemplate::parse(name, &known)).collect::<Result<_, _>>()?;
+        let known = names_of(&paths.into_iter().flatten().collect::<Vec<_>>()).map_err(|error| {
+            let is_it = |path: &PathTemplate| matches!(&error, TemplateError::Unmatched { text, .. } if path.to_string() == *text);
+            let place = paths.into_iter().position(|path| path.as_ref().is_some_and(is_it));
+            at(place.and_then(|place| PATHS.get(place).copied()).unwrap_or_default())(error)
+        })?;
+        let whole = |key, text: &String| TextTemplate::parse(text, &known).map_err(at(key));
+        let name = whole("name", &config.name)?;
+        let parent = config.parent.as_ref().map(|text| whole("parent", text)).transpose()?;
+        let title = config.title.as_ref().map(|text| whole("title", text)).transpose()?;
+        let required = config.required_files.iter().map(|name| whole("required_files", name));
+        let required_files = required.collect::<Result<_, _>>()?;
         let patterns = config.all_patterns();
         let (declares_exit_code, declares_status) =
             (config.exit_code_file.is_some(), config.status_file.is_some());
@@ -135,6 +158,12 @@ impl Kind {
             }
         }
         jobs
+    }
+
+    /// The keys whose files are not there, each with the path that is waited for.
+    pub(super) fn absent(&self) -> impl Iterator<Item = (&'static str, &PathTemplate)> {
+        let named = PATHS.into_iter().zip(self.paths()).filter_map(|(key, path)| Some((key, path?)));
+        named.filter(|(_, path)| path.found(&Values::new()).is_empty())
     }
 
     /// The folders in which its files come and go.

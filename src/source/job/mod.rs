@@ -21,10 +21,10 @@ pub use crate::source::job::config::JobConfig;
 use crate::base::clock::Timestamp;
 use crate::source::batch::log::{LogContext, LogFacts, LogReader};
 use crate::source::follower::{Follower, Identity, Pool};
-use crate::source::job::kind::{Found, Kind};
+use crate::source::job::kind::{Found, Kind, KindError};
 use crate::source::job::watched::Watched;
 use crate::source::process::Sampler;
-use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
+use crate::source::{Advance, Discovery, Emit, Env, Next, Objection, Position, Problem, Scope, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -194,24 +194,42 @@ impl Source for Jobs {
     }
 }
 
-fn ready(configs: &[JobConfig], base: &Path) -> Vec<Result<Arc<Kind>, Problem>> {
-    let ready = |config: &JobConfig| {
-        let problem =
-            |message: String| Problem { path: PathBuf::from(format!("[[job]] {}", config.name)), message };
-        Kind::of(config, base).map(Arc::new).map_err(|error| problem(error.to_string()))
-    };
-    let mut names = BTreeSet::new();
-    let mut kinds = Vec::new();
-    for config in configs {
-        let is_twice = !names.insert(config.name.as_str());
-        if is_twice {
-            let message = "is there twice with this name: only the first one is watched".to_owned();
-            kinds.push(Err(Problem { path: PathBuf::from(format!("[[job]] {}", config.name)), message }));
-        } else {
-            kinds.push(ready(config));
+/// What is wrong with these sections, as it would be said at the start; relative paths begin at `base`. A file that is not
+/// there yet is worth a warning: it may be called otherwise.
+#[must_use]
+pub fn objections(configs: &[JobConfig], base: &Path) -> Vec<Objection> {
+    let enabled = configs.iter().enumerate().filter(|(_, config)| config.enabled);
+    let (places, enabled): (Vec<usize>, Vec<JobConfig>) =
+        enabled.map(|(place, config)| (place, config.clone())).unzip();
+    let mut objections = Vec::new();
+    for (section, kind) in places.into_iter().zip(kinds(&enabled, base)) {
+        match kind {
+            Err(error) => objections.push(Objection::error(section, error.key().as_deref(), error)),
+            Ok(kind) => objections.extend(kind.absent().map(|(key, path)| Objection {
+                section,
+                key: Some(key.to_owned()),
+                message: format!("nothing is there yet: {path}"),
+                is_warning: true,
+            })),
         }
     }
-    kinds
+    objections
+}
+
+fn kinds<'c>(configs: &'c [JobConfig], base: &'c Path) -> impl Iterator<Item = Result<Kind, KindError>> + 'c {
+    let mut names = BTreeSet::new();
+    configs.iter().map(move |config| {
+        let is_first = names.insert(config.name.as_str()) || config.name.is_empty();
+        if is_first { Kind::of(config, base) } else { Err(KindError::Twice) }
+    })
+}
+
+fn ready(configs: &[JobConfig], base: &Path) -> Vec<Result<Arc<Kind>, Problem>> {
+    let ready = |(config, kind): (&JobConfig, Result<Kind, KindError>)| {
+        let path = || PathBuf::from(format!("[[job]] {}", config.name));
+        kind.map(Arc::new).map_err(|error| Problem { path: path(), message: error.to_string() })
+    };
+    configs.iter().zip(kinds(configs, base)).map(ready).collect()
 }
 
 fn is_old(path: &Path, since: Option<Timestamp>) -> bool {

@@ -1,7 +1,7 @@
 //! One job: its small files are read, its logs' facts are put together with them, and what follows is said.
 //!
-//! What was said before stands in the log of events, under keys that tell what it was made of; nothing that matters is
-//! remembered here alone.
+//! What is said of every job is said by its [`Teller`]; here is what only a job of this machine has: a process, a workspace,
+//! files that are read where they lie.
 
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
@@ -258,7 +258,9 @@ impl Watched {
                 let text = format!("SIGTERM was sent to process {}, as the job's `kill` asks", id.pid);
                 let key = recorded.to_string();
                 sheet.record(&key);
-                self.teller.scribe(recorded.at, &key, sheet).say(Body::NoteLogged { text: Text::Owned(text) });
+                self.teller
+                    .scribe(recorded.at, &key, sheet)
+                    .say(Body::NoteLogged { text: Text::Owned(text) });
                 None
             }
             Ok(false) => None,

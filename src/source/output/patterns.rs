@@ -40,6 +40,13 @@ pub struct PatternError {
     pub message: String,
 }
 
+impl PatternError {
+    /// The key, as a path in a section that has patterns.
+    pub(crate) fn path(&self) -> String {
+        if self.key == "patterns" { self.key.to_owned() } else { format!("patterns.{}", self.key) }
+    }
+}
+
 /// What a pattern is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {

@@ -90,11 +90,7 @@ fn closing(message: &str) -> Option<bool> {
     ];
     const BADLY: [&str; 2] = ["agent failed", "task failed"];
     let words = message.trim_end_matches(['.', '!']).to_lowercase();
-    if WELL.contains(&words.as_str()) {
-        Some(true)
-    } else {
-        BADLY.contains(&words.as_str()).then_some(false)
-    }
+    if WELL.contains(&words.as_str()) { Some(true) } else { BADLY.contains(&words.as_str()).then_some(false) }
 }
 
 /// The level as text, if it is one of errors.

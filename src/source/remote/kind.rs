@@ -36,15 +36,31 @@ pub(super) enum KindError {
     #[error("names nothing to watch: `log`, `status_file` or `exit_code_file`")]
     Nothing,
     #[error("`{text}` cannot be asked for over a line: it has {what}")]
-    Path { text: String, what: &'static str },
+    Path { key: &'static str, text: String, what: &'static str },
     #[error("`interval_seconds` is no number of seconds")]
     Seconds,
     #[error("`ssh` is not well quoted")]
     Ssh,
-    #[error(transparent)]
-    Template(#[from] TemplateError),
+    #[error("{error}")]
+    Template { key: &'static str, error: TemplateError },
     #[error(transparent)]
     Pattern(#[from] PatternError),
+}
+
+impl KindError {
+    /// The key that is wrong.
+    pub(super) fn key(&self) -> Option<String> {
+        let key = match self {
+            Self::Nothing => return None,
+            Self::Pattern(error) => return Some(error.path()),
+            Self::Nameless => "name",
+            Self::Hostless => "host",
+            Self::Path { key, .. } | Self::Template { key, .. } => key,
+            Self::Seconds => "interval_seconds",
+            Self::Ssh => "ssh",
+        };
+        Some(key.to_owned())
+    }
 }
 
 impl Kind {
@@ -60,19 +76,20 @@ impl Kind {
             return Err(KindError::Seconds);
         }
         let (log, status, exit_code) = (
-            path(config.log.as_deref(), true)?,
-            path(config.status_file.as_deref(), false)?,
-            path(config.exit_code_file.as_deref(), false)?,
+            path("log", config.log.as_deref())?,
+            path("status_file", config.status_file.as_deref())?,
+            path("exit_code_file", config.exit_code_file.as_deref())?,
         );
         let paths = [&log, &status, &exit_code];
         if paths.iter().all(|path| path.is_none()) {
             return Err(KindError::Nothing);
         }
-        let known = names_of(&paths.into_iter().flatten().collect::<Vec<_>>())?;
-        let text =
-            |text: &Option<String>| text.as_deref().map(|text| TextTemplate::parse(text, &known)).transpose();
-        let (name, parent, title) =
-            (TextTemplate::parse(&config.name, &known)?, text(&config.parent)?, text(&config.title)?);
+        let at = |key| move |error| KindError::Template { key, error };
+        let known = names_of(&paths.into_iter().flatten().collect::<Vec<_>>()).map_err(at("log"))?;
+        let whole = |key, text: &String| TextTemplate::parse(text, &known).map_err(at(key));
+        let name = whole("name", &config.name)?;
+        let parent = config.parent.as_ref().map(|text| whole("parent", text)).transpose()?;
+        let title = config.title.as_ref().map(|text| whole("title", text)).transpose()?;
         Ok(Self {
             rules: Rules {
                 declares_exit_code: config.exit_code_file.is_some(),
@@ -95,7 +112,8 @@ impl Kind {
     /// The paths that say which jobs there are, each with whether it is that of logs; none: there is one job.
     pub(super) fn anchors(&self) -> Vec<(&PathTemplate, bool)> {
         let paths = [(&self.log, true), (&self.status, false), (&self.exit_code, false)];
-        let paths: Vec<_> = paths.into_iter().filter_map(|(path, is_log)| Some((path.as_ref()?, is_log))).collect();
+        let paths: Vec<_> =
+            paths.into_iter().filter_map(|(path, is_log)| Some((path.as_ref()?, is_log))).collect();
         let names = names_of(&paths.iter().map(|(path, _)| *path).collect::<Vec<_>>()).unwrap_or_default();
         paths.into_iter().filter(|(path, _)| path.tells_all(&names)).collect()
     }
@@ -112,9 +130,10 @@ impl Kind {
     }
 }
 
-fn path(text: Option<&str>, is_pattern: bool) -> Result<Option<PathTemplate>, KindError> {
+fn path(key: &'static str, text: Option<&str>) -> Result<Option<PathTemplate>, KindError> {
     let Some(text) = text else { return Ok(None) };
-    let refused = |what| KindError::Path { text: text.to_owned(), what };
+    let is_pattern = key == "log";
+    let refused = |what| KindError::Path { key, text: text.to_owned(), what };
     if text.contains(['\n', '\r', '\0']) {
         return Err(refused("control characters"));
     }
@@ -122,7 +141,8 @@ fn path(text: Option<&str>, is_pattern: bool) -> Result<Option<PathTemplate>, Ki
         return Err(refused("`**`, which shells do not have in common"));
     }
     let from_home = text.strip_prefix("~/").unwrap_or(text);
-    Ok(Some(PathTemplate::parse(".", from_home, is_pattern)?))
+    let parsed = PathTemplate::parse(".", from_home, is_pattern);
+    parsed.map(Some).map_err(|error| KindError::Template { key, error })
 }
 
 /// A command line taken apart as a shell does it, without anything that a shell would put in.

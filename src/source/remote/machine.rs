@@ -292,7 +292,7 @@ impl Machine {
         let feed = new();
         let usable: Vec<&Position> = resumable.iter().filter(|position| new().resume(position)).collect();
         let (choices, candidates) = choices(&identity, &usable, out).into_iter().unzip();
-        let (key, log) = (self.files.len(), Box::new(Log { feed, modified_at: None }));
+        let (key, log) = (self.files.len(), Box::new(Log { feed, place, modified_at: None }));
         let role = Role::Log { log, identity, choices: Some(choices) };
         self.files.push(Followed { job, path: path.to_owned(), role });
         let behind = self.behind;

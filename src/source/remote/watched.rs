@@ -1,7 +1,7 @@
 //! One job on another machine: its logs and small files as they arrive, and what follows from them.
 //!
-//! What was said before stands in the log of events, under keys that tell what it was made of. While the machine does not
-//! answer nothing follows: what was seen last may be long past.
+//! What is said of every job is said by its [`Teller`]. While the machine does not answer nothing follows: what was seen last
+//! may be long past.
 
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
@@ -40,6 +40,8 @@ pub(super) struct Watched {
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) feed: Feed<LogReader>,
+    /// Where people are to look.
+    pub(super) place: PathBuf,
     pub(super) modified_at: Option<Timestamp>,
 }
 
@@ -210,7 +212,7 @@ impl Log {
         let partial = self.feed.partial();
         let tail = (!partial.trim_ascii().is_empty()).then(|| partial.to_vec());
         let (file, offset, modified_at) = (self.feed.file(), self.feed.offset(), self.modified_at);
-        let end = End { file, offset, tail, modified_at, created: None };
+        let end = End { file, path: &self.place, offset, tail, modified_at, created: None };
         self.feed.adapter().facts_with(self.feed.context(), end, markers, now)
     }
 

@@ -91,13 +91,18 @@ fn a_progress_file_that_says_all_ends_the_job_where_nothing_else_does() {
         )
     };
     let ended = ["1 completed: All criteria met"];
-    for whole in ["100", "100\n", "100%", "10/10", "{\"progress\": 100}", "{\"percent\": 100}", &object(100)] {
+    for whole in ["100", "100\n", "100%", "10/10", "{\"progress\": 100}", "{\"percent\": 100}", &object(100)]
+    {
         assert_eq!(of_progress(&["10", "20", whole]).results(), ended, "{whole}");
     }
     for less in ["99", "99.9%", "9/10", "{\"progress\": 99}", &object(50)] {
         assert_eq!(of_progress(&["10", less]).results(), [""; 0], "{less}");
     }
-    assert_eq!(of_progress(&["100", "100", "20", "100"]).results().len(), 2, "begun again, and through again");
+    assert_eq!(
+        of_progress(&["100", "100", "20", "100"]).results().len(),
+        2,
+        "begun again, and through again"
+    );
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What is wrong with a section of the configuration, told without watching anything. Each source finds it as it makes
 //! its sections ready, so that what is said beforehand is what would be said at the start.
 
+use std::fmt;
+
 /// One thing that is wrong with a section, or that may be meant otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Objection {
@@ -16,7 +18,7 @@ pub struct Objection {
 
 impl Objection {
     /// The section cannot be used.
-    pub(crate) fn error(section: usize, key: Option<&str>, message: impl ToString) -> Self {
+    pub(crate) fn error(section: usize, key: Option<&str>, message: &dyn fmt::Display) -> Self {
         Self { section, key: key.map(str::to_owned), message: message.to_string(), is_warning: false }
     }
 }

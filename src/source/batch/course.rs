@@ -27,6 +27,7 @@ const OVERRUN: &str = "overrun";
 
 /// What a job declares, as far as its course depends on it.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "what a job declares, each by itself")]
 pub(crate) struct Rules {
     pub(crate) declares_exit_code: bool,
     pub(crate) declares_status: bool,

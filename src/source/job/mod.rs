@@ -204,7 +204,7 @@ pub fn objections(configs: &[JobConfig], base: &Path) -> Vec<Objection> {
     let mut objections = Vec::new();
     for (section, kind) in places.into_iter().zip(kinds(&enabled, base)) {
         match kind {
-            Err(error) => objections.push(Objection::error(section, error.key().as_deref(), error)),
+            Err(error) => objections.push(Objection::error(section, error.key().as_deref(), &error)),
             Ok(kind) => objections.extend(kind.absent().map(|(key, path)| Objection {
                 section,
                 key: Some(key.to_owned()),

@@ -78,7 +78,7 @@ pub fn objections(configs: &[RemoteConfig]) -> Vec<Objection> {
     let enabled = configs.iter().enumerate().filter(|(_, config)| config.enabled);
     let objection = |(section, config)| {
         let error = Kind::of(config).err()?;
-        Some(Objection::error(section, error.key().as_deref(), error))
+        Some(Objection::error(section, error.key().as_deref(), &error))
     };
     enabled.filter_map(objection).collect()
 }

@@ -88,7 +88,7 @@ pub fn objections(configs: &[TmuxConfig]) -> Vec<Objection> {
     let enabled = configs.iter().enumerate().filter(|(_, config)| config.enabled);
     let objection = |(section, config)| {
         let error = Kind::of(config).err()?;
-        Some(Objection::error(section, Some(&error.key()), error))
+        Some(Objection::error(section, Some(&error.key()), &error))
     };
     enabled.filter_map(objection).collect()
 }

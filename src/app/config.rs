@@ -4,10 +4,12 @@
 pub mod command;
 pub mod complaint;
 pub mod layer;
+pub mod sections;
 pub mod shape;
 
 use crate::app::config::complaint::Complaint;
 use crate::app::config::layer::{Layer, Place};
+use crate::app::config::sections::{Findings, Sections};
 use crate::app::config::shape::{Key, Shape};
 use crate::app::environment::{self, variable};
 use crate::app::exit::{Exit, Failure};
@@ -203,24 +205,44 @@ pub fn complaints(layers: &[Layer]) -> Vec<String> {
     let shape = Shape::of_document(&schema);
     let mut told = Vec::new();
     for Layer { from, text } in layers {
+        // What can be read is well-formed, also where it uses another name of a key that the schema does not tell.
+        let Err(error) = toml::from_str::<Config>(text) else { continue };
         let mut found = complaint::complaints(text, &shape);
-        if found.is_empty()
-            && let Err(error) = toml::from_str::<Config>(text)
-        {
-            // What only the type itself knows, such as a regular expression that is none.
+        if found.is_empty() {
+            // What only the type itself knows.
             let place = error.span().map(|span| complaint::place(text, span.start));
             found.push(Complaint { place, message: error.message().to_owned() });
         }
-        told.extend(found.iter().map(|complaint| match from {
-            Place::File(path) => {
-                let colon = if complaint.place.is_some() { ":" } else { ": " };
-                format!("{}{colon}{complaint}", text::path(path))
-            }
-            Place::Variable(name) => format!("{name}: {}", complaint.message),
-            Place::Flag(typed) => format!("--set {typed}: {}", complaint.message),
-        }));
+        told.extend(found.iter().map(|complaint| placed(from, complaint)));
     }
     told
+}
+
+/// What the sources would say of what these texts name to be watched, at its places: what cannot be used, and what may be
+/// meant otherwise. Relative paths begin at `base`.
+#[must_use]
+pub fn objections(layers: &[Layer], base: &Path) -> (Vec<String>, Vec<String>) {
+    let (mut complaints, mut warnings) = (Vec::new(), Vec::new());
+    for Layer { from, text } in layers {
+        let Ok(config) = toml::from_str::<Config>(text) else { continue };
+        let sections =
+            Sections { job: &config.job, jsonl: &config.jsonl, tmux: &config.tmux, remote: &config.remote };
+        let Findings { complaints: wrong, warnings: doubtful } = sections.findings(text, base);
+        complaints.extend(wrong.iter().map(|complaint| placed(from, complaint)));
+        warnings.extend(doubtful.iter().map(|complaint| placed(from, complaint)));
+    }
+    (complaints, warnings)
+}
+
+fn placed(from: &Place, complaint: &Complaint) -> String {
+    match from {
+        Place::File(path) => {
+            let colon = if complaint.place.is_some() { ":" } else { ": " };
+            format!("{}{colon}{complaint}", text::path(path))
+        }
+        Place::Variable(name) => format!("{name}: {}", complaint.message),
+        Place::Flag(typed) => format!("--set {typed}: {}", complaint.message),
+    }
 }
 
 fn file(path: &Path, is_named: bool) -> Result<Option<Layer>, Failure> {
@@ -375,6 +397,26 @@ mod tests {
             "agentlog.toml:2:1: unknown key `failure_streek` in [health]; did you mean `failure_streak`?\n\
              --set health.x=1: unknown key `x` in [health]"
         );
+    }
+
+    #[test]
+    fn other_names_of_keys_and_presets_are_no_complaint() {
+        let text = "[[job]]\nname = 'a'\nlog = 'x'\npatterns = { preset = 'tps_env', success_pattern = 'a', failure_patterns = ['b'] }\n";
+        assert_eq!(complaints(&[layer(text)]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_section_is_told_with_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let text =
+            "[[job]]\nname = 'a'\nlog = 'x'\npatterns = { failure = '(' }\n[[job]]\nname = 'b'\nlog = 'y'\n";
+        let (complaints, warnings) = objections(&[layer(text)], folder.path());
+        assert!(complaints[0].starts_with("agentlog.toml:4:24: job[0].patterns.failure: "), "{complaints:?}");
+        assert!(
+            warnings[0].starts_with("agentlog.toml:7:7: job[1].log: nothing is there yet: "),
+            "{warnings:?}"
+        );
+        assert_eq!((complaints.len(), warnings.len()), (1, 1));
     }
 
     #[test]

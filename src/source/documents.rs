@@ -161,7 +161,7 @@ impl<'s> Sheet<'s> {
 
     /// Everything is said: tells if a part was not what it must be, and gives the reason.
     pub(crate) fn close(mut self, format: &str) -> Option<String> {
-        let reason = self.drift()?;
+        let reason = self.defect()?;
         self.say_drifted(format, &reason);
         Some(reason)
     }
@@ -211,7 +211,7 @@ impl Sheet<'_> {
     }
 
     /// What is not as it must be, if anything is.
-    fn drift(&mut self) -> Option<String> {
+    fn defect(&mut self) -> Option<String> {
         self.drifted.take().or_else(|| self.kinds.drift())
     }
 
@@ -281,11 +281,21 @@ impl Sheet<'_> {
 
     /// Says that the format has changed, once for each reason.
     pub(crate) fn say_drifted(&mut self, format: &str, reason: &str) {
-        let (source, ts) = (self.identity.source.as_bytes(), self.last_ts.unwrap_or(self.now));
-        let file = self.file.to_owned();
-        self.record("drifted");
+        let ts = self.last_ts.unwrap_or(self.now);
+        self.drift(format, reason, ("drifted", reason.as_bytes()), ts);
+    }
+
+    /// The same, once for each time that it happens: `at` is when it was written so.
+    pub(crate) fn say_drifted_at(&mut self, format: &str, reason: &str, at: Timestamp) {
+        let key = format!("drifted:{}", at.micros());
+        self.drift(format, reason, (&key, key.as_bytes()), at);
+    }
+
+    fn drift(&mut self, format: &str, reason: &str, (key, native): (&str, &[u8]), ts: Timestamp) {
+        let (source, file) = (self.identity.source.as_bytes(), self.file.to_owned());
+        self.record(key);
         self.take(Fact {
-            id: EventId::of(&[source, b"source.drifted", file.as_bytes(), reason.as_bytes()]),
+            id: EventId::of(&[source, b"source.drifted", file.as_bytes(), native]),
             ts,
             task: None,
             agent: None,
@@ -403,7 +413,7 @@ impl<R: Reader> Watched<R> {
         let place = (metadata.dev(), metadata.ino());
         let mut sheet = Sheet::new(out, &self.identity, &file, (&self.path, place), now);
         let misfit = match self.reader.read(&self.context, &bytes, modified, &mut sheet) {
-            Ok(()) => sheet.drift().map(Misfit::Drifted),
+            Ok(()) => sheet.defect().map(Misfit::Drifted),
             Err(misfit) => Some(misfit),
         };
         match misfit {

@@ -33,6 +33,7 @@ pub mod gptme;
 pub mod job;
 pub mod madrox;
 mod node;
+mod objection;
 pub mod opencode;
 pub mod openhands;
 pub mod output;
@@ -55,6 +56,8 @@ pub mod transcripts;
 mod trial;
 mod work;
 pub mod worktree;
+
+pub use crate::source::objection::Objection;
 
 use crate::base::clock::Timestamp;
 use crate::base::zone::Zone;

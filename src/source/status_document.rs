@@ -2,9 +2,15 @@
 //! words of many tools are known, what is missing is missing. Nothing is guessed from a word that no tool is known to write.
 
 use crate::base::clock::Timestamp;
+use crate::source::documents::Misfit;
 use crate::source::ending::Ending;
 use crate::source::session::Progress;
 use serde_json::{Map, Value};
+
+/// So many names of members are told of a document that has changed, …
+const NAMES_MAX: usize = 8;
+/// … and so much of each.
+const NAME_BYTES_MAX: usize = 40;
 
 /// What a status word means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,16 +91,12 @@ impl Document {
     /// Reads a status file; `modified` is the file's own time, used when the document has none.
     ///
     /// # Errors
-    /// What is wrong with it and at which line and column.
-    pub(crate) fn parse(bytes: &[u8], modified: Timestamp) -> Result<Self, String> {
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Err("empty, waiting for its writer to finish".to_owned());
-        }
-        let value: Value =
-            serde_json::from_slice(bytes).map_err(|error| format!("not a status file: {error}"))?;
-        let object = value.as_object().ok_or("not a status file: expected a JSON object")?;
-        let status =
-            text(object, &["status", "state"]).ok_or("not a status file: no `status`")?.trim().to_lowercase();
+    /// What is wrong with it and at which line and column: it may be half written, or is another kind of document.
+    pub(crate) fn parse(bytes: &[u8], modified: Timestamp) -> Result<Self, Misfit> {
+        let object = object(bytes, "status file")?;
+        let status = text(&object, &["status", "state"]);
+        let status = status.ok_or_else(|| drifted("it has no `status`", &object))?.trim().to_lowercase();
+        let object = &object;
         let started_at = instant(object, &["startedAt", "started_at", "createdAt", "created_at"]);
         let updated_at =
             instant(object, &["updatedAt", "updated_at", "completedAt", "completed_at", "timestamp", "ts"])
@@ -117,11 +119,55 @@ impl Document {
     }
 }
 
+/// Reads a progress file that is a JSON object.
+///
+/// # Errors
+/// As those of [`Document::parse`].
+pub(crate) fn progress_file(bytes: &[u8]) -> Result<Progress, Misfit> {
+    let object = object(bytes, "progress file")?;
+    let progress = progress(&object);
+    // How much there is to do says nothing of how far the work is.
+    let says_nothing = progress.current.is_none() && progress.percent.is_none() && progress.step.is_none();
+    if says_nothing || progress.total.is_some() && progress.current.is_none() && progress.percent.is_none() {
+        return Err(drifted("it has neither a count nor a percentage", &object));
+    }
+    Ok(progress)
+}
+
+/// The members of a small file that is a JSON object with something in it.
+fn object(bytes: &[u8], format: &str) -> Result<Map<String, Value>, Misfit> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Misfit::Unfinished("empty, waiting for its writer to finish".to_owned()));
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(object)) if object.is_empty() => {
+            Err(Misfit::Unfinished(format!("not a {format}: there is nothing in it")))
+        }
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Misfit::Drifted("it is no JSON object".to_owned())),
+        Err(error) => Err(Misfit::Unfinished(format!("not a {format}: {error}"))),
+    }
+}
+
+/// What an object lacks, and what it has instead: names only.
+fn drifted(lack: &str, object: &Map<String, Value>) -> Misfit {
+    let names: Vec<String> =
+        object.keys().take(NAMES_MAX).map(|name| format!("`{}`", beginning_of(name))).collect();
+    Misfit::Drifted(format!("{lack}, but {}", names.join(", ")))
+}
+
+fn beginning_of(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or(name)
+}
+
 /// The progress that an object tells of, under the names of many tools.
 pub(crate) fn progress(object: &Map<String, Value>) -> Progress {
     Progress {
-        current: count(object, &["current", "completed_tasks", "steps_completed", "step_number"]),
-        total: count(object, &["total", "total_tasks", "steps_total"]),
+        current: count(
+            object,
+            &["current", "completed_tasks", "steps_completed", "step_number", "criteriaVerified"],
+        ),
+        total: count(object, &["total", "total_tasks", "steps_total", "criteriaTotal"]),
         percent: ["percent", "percent_complete", "progress"]
             .iter()
             .find_map(|key| object.get(*key)?.as_f64())
@@ -211,11 +257,17 @@ mod tests {
 
     #[test]
     fn what_is_no_status_file_says_why() {
-        let message = |text: &str| Document::parse(text.as_bytes(), Timestamp::default()).unwrap_err();
-        assert_eq!(message(" \n"), "empty, waiting for its writer to finish");
-        assert_eq!(message("[]"), "not a status file: expected a JSON object");
-        assert_eq!(message("{}"), "not a status file: no `status`");
-        assert!(message("{\"status\":\"run").contains("line 1 column"), "{}", message("{\"status\":\"run"));
+        let misfit = |text: &str| Document::parse(text.as_bytes(), Timestamp::default()).unwrap_err();
+        let unfinished = |message: &str| Misfit::Unfinished(message.to_owned());
+        let drifted = |message: &str| Misfit::Drifted(message.to_owned());
+        assert_eq!(misfit(" \n"), unfinished("empty, waiting for its writer to finish"));
+        assert_eq!(misfit("[]"), drifted("it is no JSON object"));
+        assert_eq!(misfit("{}"), unfinished("not a status file: there is nothing in it"));
+        let half = misfit("{\"status\":\"run");
+        assert!(matches!(&half, Misfit::Unfinished(reason) if reason.contains("line 1 column")), "{half:?}");
+        let renamed = "{\"phase\":\"running\",\"updatedAt\":1763712000}";
+        assert_eq!(misfit(renamed), drifted("it has no `status`, but `phase`, `updatedAt`"));
+        assert_eq!(misfit("{\"status\":1}"), drifted("it has no `status`, but `status`"));
     }
 
     #[test]

@@ -4,38 +4,38 @@
 //! the reader is tolerant: the status is lower-cased and mapped through a table, the time is `updatedAt`, else another
 //! time field, else the file's own; extra fields that name progress, an error or an exit code are used where they are
 //! there. Only a change of (status, time) is an event. Files are found under `.worktrees/*/` of the project and in every
-//! work tree that git knows. This source refuses to guess: an unknown status is activity and nothing more.
+//! work tree that git knows. This source refuses to guess: an unknown status is activity and nothing more, and a
+//! document without a status has changed its form, which is said once until it was right again.
 
 use crate::base::clock::Timestamp;
 use crate::base::fs;
 use crate::event::body::Body;
 use crate::event::envelope::{Event, Provenance, Stream};
 use crate::event::ids::{EventId, file_id};
+use crate::source::batch::files::{Drift, Look, SmallFile};
+use crate::source::documents::Sheet;
 use crate::source::ending::Outcome;
+use crate::source::follower::Identity;
 use crate::source::status_document::{Document, Phase};
 use crate::source::{Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 const NAME: &str = "worktree";
 const FILE_NAME: &str = "status.json";
 /// Where worktree managers put their worktrees, in the project.
 const FOLDER: &str = ".worktrees";
-const DOCUMENT_BYTES_MAX: u64 = 1024 * 1024;
+/// What such a file is called in messages to people.
+const FORMAT: &str = "status file of a worktree";
 
 /// The monitor of `status.json` files.
 #[derive(Debug, Default)]
 pub struct Worktree {
     host: String,
-    documents: BTreeMap<PathBuf, Watched>,
-}
-
-#[derive(Debug, Default)]
-struct Watched {
-    stamp: Option<(u64, u64, i64, i64)>,
-    complained: Option<String>,
+    documents: BTreeMap<PathBuf, SmallFile<Document>>,
+    /// What an earlier run remembers of them.
+    remembered: Vec<Position>,
 }
 
 impl Worktree {
@@ -45,38 +45,32 @@ impl Worktree {
         Self::default()
     }
 
-    fn read(&mut self, path: &Path, now: Timestamp, out: &mut dyn Emit) -> Result<(), Problem> {
-        let problem = |message: String| Problem { path: path.to_path_buf(), message };
-        let metadata = std::fs::metadata(path).map_err(|error| problem(error.to_string()))?;
-        let watched = self.documents.entry(path.to_path_buf()).or_default();
-        let stamp = stamp(&metadata);
-        if watched.stamp == Some(stamp) {
-            return Ok(());
-        }
-        if metadata.len() > DOCUMENT_BYTES_MAX {
-            watched.stamp = Some(stamp);
-            return Err(problem(format!("{} bytes are too many for a status file", metadata.len())));
-        }
-        let text = fs::read_regular(path).map_err(|error| problem(error.to_string()))?;
-        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let modified = modified
-            .and_then(|age| i64::try_from(age.as_micros()).ok())
-            .map_or_else(Timestamp::default, Timestamp::from_micros);
-        match Document::parse(&text, modified) {
-            // The file may have been caught half written: the stamp is kept, so that only another write is looked at again.
-            Err(message) => {
-                watched.stamp = Some(stamp);
-                let fresh = watched.complained.as_ref() != Some(&message);
-                watched.complained = Some(message.clone());
-                if fresh { Err(problem(message)) } else { Ok(()) }
-            }
-            Ok(document) => {
-                watched.stamp = Some(stamp);
-                watched.complained = None;
+    /// Reads a document if it changed: what may be half written is told when it stays so, what has another form at once.
+    fn read(&mut self, path: &Path, now: Timestamp, out: &mut dyn Emit) -> Option<Problem> {
+        let watched = self.documents.get_mut(path)?;
+        match watched.look(path, |text, modified| Document::parse(text.as_bytes(), modified)) {
+            Look::Nothing => None,
+            Look::Problem(problem) => Some(problem),
+            Look::Read => {
+                let document = watched.known().map(|dated| dated.value.clone())?;
                 self.emit(path, &document, now, out);
-                Ok(())
+                None
+            }
+            Look::Drifted(Drift { reason, at, was_right, .. }) => {
+                let (identity, file) =
+                    (Identity { source: NAME, parts: Vec::new(), session: None }, self.file(path));
+                let last = out.last_key(Stream::BackgroundMonitoring, &file);
+                if was_right || !last.is_some_and(|key| key.starts_with("drifted:")) {
+                    Sheet::of(&identity, &file, path, now, out).say_drifted_at(FORMAT, &reason, at);
+                }
+                None
             }
         }
+    }
+
+    /// The id of a document, as in provenance.
+    fn file(&self, path: &Path) -> String {
+        file_id(&[NAME, &self.host, &path.to_string_lossy()])
     }
 
     /// Emits everything that follows from the document as it stands; what the log holds already is dropped there.
@@ -85,7 +79,7 @@ impl Worktree {
         let name = directory
             .file_name()
             .map_or_else(|| "worktree".to_owned(), |name| name.to_string_lossy().into_owned());
-        let file = file_id(&[NAME, &self.host, &path.to_string_lossy()]);
+        let file = self.file(path);
         let attempt = attempt(document.phase, &file, out);
         // Folders of one name in different places are different work.
         let is_usual = directory.parent().and_then(Path::file_name).is_some_and(|folder| folder == FOLDER);
@@ -187,22 +181,28 @@ impl Source for Worktree {
         found.folders.dedup();
         self.documents.retain(|path, _| found.inputs.contains(path));
         for path in &found.inputs {
-            self.documents.entry(path.clone()).or_default();
+            self.documents.entry(path.clone()).or_insert_with(|| {
+                let mut document = SmallFile::default();
+                document.resume(path, &self.remembered);
+                document
+            });
         }
         found
     }
 
     fn poll(&mut self, now: Timestamp, out: &mut dyn Emit) -> (Next, Vec<Problem>) {
         let paths: Vec<PathBuf> = self.documents.keys().cloned().collect();
-        let problems = paths.iter().filter_map(|path| self.read(path, now, out).err()).collect();
+        let problems = paths.iter().filter_map(|path| self.read(path, now, out)).collect();
         (Next::Idle, problems)
     }
 
     fn positions(&self) -> Vec<Position> {
-        Vec::new()
+        self.documents.iter().filter_map(|(path, document)| document.position(path)).collect()
     }
 
-    fn resume(&mut self, _positions: Vec<Position>) {}
+    fn resume(&mut self, positions: Vec<Position>) {
+        self.remembered = positions;
+    }
 }
 
 /// The work trees of the repository that `root` belongs to, as git records them, without `root` itself. Read from git's
@@ -306,11 +306,6 @@ impl Record<'_> {
             written: None,
         }
     }
-}
-
-fn stamp(metadata: &std::fs::Metadata) -> (u64, u64, i64, i64) {
-    use std::os::unix::fs::MetadataExt;
-    (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
 }
 
 #[cfg(test)]

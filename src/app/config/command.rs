@@ -187,17 +187,23 @@ fn check(
         None => config::layers(&context.project, inputs)?,
     };
     let mut complaints = config::complaints(&layers);
+    let base = context.project.root.as_deref().unwrap_or(&context.directory);
+    let (wrong, warnings) = config::objections(&layers, base);
+    complaints.extend(wrong);
     if complaints.is_empty()
         && let Err(error) = config::typed(&layers)
     {
         complaints.push(error.message);
     }
     if output == TextOutput::Json {
-        context.print_document(serde_json::json!({ "problems": complaints }))?;
+        context.print_document(serde_json::json!({ "problems": complaints, "warnings": warnings }))?;
     } else {
         let mut out = context.out();
         for complaint in &complaints {
             writeln!(out, "{complaint}")?;
+        }
+        for warning in &warnings {
+            writeln!(out, "warning: {warning}")?;
         }
         if complaints.is_empty() {
             let files = layers.iter().filter(|layer| matches!(layer.from, Place::File(_))).count();

@@ -27,9 +27,14 @@ const OVERRUN: &str = "overrun";
 
 /// What a job declares, as far as its course depends on it.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "what a job declares, each by itself")]
 pub(crate) struct Rules {
     pub(crate) declares_exit_code: bool,
     pub(crate) declares_status: bool,
+    /// A completed job must have written a marker.
+    pub(crate) asks_for_marker: bool,
+    /// Nothing but progress tells the end: with all of it the job has completed.
+    pub(crate) ends_by_progress: bool,
     pub(crate) max_run_seconds: Option<f64>,
     pub(crate) idle_seconds: Option<f64>,
 }
@@ -43,6 +48,8 @@ pub(crate) struct Evidence {
     pub(crate) process: Option<Sample>,
     /// When one of its files said last that the job came on.
     pub(crate) progressed_at: Option<Timestamp>,
+    /// … and that everything is done.
+    pub(crate) is_through: bool,
 }
 
 /// What the log of events says of the job already.
@@ -133,7 +140,7 @@ pub(crate) fn next(rules: &Rules, memory: &Memory, evidence: &Evidence, now: Tim
     let result = memory.result.as_ref();
     let lines_before = |log: &LogFacts| memory.lines_before(attempt, log);
     match result.filter(|result| result.attempt >= attempt) {
-        Some(result) => match evidence.renewed(result) {
+        Some(result) => match evidence.renewed(rules, result) {
             Some(at) => Some(Step::Started { attempt: result.attempt + 1, at: at.min(now) }),
             None => evidence
                 .end(rules, since, None, &lines_before, now)
@@ -222,7 +229,9 @@ impl Evidence {
             };
             return Some(End { ending, at: *at, exit_at: None, stated });
         }
-        let (log, claim) = self.claim(previous, lines_before)?;
+        let Some((log, claim)) = self.claim(previous, lines_before) else {
+            return self.through(rules, since);
+        };
         let says_running = status.is_some_and(|dated| dated.at > claim.at);
         let is_at_rest = log.modified_at.is_none_or(|modified| now.millis_since(modified) >= REST_MS)
             || self.process.is_some_and(|sample| sample.state.is_over());
@@ -233,6 +242,13 @@ impl Evidence {
             exit_at: None,
             stated: Stated { reason: Some(claim.reason.clone()), ..Stated::default() },
         })
+    }
+
+    /// The end that all of the progress is, where nothing else tells one.
+    fn through(&self, rules: &Rules, since: Option<Timestamp>) -> Option<End> {
+        let at = self.progressed_at.filter(|at| rules.ends_by_progress && self.is_of_attempt(*at, since))?;
+        let stated = Stated { reason: Some("progress 100 %".to_owned()), ..Stated::default() };
+        self.is_through.then_some(End { ending: Ending::Completed, at, exit_at: None, stated })
     }
 
     /// The last end that a log claims in this attempt and that no result was made of.
@@ -271,7 +287,7 @@ impl Evidence {
     }
 
     /// When the job began again after this result.
-    fn renewed(&self, result: &Recorded) -> Option<Timestamp> {
+    fn renewed(&self, rules: &Rules, result: &Recorded) -> Option<Timestamp> {
         let is_later = |at: &Timestamp| *at > result.at;
         let runs_again = self
             .status
@@ -294,7 +310,9 @@ impl Evidence {
             .min();
         let another_process =
             self.process.filter(|sample| !sample.state.is_over()).map(|sample| sample.id.started_at);
-        let mut signs = vec![runs_again, another_code, another_log, another_process];
+        let was_through = rules.ends_by_progress && result.is_of_progress();
+        let begins_anew = self.progressed_at.filter(|_| was_through && !self.is_through);
+        let mut signs = vec![runs_again, another_code, another_log, another_process, begins_anew];
         if result.ending == Ending::TimedOut && !result.may_go_on {
             signs.extend([
                 self.came_on_at(),
@@ -325,6 +343,12 @@ impl Recorded {
     /// How many lines a log had when the attempt before this one ended.
     pub(crate) fn lines_before(&self, log: &LogFacts) -> u64 {
         self.seen(log).map_or(0, |seen| seen.lines_before)
+    }
+
+    /// Whether nothing else told this end than progress.
+    fn is_of_progress(&self) -> bool {
+        let has_claim = self.logs.iter().any(|log| log.claim.is_some());
+        self.ending == Ending::Completed && self.exit_code.is_none() && !has_claim
     }
 
     fn seen(&self, log: &LogFacts) -> Option<&Seen> {

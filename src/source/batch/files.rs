@@ -5,13 +5,15 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::fs;
-use crate::source::Problem;
+use crate::event::ids::file_id;
+use crate::source::documents::Misfit;
 use crate::source::session::Progress;
 use crate::source::status_document::{self, Document, Phase};
-use serde_json::Value;
+use crate::source::{Position, Problem};
+use serde::{Deserialize, Serialize};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A longer file is none of these.
 const BYTES_MAX: u64 = 1024 * 1024;
@@ -39,20 +41,55 @@ pub(crate) struct SmallFile<T> {
     known: Option<Dated<T>>,
     /// The present content is not understood, and that was met before.
     doubt: Option<Doubt>,
+    /// Its format has changed, and that was told; until it is as it must be again.
+    has_drifted: bool,
+    /// There is or was something to be remembered for another process.
+    is_remembered: bool,
 }
 
 /// Inode, size and time of modification.
 pub(crate) type Stamp = (u64, u64, i64, i64);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Doubt {
     Once,
-    Reported,
+    Told,
+}
+
+/// What a look at such a file has given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Nothing new, or nothing that can be understood yet.
+    Nothing,
+    /// It was read.
+    Read,
+    /// It cannot be read, and stays so.
+    Problem(Problem),
+    /// It is whole, but not what it must be.
+    Drifted(Drift),
+}
+
+/// How a file differs from what it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Drift {
+    pub(crate) path: PathBuf,
+    pub(crate) reason: String,
+    /// When it was written so.
+    pub(crate) at: Timestamp,
+    /// It was right before, as far as is remembered; else the log may tell already that it has drifted.
+    pub(crate) was_right: bool,
+}
+
+/// What another process must know of such a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Remembered {
+    doubted: Option<(Stamp, Doubt)>,
+    has_drifted: bool,
 }
 
 impl<T> Default for SmallFile<T> {
     fn default() -> Self {
-        Self { stamp: None, known: None, doubt: None }
+        Self { stamp: None, known: None, doubt: None, has_drifted: false, is_remembered: false }
     }
 }
 
@@ -66,11 +103,11 @@ impl<T> SmallFile<T> {
     pub(crate) fn look(
         &mut self,
         path: &Path,
-        read: impl FnOnce(&str, Timestamp) -> Result<T, String>,
-    ) -> Option<Problem> {
+        read: impl FnOnce(&str, Timestamp) -> Result<T, Misfit>,
+    ) -> Look {
         let Ok(metadata) = std::fs::metadata(path) else {
             *self = Self::default();
-            return None;
+            return Look::Nothing;
         };
         let at = metadata.modified().map_or_else(|_| Timestamp::default(), Timestamp::from_system);
         self.take(path, stamp(&metadata), at, || text(path, &metadata), read)
@@ -83,36 +120,68 @@ impl<T> SmallFile<T> {
         stamp: Stamp,
         at: Timestamp,
         text: impl FnOnce() -> Result<String, String>,
-        read: impl FnOnce(&str, Timestamp) -> Result<T, String>,
-    ) -> Option<Problem> {
+        read: impl FnOnce(&str, Timestamp) -> Result<T, Misfit>,
+    ) -> Look {
         if self.stamp == Some(stamp) && self.doubt != Some(Doubt::Once) {
-            return None;
+            return Look::Nothing;
         }
         let is_again = self.stamp == Some(stamp);
         self.stamp = Some(stamp);
-        match text().and_then(|text| read(&text, at)) {
+        let misfit = match text().map_err(Misfit::Unfinished).and_then(|text| read(&text, at)) {
             Ok(value) => {
                 self.known = Some(Dated { value, at });
                 self.doubt = None;
-                None
+                self.has_drifted = false;
+                return Look::Read;
             }
-            Err(_) if !is_again => {
+            Err(misfit) => misfit,
+        };
+        let is_remembered = std::mem::replace(&mut self.is_remembered, true);
+        let was_right = self.known.is_some() || is_remembered;
+        self.doubt = Some(Doubt::Told);
+        match misfit {
+            Misfit::Drifted(reason) if !std::mem::replace(&mut self.has_drifted, true) => {
+                Look::Drifted(Drift { path: path.to_owned(), reason, at, was_right })
+            }
+            Misfit::Drifted(_) => Look::Nothing,
+            Misfit::Unfinished(_) if !is_again => {
                 self.doubt = Some(Doubt::Once);
-                None
+                Look::Nothing
             }
-            Err(message) => {
-                self.doubt = Some(Doubt::Reported);
-                (!message.is_empty()).then(|| Problem { path: path.to_owned(), message })
-            }
+            Misfit::Unfinished(message) if message.is_empty() => Look::Nothing,
+            Misfit::Unfinished(message) => Look::Problem(Problem { path: path.to_owned(), message }),
+        }
+    }
+
+    /// What another process must know of the file, for the cache: what was told of it already.
+    pub(crate) fn position(&self, path: &Path) -> Option<Position> {
+        let doubted = self.stamp.zip(self.doubt);
+        let state = serde_json::to_value(Remembered { doubted, has_drifted: self.has_drifted }).ok()?;
+        self.is_remembered.then(|| Position {
+            file: file_id(&[&path.to_string_lossy()]),
+            path: path.to_owned(),
+            offset_bytes: 0,
+            tail_hash: String::new(),
+            identity: (0, 0),
+            state,
+        })
+    }
+
+    /// Takes up what another process knew of the file, if that is among these positions.
+    pub(crate) fn resume(&mut self, path: &Path, positions: &[Position]) {
+        let state = positions.iter().find(|position| position.path == path).map(|position| &position.state);
+        if let Some(Ok(Remembered { doubted, has_drifted })) = state.map(Remembered::deserialize) {
+            let (stamp, doubt) = doubted.unzip();
+            *self = Self { stamp, known: None, doubt, has_drifted, is_remembered: true };
         }
     }
 }
 
 /// Reads a status: a word, perhaps with a reason behind it, or a JSON object.
-pub(crate) fn status(text: &str, at: Timestamp) -> Result<Document, String> {
+pub(crate) fn status(text: &str, at: Timestamp) -> Result<Document, Misfit> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(String::new());
+        return Err(unfinished(""));
     }
     if text.starts_with('{') {
         return Document::parse(text.as_bytes(), at);
@@ -121,7 +190,7 @@ pub(crate) fn status(text: &str, at: Timestamp) -> Result<Document, String> {
     let status = word.to_lowercase();
     let phase = Phase::of_word(&status);
     if phase == Phase::Unknown {
-        return Err("no status that is known: expected RUNNING, COMPLETED or FAILED".to_owned());
+        return Err(unfinished("no status that is known: expected RUNNING, COMPLETED or FAILED"));
     }
     let reason = rest.trim_start_matches(':').trim().lines().next().map(str::to_owned);
     Ok(Document {
@@ -140,17 +209,15 @@ pub(crate) fn status(text: &str, at: Timestamp) -> Result<Document, String> {
 }
 
 /// Reads progress: a number of percent, `5/10`, or a JSON object.
-pub(crate) fn progress(text: &str) -> Result<Progress, String> {
+pub(crate) fn progress(text: &str) -> Result<Progress, Misfit> {
     let refused =
-        || "no progress: expected a number or a JSON object with percent_complete or the like".to_owned();
+        || unfinished("no progress: expected a number or a JSON object with percent_complete or the like");
     let text = text.trim();
     if text.is_empty() {
-        return Err(String::new());
+        return Err(unfinished(""));
     }
     if text.starts_with('{') {
-        let value: Value = serde_json::from_str(text).map_err(|error| format!("no progress: {error}"))?;
-        let progress = value.as_object().map(status_document::progress).unwrap_or_default();
-        return if progress == Progress::default() { Err(refused()) } else { Ok(progress) };
+        return status_document::progress_file(text.as_bytes());
     }
     if let Some((current, total)) = text.split_once('/') {
         let count = |text: &str| text.trim().parse::<u64>().map_err(|_| refused());
@@ -165,12 +232,17 @@ pub(crate) fn progress(text: &str) -> Result<Progress, String> {
 }
 
 /// Reads an exit code, or the number of a process.
-pub(crate) fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
+pub(crate) fn number<N: std::str::FromStr>(text: &str) -> Result<N, Misfit> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(String::new());
+        return Err(unfinished(""));
     }
-    text.parse().map_err(|_| "no number".to_owned())
+    text.parse().map_err(|_| unfinished("no number"))
+}
+
+/// What may be half written; an empty reason is not worth a word.
+fn unfinished(reason: &str) -> Misfit {
+    Misfit::Unfinished(reason.to_owned())
 }
 
 fn text(path: &Path, metadata: &Metadata) -> Result<String, String> {
@@ -197,7 +269,11 @@ mod tests {
     use crate::source::fixture::write;
 
     fn look(file: &mut SmallFile<i64>, path: &Path) -> Option<String> {
-        file.look(path, |text, _| number(text)).map(|problem| problem.message)
+        match file.look(path, |text, _| number(text)) {
+            Look::Nothing | Look::Read => None,
+            Look::Problem(problem) => Some(problem.message),
+            Look::Drifted(drift) => Some(format!("drifted: {}", drift.reason)),
+        }
     }
 
     #[test]
@@ -227,6 +303,25 @@ mod tests {
         assert_eq!(look(&mut file, &path), None);
         write(&path, "");
         assert_eq!((look(&mut file, &path), look(&mut file, &path)), (None, None));
+    }
+
+    #[test]
+    fn an_object_of_another_form_has_drifted_and_an_empty_one_may_be_half_written() {
+        let misfit = |text: &str| progress(text).unwrap_err();
+        let drifted = |reason: &str| Misfit::Drifted(reason.to_owned());
+        for (text, reason) in [
+            ("{\"done\":1}", "it has neither a count nor a percentage, but `done`"),
+            (
+                "{\"total_tasks\":10,\"current_task\":\"x\"}",
+                "it has neither a count nor a percentage, but `current_task`, `total_tasks`",
+            ),
+        ] {
+            assert_eq!(misfit(text), drifted(reason));
+        }
+        for text in ["{}", "{\"percent\":", "fast", "5/x"] {
+            assert!(matches!(misfit(text), Misfit::Unfinished(_)), "{text}");
+        }
+        assert!(progress("{\"message\":\"indexing\"}").is_ok(), "a step alone is something");
     }
 
     #[test]

@@ -5,12 +5,15 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::fs;
+use crate::event::envelope::Stream;
+use crate::source::batch::growth::{self, Growth};
 use crate::source::follower::{Adapter, Follower, Recognition, Sink};
 use crate::source::output::{Ended, Output, Patterns};
 use crate::source::scribe::{Fact, Scribe, TakeFact};
 use crate::source::session::Progress;
 use serde::{Deserialize, Serialize};
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
 use std::sync::Arc;
 
 /// How much of a last line without its end is looked at.
@@ -40,6 +43,8 @@ pub(crate) struct LogReader {
     begun_at: Option<Timestamp>,
     progress: Progress,
     progressed_at: Option<Timestamp>,
+    /// When the last line was written, where it says so itself.
+    written_at: Option<Timestamp>,
     /// The first claim of each kind since the run began; of both, the later one.
     claim: Option<Claim>,
     /// The last claim.
@@ -82,6 +87,8 @@ pub(crate) struct LogFacts {
     pub(crate) error_line: u64,
     /// The last line with one of the markers asked for; 0: none.
     pub(crate) marker_line: u64,
+    /// By how much it has grown.
+    pub(crate) growth: Growth,
 }
 
 impl Adapter for LogReader {
@@ -91,7 +98,10 @@ impl Adapter for LogReader {
 
     fn line(&mut self, context: &LogContext, bytes: &[u8], out: &mut Sink<'_>) -> Recognition {
         let (at, written_at) = (out.at(), out.written_at());
-        self.take(context, bytes, at, written_at, out);
+        let told = growth::told(out.last_key(Stream::BackgroundMonitoring).as_deref());
+        let end = at.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX)).saturating_add(1);
+        let place = Place { at, end, told_to: told.map_or(0, |(to, _)| to) };
+        self.take(context, bytes, place, written_at, out);
         Recognition::Known
     }
 }
@@ -101,7 +111,7 @@ impl LogReader {
         &mut self,
         context: &LogContext,
         bytes: &[u8],
-        at: u64,
+        Place { at, end, told_to }: Place,
         written_at: Timestamp,
         out: &mut dyn TakeFact,
     ) {
@@ -111,16 +121,18 @@ impl LogReader {
         let (file, place) = (out.file().to_owned(), at.to_string());
         let mut scribe =
             Scribe::new(out, context.source, (&context.task, context.agent), ts, &[&file, &place]);
-        let ended = self.output.line(&context.patterns, &text, &mut scribe);
+        let ended = self.output.line_of_log(&context.patterns, &text, &mut scribe);
+        // The first line introduces the log; later ones say only what follows from them.
+        if own.is_some() || self.output.line_count() == 1 {
+            self.output.grew_to(end, told_to, &mut scribe);
+        }
+        self.written_at = own;
         if self.begun_at.is_none() {
             self.begun_at = own;
         }
         self.follow_progress(own, ts);
         let claim = |ended: Ended, line| {
-            let (is_well, reason) = match ended {
-                Ended::Completed(reason) => (true, reason),
-                Ended::Failed(reason) => (false, reason),
-            };
+            let (is_well, reason) = ended.told();
             Claim { is_well, reason, at: ts, offset: at, line }
         };
         let line = self.output.line_count();
@@ -134,14 +146,7 @@ impl LogReader {
 
     /// Remembers when the job came on; one that had ended and counts from the beginning again is another run.
     fn follow_progress(&mut self, own: Option<Timestamp>, ts: Timestamp) {
-        let now = self.output.progress();
-        if *now == self.progress {
-            return;
-        }
-        let fell = now.percent < self.progress.percent
-            || now.percent.is_none() && now.current < self.progress.current;
-        self.progress = now.clone();
-        self.progressed_at = Some(ts);
+        let fell = came_on(self.output.progress(), &mut self.progress, &mut self.progressed_at, ts);
         if fell && self.claim.take().is_some() {
             self.last_claim = None;
             self.output.begin_again();
@@ -158,7 +163,8 @@ impl LogReader {
         let is_longer = metadata.as_ref().is_some_and(|metadata| metadata.len() > follower.offset());
         let tail = if is_settled(modified_at, now) && is_longer { tail(follower) } else { None };
         let created = metadata.and_then(|metadata| metadata.created().ok()).map(Timestamp::from_system);
-        let end = End { file: follower.file(), offset: follower.offset(), tail, modified_at, created };
+        let (file, path) = (follower.file(), follower.path());
+        let end = End { file, path, offset: follower.offset(), tail, modified_at, created };
         follower.adapter().facts_with(follower.context(), end, markers, now)
     }
 
@@ -170,11 +176,15 @@ impl LogReader {
         markers: &[String],
         now: Timestamp,
     ) -> LogFacts {
-        let End { file, offset, tail, modified_at, created } = end;
+        let End { file, path, offset, tail, modified_at, created } = end;
         let mut reader = self.clone();
+        let (said_to, said_at) = self.output.grown();
+        let mut read_to = offset;
         if let Some(tail) = tail.filter(|_| is_settled(modified_at, now)) {
             let written_at = modified_at.unwrap_or(now).min(now);
-            reader.take(context, &tail, offset, written_at, &mut Nowhere { file, now });
+            read_to = read_to.saturating_add(u64::try_from(tail.len()).unwrap_or(0));
+            let place = Place { at: offset, end: read_to, told_to: 0 };
+            reader.take(context, &tail, place, written_at, &mut Nowhere { file, now });
         }
         // A copy is younger than what it says; and a time from another zone may lie in the future.
         let is_certain =
@@ -196,8 +206,41 @@ impl LogReader {
                 .unwrap_or_default(),
             claim: reader.claim,
             last_claim: reader.last_claim,
+            growth: Growth {
+                file: file.to_owned(),
+                path: path.to_owned(),
+                read_to,
+                said_to,
+                said_at,
+                written_at: reader.written_at,
+                modified_at,
+            },
         }
     }
+}
+
+/// Where a line stands, and up to which byte the growth of the log is known beside what its lines say.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    at: u64,
+    end: u64,
+    told_to: u64,
+}
+
+/// Remembers that the work came on; whether it counts from the beginning again.
+pub(crate) fn came_on(
+    now: &Progress,
+    known: &mut Progress,
+    known_at: &mut Option<Timestamp>,
+    ts: Timestamp,
+) -> bool {
+    if now == known {
+        return false;
+    }
+    let fell = now.percent < known.percent || now.percent.is_none() && now.current < known.current;
+    *known = now.clone();
+    *known_at = Some(ts);
+    fell
 }
 
 /// How a log ends now.
@@ -205,6 +248,7 @@ impl LogReader {
 pub(crate) struct End<'f> {
     /// Its id as a file.
     pub(crate) file: &'f str,
+    pub(crate) path: &'f Path,
     /// Where its last whole line ends.
     pub(crate) offset: u64,
     /// The bytes after that, if there are any.
@@ -230,9 +274,9 @@ fn tail(follower: &Follower<LogReader>) -> Option<Vec<u8>> {
 }
 
 /// Takes facts that are only looked at.
-struct Nowhere<'f> {
-    file: &'f str,
-    now: Timestamp,
+pub(crate) struct Nowhere<'f> {
+    pub(crate) file: &'f str,
+    pub(crate) now: Timestamp,
 }
 
 impl TakeFact for Nowhere<'_> {

@@ -3,8 +3,10 @@
 //! A placeholder stands for at least one character of a name, as few as possible, so `{case}_{beam}` takes `a_b_c` apart as
 //! `a` and `b_c`. Used twice it must be the same text. Beside placeholders a path may have the wildcards of the shell.
 
+use crate::base::text::did_you_mean;
 use regex::Regex;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The values of placeholders by name.
@@ -36,10 +38,21 @@ enum Piece {
 pub(crate) enum TemplateError {
     #[error("`{{` without `}}` at byte {at} of `{text}`")]
     Open { at: usize, text: String },
-    #[error("`{{{name}}}` in `{text}` is no placeholder of its paths")]
-    Unknown { name: String, text: String },
+    #[error("`{{{name}}}` in `{text}` is no placeholder of its paths; {known}")]
+    Unknown { name: String, text: String, known: String },
+    #[error("`{{{name}}}` in `{text}` cannot be filled: no path has it together with {names}")]
+    Unmatched { name: String, text: String, names: String },
     #[error("`{text}` is no path: {reason}")]
     Pattern { text: String, reason: String },
+}
+
+impl fmt::Display for PathTemplate {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pieces.iter().try_for_each(|piece| match piece {
+            Piece::Text(text) | Piece::Pattern(text) => out.write_str(text),
+            Piece::Placeholder(name) => write!(out, "{{{name}}}"),
+        })
+    }
 }
 
 impl PathTemplate {
@@ -68,6 +81,11 @@ impl PathTemplate {
         })
     }
 
+    /// Whether it has placeholders, and all of these.
+    pub(crate) fn tells_all(&self, names: &[&str]) -> bool {
+        !names.is_empty() && names.iter().all(|name| self.names().any(|own| own == *name))
+    }
+
     /// The path with these values.
     pub(crate) fn filled(&self, values: &Values) -> PathBuf {
         PathBuf::from(fill(&self.pieces, values))
@@ -93,8 +111,9 @@ impl PathTemplate {
         let paths = glob::glob(&pattern).into_iter().flatten().flatten();
         let fits = |path: PathBuf| {
             let found = matcher.values(&path.to_string_lossy())?;
-            let agrees =
-                found.iter().all(|(name, value)| values.get(name).is_none_or(|given| given == value));
+            // `{a}_{b}` can be taken apart in several ways; the values that are given are one of them.
+            let agrees = matcher.names.iter().all(|name| values.contains_key(name))
+                || found.iter().all(|(name, value)| values.get(name).is_none_or(|given| given == value));
             agrees.then_some((path, found))
         };
         paths.filter_map(fits).collect()
@@ -155,6 +174,33 @@ impl PathTemplate {
     }
 }
 
+/// The names of all placeholders of some paths of one job, checked that one path has them all: a path that has them all
+/// says which jobs there are, the others take the values found there.
+///
+/// # Errors
+/// A name that the path with the most names lacks.
+pub(crate) fn names_of<'p>(paths: &[&'p PathTemplate]) -> Result<Vec<&'p str>, TemplateError> {
+    let mut fullest: Vec<&str> = Vec::new();
+    for path in paths {
+        let mut names: Vec<&str> = path.names().collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.len() > fullest.len() {
+            fullest = names;
+        }
+    }
+    for path in paths {
+        if let Some(name) = path.names().find(|name| !fullest.contains(name)) {
+            return Err(TemplateError::Unmatched {
+                name: name.to_owned(),
+                text: path.to_string(),
+                names: listed(&fullest),
+            });
+        }
+    }
+    Ok(fullest)
+}
+
 /// A text with placeholders, such as a name or a title.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TextTemplate {
@@ -169,7 +215,8 @@ impl TextTemplate {
             if let Piece::Placeholder(name) = piece
                 && !known.contains(&name.as_str())
             {
-                return Err(TemplateError::Unknown { name: name.clone(), text: text.to_owned() });
+                let known = told(known, name);
+                return Err(TemplateError::Unknown { name: name.clone(), text: text.to_owned(), known });
             }
         }
         Ok(Self { pieces })
@@ -217,6 +264,19 @@ impl Matcher {
         }
         Some(values)
     }
+}
+
+/// Which placeholders there are, the likeliest where one is meant.
+fn told(known: &[&str], name: &str) -> String {
+    match did_you_mean(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{{{near}}}`?"),
+        None if known.is_empty() => "they have none".to_owned(),
+        None => format!("they have {}", listed(known)),
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(", ")
 }
 
 fn pieces(text: &str) -> Result<Vec<Piece>, TemplateError> {
@@ -362,12 +422,36 @@ mod tests {
     }
 
     #[test]
+    fn one_path_of_a_job_has_all_placeholders() {
+        let path = |text: &str| PathTemplate::parse("/p", text, true).unwrap();
+        let (both, one, other, none) = (path("{a}_{b}"), path("x/{b}"), path("{c}.log"), path("log"));
+        assert_eq!(names_of(&[&none, &one, &both]), Ok(vec!["a", "b"]));
+        assert_eq!(names_of(&[&none]), Ok(vec![]));
+        assert!(both.tells_all(&["a", "b"]) && !one.tells_all(&["a", "b"]) && !none.tells_all(&[]));
+        let error = names_of(&[&both, &other]).unwrap_err().to_string();
+        assert_eq!(error, "`{c}` in `/p/{c}.log` cannot be filled: no path has it together with {a}, {b}");
+    }
+
+    #[test]
+    fn values_that_are_given_decide_how_a_name_is_taken_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join("x_y_z.log"), "");
+        let template =
+            PathTemplate::parse(folder.path().to_str().unwrap(), "{case}_{beam}.log", true).unwrap();
+        let found = |case, beam| template.found(&values(&[("case", case), ("beam", beam)])).len();
+        assert_eq!((found("x", "y_z"), found("x_y", "z"), found("x", "z")), (1, 1, 0));
+    }
+
+    #[test]
     fn what_is_no_template_says_where() {
         let error = |text: &str| PathTemplate::parse("/p", text, true).unwrap_err().to_string();
         assert_eq!(error("{case.log"), "`{` without `}` at byte 0 of `{case.log`");
         assert!(error("a/b**c.log").starts_with("`a/b**c.log` is no path: "));
         let unknown = TextTemplate::parse("{case}_{baem}", &["case", "beam"]).unwrap_err();
-        assert_eq!(unknown.to_string(), "`{baem}` in `{case}_{baem}` is no placeholder of its paths");
+        assert_eq!(
+            unknown.to_string(),
+            "`{baem}` in `{case}_{baem}` is no placeholder of its paths; did you mean `{beam}`?"
+        );
         assert_eq!(
             TextTemplate::parse("n-{case}", &["case"]).unwrap().filled(&values(&[("case", "1")])),
             "n-1"

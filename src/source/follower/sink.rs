@@ -151,6 +151,11 @@ impl Sink<'_> {
         self.out.known(&other.file(0)).is_some()
     }
 
+    /// The key under which something was said last of this file in a stream, beside what its lines say.
+    pub(crate) fn last_key(&self, stream: Stream) -> Option<String> {
+        self.out.last_key(stream, self.file)
+    }
+
     /// Says that the format has changed.
     pub(super) fn drifted(&mut self, format: &str, drift: Drift) {
         let ts = self.opening.last_ts.unwrap_or(self.now);

@@ -15,7 +15,8 @@ pub struct Jsonl {
     /// Which records are which events; each rule that matches a record gives an event.
     pub rule: Vec<Rule>,
     /// Which member of a record means what, for all rules: `task`, `agent`, `ts`, `type`, `id` and every other name that a
-    /// rule may have. A path such as `job.id`; a text that begins with `=` is the value itself.
+    /// rule may have. A path such as `job.id`, with a `?` at its end where records may lack it; a text that begins with `=` is
+    /// the value itself.
     #[serde(flatten)]
     pub members: BTreeMap<String, String>,
 }

@@ -4,8 +4,9 @@
 //! member is named by a path (`job.steps.0.name`); a text that begins with `=` is the value itself. Starts that the log does
 //! not have are made, as for all sources. The language ends there: no expressions, no arithmetic, no templates. A record
 //! that no rule is about is none of ours as long as it has the member that says its `type`, or without such a key its `ts`,
-//! or all that some rule asks for; what lacks that is counted, and a log of nothing else is reported as changed. A task that
-//! is created or started after its end is at its next attempt.
+//! or all that some rule asks for; what lacks that is counted, and a log of nothing else is reported as changed. A member that is
+//! named and that twenty records in a row lack is a change too, unless records have and lack it in turn or its path ends with
+//! `?`. A task that is created or started after its end is at its next attempt.
 
 mod config;
 mod record;
@@ -19,7 +20,7 @@ pub use crate::source::generic_jsonl::section::{Invalid, Section};
 use crate::base::clock::Timestamp;
 use crate::source::follower::{Follower, Identity, Pool};
 use crate::source::generic_jsonl::record::{Context, Records};
-use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
+use crate::source::{Advance, Discovery, Emit, Env, Next, Objection, Position, Problem, Scope, Source};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,6 +86,28 @@ impl GenericJsonl {
         self.pool.add(Follower::new(identity, path.to_owned(), context, is_finished));
         self.followed.insert(path.to_owned());
     }
+}
+
+/// What is wrong with these sections, as it would be said at the start; relative patterns begin at `base`. A pattern that
+/// no file fits yet is worth a warning.
+#[must_use]
+pub fn objections(configs: &[Jsonl], base: &Path) -> Vec<Objection> {
+    let mut objections = Vec::new();
+    for (section, config) in configs.iter().enumerate() {
+        match Section::check(config) {
+            Err(error) => objections.push(Objection::error(section, Some(&error.path()), &error.message)),
+            Ok(ready) => {
+                let files = GenericJsonl::new(ready).files(base, &mut Vec::new());
+                objections.extend(files.is_empty().then(|| Objection {
+                    section,
+                    key: Some("paths".to_owned()),
+                    message: "no file fits it yet".to_owned(),
+                    is_warning: true,
+                }));
+            }
+        }
+    }
+    objections
 }
 
 impl Source for GenericJsonl {

@@ -13,11 +13,13 @@ use crate::source::scribe::{Scribe, TakeFact as _};
 use crate::source::session::{About, End, Progress, Session, Start, Usage, percent};
 use crate::source::text::captured;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// One log may tell of many tasks; the one that was silent for longest is forgotten first.
 const TASKS_MAX: usize = 256;
+/// A member that so many records in a row lack, and that was not lacking at times before, is called otherwise now.
+const LACKS_MAX: u32 = 20;
 
 /// What is known of a log from outside it.
 #[derive(Clone, Debug)]
@@ -35,6 +37,17 @@ pub(super) struct Context {
 pub(super) struct Records {
     tasks: VecDeque<(String, Task)>,
     last_ts: Option<Timestamp>,
+    /// Which of the members that are expected were seen.
+    seen: BTreeMap<String, Sightings>,
+}
+
+/// How a member was seen so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Sightings {
+    /// So many records in a row lack it now.
+    lack_count: u32,
+    /// Some had it and some had not, in turn.
+    is_optional: bool,
 }
 
 /// The memory of one task.
@@ -64,9 +77,14 @@ impl Adapter for Records {
             return Recognition::Garbage;
         }
         let section = &context.section;
-        let mut rules = section.matching(&entries).peekable();
-        if rules.peek().is_none() {
-            return if section.is_usual(&entries) { Recognition::Known } else { Recognition::Unknown };
+        let rules: Vec<&Checked> = section.matching(&entries).collect();
+        let has_all = self.has_all(section.sightings(&entries, &rules));
+        if rules.is_empty() {
+            return match (has_all, section.is_usual(&entries)) {
+                (false, _) => Recognition::Misshapen,
+                (true, true) => Recognition::Known,
+                (true, false) => Recognition::Unknown,
+            };
         }
         let task = section.text("task", &entries).and_then(|task| captured(&task));
         if section.has_task() && task.is_none() {
@@ -86,7 +104,7 @@ impl Adapter for Records {
             None => [file.as_str(), &at, ""],
         };
         let mut known = self.take_task(&task);
-        let mut is_whole = true;
+        let mut is_whole = has_all;
         for rule in rules {
             let agent = rule.text("agent", &entries).and_then(|agent| captured(&agent));
             let agent = agent.unwrap_or_else(|| section.name().to_owned());
@@ -98,7 +116,33 @@ impl Adapter for Records {
     }
 }
 
+impl Sightings {
+    /// Whether the member is missed after one more record.
+    fn is_missed(&mut self, is_there: bool) -> bool {
+        if is_there {
+            self.is_optional |= self.lack_count > 0;
+            self.lack_count = 0;
+        } else {
+            self.lack_count = self.lack_count.saturating_add(1);
+        }
+        !self.is_optional && self.lack_count >= LACKS_MAX
+    }
+}
+
 impl Records {
+    /// Whether nothing is missed that records are expected to have.
+    fn has_all(&mut self, sightings: Vec<(&str, bool)>) -> bool {
+        let mut has_all = true;
+        for (key, is_there) in sightings {
+            let seen = match self.seen.get_mut(key) {
+                Some(seen) => seen,
+                None => self.seen.entry(key.to_owned()).or_default(),
+            };
+            has_all &= !seen.is_missed(is_there);
+        }
+        has_all
+    }
+
     fn take_task(&mut self, task: &str) -> Task {
         let place = self.tasks.iter().position(|(known, _)| known == task);
         place.and_then(|place| self.tasks.remove(place)).map(|(_, known)| known).unwrap_or_default()

@@ -1,5 +1,6 @@
 //! A section that was checked: what it says can be done. Messages name the key that is wrong.
 
+use crate::base::text::did_you_mean;
 use crate::event::scan::{Entry, Raw, RawKind};
 use crate::source::generic_jsonl::config::{Expected, Jsonl, Literal, When};
 use crate::source::text::{beginning, elements, member, members};
@@ -62,6 +63,8 @@ const EVENTS: [(&str, &[&str]); 19] = [
     ("waiting.ended", &["on"]),
 ];
 const NAME_LENGTH_MAX: usize = 40;
+/// After a path: records may lack the member, as often as they like.
+const OPTIONAL: char = '?';
 
 /// What is wrong with a section.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +78,17 @@ pub struct Invalid {
     pub message: String,
 }
 
+impl Invalid {
+    /// The key as a path in the section: `paths`, `rule.0.emit`.
+    pub(super) fn path(&self) -> String {
+        let of_rule = self.key.strip_prefix("rule ").and_then(|rest| {
+            let (number, key) = rest.split_once(": ")?;
+            Some(format!("rule.{}.{key}", number.parse::<usize>().ok()?.checked_sub(1)?))
+        });
+        of_rule.unwrap_or_else(|| self.key.split(':').next().unwrap_or_default().to_owned())
+    }
+}
+
 /// A section whose keys make sense.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Section {
@@ -83,6 +97,7 @@ pub struct Section {
     rules: Vec<Checked>,
     has_task: bool,
     members: BTreeMap<String, Member>,
+    expected: Vec<Sought>,
 }
 
 /// A rule of it. Its members include those of the section.
@@ -92,6 +107,15 @@ pub(super) struct Checked {
     pub(super) emit: &'static str,
     members: BTreeMap<String, Member>,
     pub(super) needed: &'static [&'static str],
+    expected: Vec<Sought>,
+}
+
+/// A member that records are expected to have, and what it is known by in the memory of a log.
+#[derive(Clone, Debug, PartialEq)]
+struct Sought {
+    key: String,
+    name: String,
+    path: Vec<String>,
 }
 
 /// Where a value is taken from.
@@ -146,10 +170,14 @@ impl Section {
                 return Err(invalid(missing, format!("is needed for {emit}")));
             }
             let conditions = conditions(&rule.when, &common).map_err(|message| invalid("when", message))?;
-            rules.push(Checked { conditions, emit, members, needed });
+            let expected = sought(emit, &rule.members)
+                .chain(conditions.iter().map(|(path, _)| Sought::of(emit, "when", path.clone())))
+                .collect();
+            rules.push(Checked { conditions, emit, members, needed, expected });
         }
         let (name, patterns) = (config.name.clone(), config.paths.clone());
-        Ok(Self { name, patterns, rules, has_task: common.contains_key("task"), members: common })
+        let expected = sought("", &config.members).collect();
+        Ok(Self { name, patterns, rules, has_task: common.contains_key("task"), members: common, expected })
     }
 
     /// What the source is called.
@@ -188,15 +216,38 @@ impl Section {
 
     /// The rules that match a record.
     pub(super) fn matching<'s>(&'s self, record: &'s [Entry<'_>]) -> impl Iterator<Item = &'s Checked> {
-        self.rules.iter().filter(|rule| {
-            rule.conditions.iter().all(|(path, expected)| {
-                follow(path, record).is_some_and(|value| is_expected(value, expected))
-            })
-        })
+        self.rules.iter().filter(|rule| rule.is_met(record).all(|is_met| is_met == Some(true)))
+    }
+
+    /// Which of the members that a record is expected to have it has: those of the section and of the rules that match it;
+    /// where none does, what rules look for that match as far as the record has what they look for.
+    pub(super) fn sightings<'s>(
+        &'s self,
+        record: &[Entry<'_>],
+        matching: &[&'s Checked],
+    ) -> Vec<(&'s str, bool)> {
+        let sighting = |sought: &'s Sought| (sought.key.as_str(), find(&sought.path, record).is_some());
+        if matching.is_empty() {
+            let nearly = self.rules.iter().filter(|rule| {
+                let is_met: Vec<_> = rule.is_met(record).collect();
+                is_met.contains(&Some(true)) && !is_met.contains(&Some(false))
+            });
+            let conditions = nearly.flat_map(|rule| rule.expected.iter().rev().take(rule.conditions.len()));
+            return conditions.map(sighting).collect();
+        }
+        let own = || matching.iter().flat_map(|rule| &rule.expected);
+        // What a rule names otherwise need not be where the section has it.
+        let common = self.expected.iter().filter(|sought| own().all(|own| own.name != sought.name));
+        common.chain(own()).map(sighting).collect()
     }
 }
 
 impl Checked {
+    /// Of each condition whether it is met; `None`: the record has no such member.
+    fn is_met(&self, record: &[Entry<'_>]) -> impl Iterator<Item = Option<bool>> {
+        self.conditions.iter().map(|(path, expected)| Some(is_expected(follow(path, record)?, expected)))
+    }
+
     /// A value as text.
     pub(super) fn text(&self, name: &str, record: &[Entry<'_>]) -> Option<String> {
         self.members.get(name)?.text(record)
@@ -241,18 +292,26 @@ fn text_of(value: Raw<'_>) -> Option<String> {
     .filter(|text| !text.trim().is_empty())
 }
 
-/// The value at the end of a path.
+/// The value at the end of a path, where it is not null.
 fn follow<'a>(path: &[String], record: &[Entry<'a>]) -> Option<Raw<'a>> {
+    find(path, record).filter(|value| value.kind != RawKind::Null)
+}
+
+/// The value at the end of a path, also where it is null.
+fn find<'a>(path: &[String], record: &[Entry<'a>]) -> Option<Raw<'a>> {
+    let named = |entries: &[Entry<'a>], name: &str| {
+        entries.iter().find(|entry| entry.key == name).map(|entry| entry.value)
+    };
     let (first, rest) = path.split_first()?;
-    let mut value = member(record, first)?;
+    let mut value = named(record, first)?;
     for name in rest {
         value = match value.kind {
-            RawKind::Object => member(&members(value), name)?,
+            RawKind::Object => named(&members(value), name)?,
             RawKind::Array => elements(value).get(name.parse::<usize>().ok()?).copied()?,
             _ => return None,
         };
     }
-    (value.kind != RawKind::Null).then_some(value)
+    Some(value)
 }
 
 fn is_expected(value: Raw<'_>, expected: &Expected) -> bool {
@@ -297,16 +356,32 @@ fn conditions(
 fn read_members(members: &BTreeMap<String, String>) -> Result<BTreeMap<String, Member>, (String, String)> {
     let read = |(key, value): (&String, &String)| {
         if !MEMBERS.contains(&key.as_str()) {
-            let message = format!("is no key; those that name members are: {}", MEMBERS.join(", "));
+            let near = did_you_mean(key, MEMBERS)
+                .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let message = format!("is no key; those that name members are: {}{near}", MEMBERS.join(", "));
             return Err((key.clone(), message));
         }
         let member = match value.strip_prefix('=') {
             Some(constant) => Member::Constant(constant.trim().to_owned()),
-            None => Member::Path(path_of(value).map_err(|message| (key.clone(), message))?),
+            None => Member::Path(
+                path_of(value.trim_end_matches(OPTIONAL)).map_err(|message| (key.clone(), message))?,
+            ),
         };
         Ok((key.clone(), member))
     };
     members.iter().map(read).collect()
+}
+
+impl Sought {
+    fn of(emit: &str, name: &str, path: Vec<String>) -> Self {
+        Self { key: format!("{emit} {name} {}", path.join(".")), name: name.to_owned(), path }
+    }
+}
+
+/// The members that records must have: all that are named, but constants and those that are marked as optional.
+fn sought(emit: &str, members: &BTreeMap<String, String>) -> impl Iterator<Item = Sought> {
+    let named = members.iter().filter(|(_, value)| !value.starts_with('=') && !value.ends_with(OPTIONAL));
+    named.filter_map(move |(name, value)| Some(Sought::of(emit, name, path_of(value).ok()?)))
 }
 
 fn path_of(text: &str) -> Result<Vec<String>, String> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// One `[[job]]` section: a batch job, or many of a kind, watched through the files it writes. Relative paths begin at
 /// `workspace`. Paths may have placeholders such as `{case}`, each for a part of a file or folder name, and `*`, `?`, `[…]`,
-/// `**` as the shell has them; the first path with placeholders says which jobs there are, and the other texts take the
+/// `**` as the shell has them; each path that has all placeholders says which jobs there are, and the other texts take the
 /// values found there.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
@@ -30,7 +30,8 @@ pub struct JobConfig {
     /// A file that holds `RUNNING`, `COMPLETED` or `FAILED`, or a JSON object with a `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_file: Option<String>,
-    /// A file that holds a number of percent, or a JSON object such as `{"total_tasks":10,"completed_tasks":5}`.
+    /// A file that holds a number of percent, or a JSON object such as `{"total_tasks":10,"completed_tasks":5}`; with all of
+    /// it the job has completed, where neither a status, an exit code, a marker nor a pattern of success tells its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress_file: Option<String>,
     /// A file that the job's exit code is written to at its end.
@@ -42,7 +43,7 @@ pub struct JobConfig {
     /// The number of the job's process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
-    /// Files that must be there when the job claims to have completed.
+    /// Files that must be there when the job claims to have completed; they may have the placeholders of the paths.
     pub required_files: Vec<String>,
     /// A word that must stand in the log of a completed job, and ends it where nothing else tells its end.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,9 +112,8 @@ impl JobConfig {
         patterns
     }
 
-    /// The markers that a completed job must have written.
-    #[must_use]
-    pub fn required_markers(&self) -> Vec<&str> {
-        self.marker.iter().map(String::as_str).collect()
+    /// The markers of which one must be in the log of a completed job.
+    pub(super) fn markers_of_completion(&self) -> Vec<String> {
+        self.marker.as_ref().map_or_else(|| self.patterns.markers.clone(), |marker| vec![marker.clone()])
     }
 }

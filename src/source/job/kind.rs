@@ -1,12 +1,17 @@
 //! A `[[job]]` section made ready: patterns compiled, paths taken apart, and checked that they fit together.
 
 use crate::source::batch::course::Rules;
-use crate::source::batch::template::{PathTemplate, TemplateError, TextTemplate, Values};
+use crate::source::batch::template::{PathTemplate, TemplateError, TextTemplate, Values, names_of};
 use crate::source::job::config::JobConfig;
 use crate::source::output::{PatternError, Patterns};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The keys of the paths.
+const PATHS: [&str; 5] = ["log", "status_file", "progress_file", "exit_code_file", "pid_file"];
+/// Where the log stands among them.
+const LOG: usize = 0;
 
 /// Jobs of one section.
 #[derive(Clone, Debug)]
@@ -24,6 +29,15 @@ pub(super) struct Kind {
     pub(super) progress: Option<PathTemplate>,
     pub(super) exit_code: Option<PathTemplate>,
     pub(super) pid: Option<PathTemplate>,
+    pub(super) required_files: Vec<TextTemplate>,
+}
+
+/// The files by which a job was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) files: Vec<PathBuf>,
+    /// Those of them that are logs.
+    pub(super) logs: Vec<PathBuf>,
 }
 
 /// Why a section cannot be used.
@@ -37,10 +51,24 @@ pub(super) enum KindError {
     Nothing,
     #[error("`{key}` is no number of seconds")]
     Seconds { key: &'static str },
-    #[error(transparent)]
-    Template(#[from] TemplateError),
+    #[error("is there twice with this name: only the first one is watched")]
+    Twice,
+    #[error("{error}")]
+    Template { key: &'static str, error: TemplateError },
     #[error(transparent)]
     Pattern(#[from] PatternError),
+}
+
+impl KindError {
+    /// The key that is wrong.
+    pub(super) fn key(&self) -> Option<String> {
+        match self {
+            Self::Nameless | Self::Twice => Some("name".to_owned()),
+            Self::Nothing => None,
+            Self::Seconds { key } | Self::Template { key, .. } => Some((*key).to_owned()),
+            Self::Pattern(error) => Some(error.path()),
+        }
+    }
 }
 
 impl Kind {
@@ -54,31 +82,38 @@ impl Kind {
         } else {
             Path::new(&*base).join(root).to_string_lossy().into_owned()
         };
-        let path = |text: &Option<String>, is_pattern| {
-            text.as_deref().map(|text| PathTemplate::parse(&folder, text, is_pattern)).transpose()
+        let at = |key| move |error| KindError::Template { key, error };
+        let path = |place: usize, text: &Option<String>| {
+            let key = PATHS.get(place).copied().unwrap_or_default();
+            let parsed = text.as_deref().map(|text| PathTemplate::parse(&folder, text, place == LOG));
+            parsed.transpose().map_err(at(key))
         };
-        let workspace = PathTemplate::parse("", &folder, false)?;
-        let log = path(&config.log, true)?;
-        let [status, progress] = [path(&config.status_file, false)?, path(&config.progress_file, false)?];
-        let [exit_code, pid] = [path(&config.exit_code_file, false)?, path(&config.pid_file, false)?];
+        let workspace = PathTemplate::parse("", &folder, false).map_err(at("workspace"))?;
+        let log = path(LOG, &config.log)?;
+        let [status, progress] = [path(1, &config.status_file)?, path(2, &config.progress_file)?];
+        let [exit_code, pid] = [path(3, &config.exit_code_file)?, path(4, &config.pid_file)?];
         let paths = [&log, &status, &progress, &exit_code, &pid];
-        let anchor = paths.into_iter().flatten().find(|path| path.names().next().is_some());
-        let known: Vec<&str> = anchor.into_iter().flat_map(PathTemplate::names).collect();
-        for path in paths.into_iter().flatten().chain([&workspace]) {
-            if let Some(name) = path.names().find(|name| !known.contains(name)) {
-                let text = path.filled(&Values::new()).to_string_lossy().into_owned();
-                return Err(TemplateError::Unknown { name: name.to_owned(), text }.into());
-            }
-        }
-        let text =
-            |text: &Option<String>| text.as_deref().map(|text| TextTemplate::parse(text, &known)).transpose();
-        let (name, parent, title) =
-            (TextTemplate::parse(&config.name, &known)?, text(&config.parent)?, text(&config.title)?);
+        let known = names_of(&paths.into_iter().flatten().collect::<Vec<_>>()).map_err(|error| {
+            let is_it = |path: &PathTemplate| matches!(&error, TemplateError::Unmatched { text, .. } if path.to_string() == *text);
+            let place = paths.into_iter().position(|path| path.as_ref().is_some_and(is_it));
+            at(place.and_then(|place| PATHS.get(place).copied()).unwrap_or_default())(error)
+        })?;
+        let whole = |key, text: &String| TextTemplate::parse(text, &known).map_err(at(key));
+        let name = whole("name", &config.name)?;
+        let parent = config.parent.as_ref().map(|text| whole("parent", text)).transpose()?;
+        let title = config.title.as_ref().map(|text| whole("title", text)).transpose()?;
+        let required = config.required_files.iter().map(|name| whole("required_files", name));
+        let required_files = required.collect::<Result<_, _>>()?;
         let patterns = config.all_patterns();
+        let (declares_exit_code, declares_status) =
+            (config.exit_code_file.is_some(), config.status_file.is_some());
+        let tells_its_end = declares_exit_code || declares_status || patterns.says_its_end();
         Ok(Self {
             rules: Rules {
-                declares_exit_code: config.exit_code_file.is_some(),
-                declares_status: config.status_file.is_some(),
+                declares_exit_code,
+                declares_status,
+                asks_for_marker: !config.markers_of_completion().is_empty(),
+                ends_by_progress: config.progress_file.is_some() && !tells_its_end,
                 max_run_seconds: config.max_run_seconds,
                 idle_seconds: config.idle_seconds,
             },
@@ -94,27 +129,41 @@ impl Kind {
             progress,
             exit_code,
             pid,
+            required_files,
         })
     }
 
-    /// The jobs that are there by what their first path with placeholders finds, each with its values and the file; where no
-    /// path has placeholders there is one job, without a file.
-    pub(super) fn jobs(&self) -> Vec<(Values, Option<PathBuf>)> {
-        match self.anchor() {
-            None => vec![(Values::new(), None)],
-            Some(anchor) => {
-                anchor.found(&Values::new()).into_iter().map(|(path, values)| (values, Some(path))).collect()
+    /// The jobs that are there, by what any of the paths finds that have all placeholders; where no path has placeholders
+    /// there is one job.
+    pub(super) fn jobs(&self) -> BTreeMap<Values, Found> {
+        let paths: Vec<&PathTemplate> = self.paths().into_iter().flatten().collect();
+        let names = names_of(&paths).unwrap_or_default();
+        let mut jobs: BTreeMap<Values, Found> = BTreeMap::new();
+        for (place, path) in self.paths().into_iter().enumerate() {
+            let Some(path) = path.filter(|path| path.tells_all(&names)) else { continue };
+            for (file, values) in path.found(&Values::new()) {
+                let found = jobs.entry(values).or_default();
+                if place == LOG {
+                    found.logs.push(file.clone());
+                }
+                found.files.push(file);
             }
         }
+        if names.is_empty() {
+            jobs.entry(Values::new()).or_default();
+        }
+        if let Some(log) = self.log.as_ref().filter(|log| !log.tells_all(&names)) {
+            for (values, found) in &mut jobs {
+                found.logs = log.found(values).into_iter().map(|(path, _)| path).collect();
+            }
+        }
+        jobs
     }
 
-    /// The logs of the job with these values; `file` is the one that it was found by.
-    pub(super) fn logs(&self, values: &Values, file: Option<&Path>) -> Vec<PathBuf> {
-        let Some(log) = &self.log else { return Vec::new() };
-        match file.filter(|_| log.names().next().is_some()) {
-            Some(file) => vec![file.to_owned()],
-            None => log.found(values).into_iter().map(|(path, _)| path).collect(),
-        }
+    /// The keys whose files are not there, each with the path that is waited for.
+    pub(super) fn absent(&self) -> impl Iterator<Item = (&'static str, &PathTemplate)> {
+        let named = PATHS.into_iter().zip(self.paths()).filter_map(|(key, path)| Some((key, path?)));
+        named.filter(|(_, path)| path.found(&Values::new()).is_empty())
     }
 
     /// The folders in which its files come and go.
@@ -122,10 +171,7 @@ impl Kind {
         self.paths().into_iter().flatten().map(PathTemplate::root)
     }
 
-    fn anchor(&self) -> Option<&PathTemplate> {
-        self.paths().into_iter().flatten().find(|path| path.names().next().is_some())
-    }
-
+    /// The log is the one at [`LOG`].
     const fn paths(&self) -> [Option<&PathTemplate>; 5] {
         [
             self.log.as_ref(),

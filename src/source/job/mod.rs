@@ -21,10 +21,10 @@ pub use crate::source::job::config::JobConfig;
 use crate::base::clock::Timestamp;
 use crate::source::batch::log::{LogContext, LogFacts, LogReader};
 use crate::source::follower::{Follower, Identity, Pool};
-use crate::source::job::kind::Kind;
+use crate::source::job::kind::{Found, Kind, KindError};
 use crate::source::job::watched::Watched;
 use crate::source::process::Sampler;
-use crate::source::{Advance, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
+use crate::source::{Advance, Discovery, Emit, Env, Next, Objection, Position, Problem, Scope, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,6 +46,8 @@ pub struct Jobs {
     watched: BTreeMap<String, Watched>,
     pool: Pool<LogReader>,
     followed: BTreeSet<(PathBuf, String)>,
+    /// What an earlier run remembers of small files.
+    remembered: Vec<Position>,
     sampler: Sampler,
     found: Discovery,
     search: Option<(Instant, Duration)>,
@@ -61,6 +63,7 @@ impl Jobs {
             watched: BTreeMap::new(),
             pool: Pool::default(),
             followed: BTreeSet::new(),
+            remembered: Vec::new(),
             sampler: Sampler::default(),
             found: Discovery::default(),
             search: None,
@@ -81,18 +84,19 @@ impl Jobs {
                 }
             };
             found.folders.extend(kind.roots().filter(|folder| folder.is_dir()));
-            for (values, file) in kind.jobs() {
+            for (values, Found { files, logs }) in kind.jobs() {
                 let task = kind.name.filled(&values);
-                let is_old = || file.as_deref().is_some_and(|file| is_old(file, env.modified_since));
+                let is_old =
+                    || !files.is_empty() && files.iter().all(|file| is_old(file, env.modified_since));
                 if !self.watched.contains_key(&task) && is_old() {
                     continue;
                 }
-                for path in kind.logs(&values, file.as_deref()) {
+                for path in logs {
                     self.follow(&path, &task, &kind, env);
                     found.inputs.push(path);
                 }
-                found.folders.extend(file.as_deref().and_then(Path::parent).map(Path::to_path_buf));
-                let new = || Watched::new(&kind, &values, &env.host, &env.base);
+                found.folders.extend(files.iter().filter_map(|file| file.parent()).map(Path::to_path_buf));
+                let new = || Watched::new(&kind, &values, (&env.host, &env.base), &self.remembered);
                 self.watched.entry(task.clone()).or_insert_with(new);
                 present.insert(task);
             }
@@ -123,7 +127,7 @@ impl Jobs {
         let mut problems = Vec::new();
         for job in watched.values_mut().filter(|job| job.is_due(now)) {
             let markers = job.markers();
-            let mine = followers.get(job.task.as_str()).into_iter().flatten();
+            let mine = followers.get(job.task()).into_iter().flatten();
             let logs: Vec<LogFacts> =
                 mine.map(|follower| LogReader::facts(follower, &markers, now)).collect();
             problems.extend(job.judge(logs, sampler, now, out));
@@ -168,32 +172,54 @@ impl Source for Jobs {
     }
 
     fn positions(&self) -> Vec<Position> {
-        self.pool.positions().collect()
+        let small = self.watched.values().flat_map(Watched::positions);
+        self.pool.positions().chain(small).collect()
     }
 
     fn resume(&mut self, positions: Vec<Position>) {
-        self.pool.resume(positions);
+        // Only what was read by offset has a hash of its end.
+        let (small, logs) = positions.into_iter().partition(|position| position.tail_hash.is_empty());
+        self.remembered = small;
+        self.pool.resume(logs);
     }
 }
 
-fn ready(configs: &[JobConfig], base: &Path) -> Vec<Result<Arc<Kind>, Problem>> {
-    let ready = |config: &JobConfig| {
-        let problem =
-            |message: String| Problem { path: PathBuf::from(format!("[[job]] {}", config.name)), message };
-        Kind::of(config, base).map(Arc::new).map_err(|error| problem(error.to_string()))
-    };
-    let mut names = BTreeSet::new();
-    let mut kinds = Vec::new();
-    for config in configs {
-        let is_twice = !names.insert(config.name.as_str());
-        if is_twice {
-            let message = "is there twice with this name: only the first one is watched".to_owned();
-            kinds.push(Err(Problem { path: PathBuf::from(format!("[[job]] {}", config.name)), message }));
-        } else {
-            kinds.push(ready(config));
+/// What is wrong with these sections, as it would be said at the start; relative paths begin at `base`. A file that is not
+/// there yet is worth a warning: it may be called otherwise.
+#[must_use]
+pub fn objections(configs: &[JobConfig], base: &Path) -> Vec<Objection> {
+    let enabled = configs.iter().enumerate().filter(|(_, config)| config.enabled);
+    let (places, enabled): (Vec<usize>, Vec<JobConfig>) =
+        enabled.map(|(place, config)| (place, config.clone())).unzip();
+    let mut objections = Vec::new();
+    for (section, kind) in places.into_iter().zip(kinds(&enabled, base)) {
+        match kind {
+            Err(error) => objections.push(Objection::error(section, error.key().as_deref(), &error)),
+            Ok(kind) => objections.extend(kind.absent().map(|(key, path)| Objection {
+                section,
+                key: Some(key.to_owned()),
+                message: format!("nothing is there yet: {path}"),
+                is_warning: true,
+            })),
         }
     }
-    kinds
+    objections
+}
+
+fn kinds<'c>(configs: &'c [JobConfig], base: &'c Path) -> impl Iterator<Item = Result<Kind, KindError>> + 'c {
+    let mut names = BTreeSet::new();
+    configs.iter().map(move |config| {
+        let is_first = names.insert(config.name.as_str()) || config.name.is_empty();
+        if is_first { Kind::of(config, base) } else { Err(KindError::Twice) }
+    })
+}
+
+fn ready(configs: &[JobConfig], base: &Path) -> Vec<Result<Arc<Kind>, Problem>> {
+    let ready = |(config, kind): (&JobConfig, Result<Kind, KindError>)| {
+        let path = || PathBuf::from(format!("[[job]] {}", config.name));
+        kind.map(Arc::new).map_err(|error| Problem { path: path(), message: error.to_string() })
+    };
+    configs.iter().zip(kinds(configs, base)).map(ready).collect()
 }
 
 fn is_old(path: &Path, since: Option<Timestamp>) -> bool {

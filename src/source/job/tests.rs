@@ -1,6 +1,9 @@
 //! Jobs as a whole: files written as jobs write them, looked at as `watch` does, and what stands in the log of events then.
 
+mod drift;
 mod files;
+mod growth;
+mod instances;
 mod runs;
 
 use super::*;
@@ -62,6 +65,8 @@ impl World {
 
     /// One round of `watch`, so many seconds after the start.
     fn look(&mut self, seconds: i64) -> Vec<String> {
+        // However long the last search took.
+        self.jobs.search = None;
         let mut problems = self.jobs.discover(&self.env()).problems;
         loop {
             let (next, more) = self.jobs.poll(at(seconds), &mut self.log);
@@ -173,7 +178,7 @@ fn a_section_that_cannot_be_used_says_why_and_the_others_go_on() {
     );
     assert_eq!(
         problem("name = \"{beam}\"\nlog = \"{case}.log\""),
-        "`{beam}` in `{beam}` is no placeholder of its paths"
+        "`{beam}` in `{beam}` is no placeholder of its paths; they have {case}"
     );
     let pattern = problem("name = \"x\"\nlog = \"x.log\"\npatterns = { failure = [\"(\"] }");
     assert!(pattern.contains("`failure`: pattern `(`"), "{pattern}");

@@ -92,6 +92,20 @@ impl Default for PatternsConfig {
     }
 }
 
+impl PatternsConfig {
+    /// Whether it says by what a job ends well; otherwise the usual signs of an end count.
+    pub(crate) fn says_its_end(&self) -> bool {
+        let by_preset = self.preset.is_some_and(|preset| !matches!(preset, Preset::Percent | Preset::Tqdm));
+        by_preset || !self.success.is_empty() || !self.markers.is_empty()
+    }
+
+    /// Whether it says how progress is to be found; otherwise the usual words for it are.
+    pub(super) const fn says_its_progress(&self) -> bool {
+        let has_batches = self.total_batches.is_some() || self.current_batch.is_some();
+        self.preset.is_some() || has_batches || !self.progress.is_empty()
+    }
+}
+
 /// One text or a list of them.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]

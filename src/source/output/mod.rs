@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Growth alone is said so often.
-const GREW_EVERY_MS: i64 = 30_000;
+pub(crate) const GREW_EVERY_MS: i64 = 30_000;
 /// A JSON object over several lines is put together up to this size.
 const OPEN_BYTES_MAX: usize = 4096;
 
@@ -61,6 +61,8 @@ pub struct Output {
     /// By how much the output grew since that was said, and when it was.
     unsaid_bytes: u64,
     grew_at: Option<Timestamp>,
+    /// Of a log: up to which byte that was said.
+    grown_to: u64,
     /// The beginning of a JSON object over several lines.
     open: String,
     /// The last line of a Python traceback is still to come.
@@ -76,23 +78,63 @@ pub enum Ended {
     Failed(String),
 }
 
+impl Ended {
+    /// Whether well, and in which words.
+    pub(crate) fn told(self) -> (bool, String) {
+        match self {
+            Self::Completed(reason) => (true, reason),
+            Self::Failed(reason) => (false, reason),
+        }
+    }
+}
+
 impl Output {
     /// Takes one line of output, without its newline; carriage returns inside it separate updates of one line. Gives the
     /// end that the line claims: each of the two kinds once, until [`Output::begin_again`].
     pub(crate) fn line(&mut self, patterns: &Patterns, line: &str, scribe: &mut Scribe<'_>) -> Option<Ended> {
+        let ended = self.line_of_log(patterns, line, scribe);
+        let length = u64::try_from(line.len()).unwrap_or(u64::MAX).saturating_add(1);
+        self.unsaid_bytes = self.unsaid_bytes.saturating_add(length);
+        if self.is_growth_due(scribe.ts()) {
+            self.say_growth(scribe);
+        }
+        ended
+    }
+
+    /// The same for a line of a log: its growth is measured in the log.
+    pub(crate) fn line_of_log(
+        &mut self,
+        patterns: &Patterns,
+        line: &str,
+        scribe: &mut Scribe<'_>,
+    ) -> Option<Ended> {
         let mut ended = None;
         self.line_count = self.line_count.saturating_add(1);
         for update in plain::updates(line) {
             ended = self.update(patterns, &plain::of(update), scribe).or(ended);
         }
-        let length = u64::try_from(line.len()).unwrap_or(u64::MAX).saturating_add(1);
-        self.unsaid_bytes = self.unsaid_bytes.saturating_add(length);
-        let is_due =
-            self.grew_at.is_none_or(|said_at| scribe.ts().millis_since(said_at).abs() >= GREW_EVERY_MS);
-        if is_due {
-            self.say_growth(scribe);
-        }
         ended
+    }
+
+    /// Whether growth is worth a word at this instant.
+    pub(crate) fn is_growth_due(&self, ts: Timestamp) -> bool {
+        self.grew_at.is_none_or(|said_at| ts.millis_since(said_at).abs() >= GREW_EVERY_MS)
+    }
+
+    /// Says by how much the log has grown up to the end of this line, if it is time; `told_to`: up to where that is known
+    /// from elsewhere.
+    pub(crate) fn grew_to(&mut self, end: u64, told_to: u64, scribe: &mut Scribe<'_>) {
+        if self.is_growth_due(scribe.ts()) {
+            // Said also where nothing is left: what a line says depends on nothing but the lines.
+            let output_bytes = end.saturating_sub(self.grown_to.max(told_to));
+            (self.grown_to, self.grew_at) = (end, Some(scribe.ts()));
+            scribe.say(Body::OutputGrew { output_bytes: Some(output_bytes) });
+        }
+    }
+
+    /// Up to which byte the lines of a log have said how it grew, and when.
+    pub(crate) const fn grown(&self) -> (u64, Option<Timestamp>) {
+        (self.grown_to, self.grew_at)
     }
 
     /// Says what was held back: growth and repeated errors. For the end of a job.
@@ -109,6 +151,7 @@ impl Output {
             line_count: self.line_count,
             unsaid_bytes: self.unsaid_bytes,
             grew_at: self.grew_at,
+            grown_to: self.grown_to,
             ..Self::default()
         };
     }
@@ -161,17 +204,22 @@ impl Output {
         if patterns.found(line).iter().any(|rule| rule.kind == Kind::Ignore) {
             return None;
         }
+        let mut is_through = false;
         if let Some(Counts { current, total, percent, step }) = record.progress.clone() {
             let reading = Reading { current, total, percent, step, part: None, may_change_total: false };
             self.progress.take(reading, patterns.throttle_percent(), scribe);
+            is_through = self.progress().percent >= Some(100.0);
         }
         if let Some(level) = &record.error_level {
             self.error(level, text, scribe);
         }
         let is_stated = record.end.is_some();
         let ended = self.text(patterns, text, !record.has_level && !is_stated, scribe);
-        let stated = record.end.clone().and_then(|(is_well, reason)| self.ended(is_well, reason));
-        stated.or(ended)
+        let is_usual = !patterns.says_its_end();
+        let through = || is_through.then(|| (true, "progress 100 %".to_owned()));
+        let usual = || record.closing.clone().or_else(through).filter(|_| is_usual);
+        let stated = record.end.clone().or_else(usual);
+        stated.and_then(|(is_well, reason)| self.ended(is_well, reason)).or(ended)
     }
 
     /// A line of text, in which errors are looked for where nothing else tells them.

@@ -5,9 +5,9 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::zone::Zone;
-use crate::source::output::config::{PatternsConfig, Preset};
+use crate::source::output::config::PatternsConfig;
 use crate::source::output::groups::Groups;
-use crate::source::output::preset::{ERRORS, Known, MARKERS, known};
+use crate::source::output::preset::{ERRORS, Known, MARKERS, PROGRESS, known};
 use crate::source::output::time;
 use regex::{Captures, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
@@ -23,6 +23,7 @@ pub struct Patterns {
     rules: Vec<Rule>,
     throttle_percent: f64,
     zone: Option<Zone>,
+    says_its_end: bool,
 }
 
 /// A pattern that cannot be used.
@@ -37,6 +38,13 @@ pub struct PatternError {
     pub position: Option<usize>,
     /// What is wrong.
     pub message: String,
+}
+
+impl PatternError {
+    /// The key, as a path in a section that has patterns.
+    pub(crate) fn path(&self) -> String {
+        if self.key == "patterns" { self.key.to_owned() } else { format!("patterns.{}", self.key) }
+    }
 }
 
 /// What a pattern is looked for.
@@ -95,7 +103,7 @@ impl Patterns {
             })?;
         let throttle_percent = config.update_throttle_percent;
         let throttle_percent = if throttle_percent.is_finite() { throttle_percent.max(0.0) } else { 1.0 };
-        Ok(Self { set, rules: rules.0, throttle_percent, zone })
+        Ok(Self { set, rules: rules.0, throttle_percent, zone, says_its_end: config.says_its_end() })
     }
 
     /// When a line was written, as far as it says so itself: as [`time::parse_time`], and in the configured zone where the
@@ -108,6 +116,11 @@ impl Patterns {
     /// By how much progress must have changed to be said again.
     pub(super) const fn throttle_percent(&self) -> f64 {
         self.throttle_percent
+    }
+
+    /// Whether the configuration says by what the job ends well, so that the usual signs of an end are none.
+    pub(super) const fn says_its_end(&self) -> bool {
+        self.says_its_end
     }
 
     /// The rules that a line matches, in the order of [`Kind`].
@@ -159,10 +172,11 @@ impl Rules {
                 self.add(Kind::Progress, key, pattern, |regex| Groups::of_batches(regex, is_total))?;
             }
         }
-        for pattern in preset.progress {
+        let usual = if config.says_its_progress() { &[] } else { PROGRESS };
+        for pattern in preset.progress.iter().chain(usual) {
             self.add(Kind::Progress, "preset", pattern, Groups::of)?;
             if let Some(rule) = self.0.last_mut() {
-                rule.may_change_total = preset.has_many_totals;
+                rule.may_change_total = preset.has_many_totals || !usual.is_empty();
             }
         }
         Ok(())
@@ -170,10 +184,7 @@ impl Rules {
 
     /// Markers are words, not patterns: `DONE` is none in `ABANDONED`.
     fn markers(&mut self, config: &PatternsConfig) -> Result<(), PatternError> {
-        let says_its_end =
-            config.preset.is_some_and(|preset| preset != Preset::Percent && preset != Preset::Tqdm)
-                || !config.success.is_empty();
-        let default = if config.markers.is_empty() && !says_its_end { MARKERS } else { &[] };
+        let default = if config.says_its_end() { &[] } else { MARKERS };
         for marker in config.markers.iter().map(String::as_str).chain(default.iter().copied()) {
             let marker = marker.trim();
             let is_word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');

@@ -7,6 +7,12 @@ pub(super) const ERRORS: &[&str] = &["ERROR", "FAILED", "Exception", "Traceback"
 /// What marks the end where nothing else is said.
 pub(super) const MARKERS: &[&str] = &["DONE"];
 
+/// How progress is told where nothing else is said.
+pub(super) const PROGRESS: &[&str] = &[
+    r"\bProgress: *(?P<percent>100(?:\.0*)?|[0-9]{1,2}(?:\.[0-9]+)?) ?%",
+    r"^(?P<message>Processing \w+ (?P<current>[0-9]+)/(?P<total>[0-9]+))$",
+];
+
 /// The patterns of one program.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Known {

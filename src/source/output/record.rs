@@ -22,6 +22,8 @@ pub(super) struct Record {
     pub(super) progress: Option<Counts>,
     /// Whether the work ended well, and in which words.
     pub(super) end: Option<(bool, String)>,
+    /// The same, where only the message says so: a sign of the end unless the configuration names another one.
+    pub(super) closing: Option<(bool, String)>,
 }
 
 /// How far the work is.
@@ -35,15 +37,17 @@ pub(super) struct Counts {
 
 /// Reads a line; `None` if it is no JSON object.
 pub(super) fn read(line: &str) -> Option<Record> {
-    let object = object(line)?;
-    let message = text(&object, &["message", "msg"]);
+    let whole = object(line)?;
+    let object = wrapped(&whole).unwrap_or(&whole);
+    let message = text(object, &["message", "msg"]);
     let level = ["level", "levelname", "severity", "lvl"].iter().find_map(|key| object.get(*key));
     Some(Record {
         message: message.map(str::to_owned),
         has_level: level.is_some(),
         error_level: level.and_then(error_level),
-        progress: progress(&object),
-        end: if level.is_none() { end(&object) } else { None },
+        progress: progress(object, is_progress(&whole)),
+        end: if level.is_none() { end(object) } else { None },
+        closing: message.and_then(closing).map(|is_well| (is_well, message.unwrap_or_default().to_owned())),
     })
 }
 
@@ -61,10 +65,32 @@ pub(super) fn time(line: &str, zone: Option<Zone>) -> Option<Timestamp> {
 
 fn object(line: &str) -> Option<Map<String, Value>> {
     let line = line.trim();
+    // `ts` and the like write the time in brackets before each line.
+    let behind_time = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+    let line = behind_time.map_or(line, |(_, rest)| rest.trim_start());
     if !(line.starts_with('{') && line.ends_with('}')) {
         return None;
     }
     serde_json::from_str(line).ok()
+}
+
+/// What is wrapped as the `data` of a message about progress: `{"type": "progress", "data": {…}}`.
+fn wrapped(object: &Map<String, Value>) -> Option<&Map<String, Value>> {
+    let is_progress = is_progress(object);
+    object.get("data")?.as_object().filter(|_| is_progress)
+}
+
+/// Whether these words say that everything is over, and how it went. The whole message must be these words.
+fn closing(message: &str) -> Option<bool> {
+    const WELL: [&str; 4] = [
+        "agent completed",
+        "agent completed successfully",
+        "agent finished successfully",
+        "task completed successfully",
+    ];
+    const BADLY: [&str; 2] = ["agent failed", "task failed"];
+    let words = message.trim_end_matches(['.', '!']).to_lowercase();
+    if WELL.contains(&words.as_str()) { Some(true) } else { BADLY.contains(&words.as_str()).then_some(false) }
 }
 
 /// The level as text, if it is one of errors.
@@ -84,14 +110,12 @@ fn error_level(level: &Value) -> Option<String> {
 }
 
 /// Progress that is called so, or that has a name of its own for its counts.
-fn progress(object: &Map<String, Value>) -> Option<Counts> {
-    let is_called_so =
-        ["event", "type"].iter().any(|key| object.get(*key).and_then(Value::as_str) == Some("progress"));
+fn progress(object: &Map<String, Value>, is_called_so: bool) -> Option<Counts> {
     let counts = if is_called_so {
         Counts {
-            current: count(object, &["current", "completed", "done", "completed_tasks"]),
-            total: count(object, &["total", "total_tasks"]),
-            percent: number(object, &["percent", "percentage", "percent_complete"]),
+            current: count(object, &["current", "completed", "done", "completed_tasks", "criteriaVerified"]),
+            total: count(object, &["total", "total_tasks", "criteriaTotal"]),
+            percent: number(object, &["percent", "percentage", "percent_complete", "progress"]),
             step: text(object, &["step", "message", "current_task"]).map(str::to_owned),
         }
     } else {
@@ -103,6 +127,10 @@ fn progress(object: &Map<String, Value>) -> Option<Counts> {
         }
     };
     (counts.current.is_some() || counts.percent.is_some()).then_some(counts)
+}
+
+fn is_progress(object: &Map<String, Value>) -> bool {
+    ["event", "type"].iter().any(|key| object.get(*key).and_then(Value::as_str) == Some("progress"))
 }
 
 /// An end that is stated by a status alone; in a log with levels the status is that of whatever the line is about.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::sync::LazyLock;
 
 mod errors;
+mod literal;
 mod presets;
 mod structured;
 

@@ -22,7 +22,8 @@ pub(super) fn time_in(line: &str, zone: Option<Zone>) -> Option<Timestamp> {
     let line = line.trim_start();
     match line.as_bytes().first()? {
         b'{' => record::time(line, zone),
-        b'[' | b'(' => leading(line.get(1..)?, zone),
+        b'[' => leading(line.get(1..)?, zone).or_else(|| record::time(line, zone)),
+        b'(' => leading(line.get(1..)?, zone),
         b'<' => leading(after_priority(line)?, zone),
         b'0'..=b'9' => leading(line, zone),
         _ => None,

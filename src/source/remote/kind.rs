@@ -1,7 +1,7 @@
 //! A `[[remote]]` section made ready: patterns compiled, paths taken apart, and checked that they fit together.
 
 use crate::source::batch::course::Rules;
-use crate::source::batch::template::{PathTemplate, TemplateError, TextTemplate};
+use crate::source::batch::template::{PathTemplate, TemplateError, TextTemplate, names_of};
 use crate::source::output::{PatternError, Patterns};
 use crate::source::remote::RemoteConfig;
 use std::sync::Arc;
@@ -36,15 +36,31 @@ pub(super) enum KindError {
     #[error("names nothing to watch: `log`, `status_file` or `exit_code_file`")]
     Nothing,
     #[error("`{text}` cannot be asked for over a line: it has {what}")]
-    Path { text: String, what: &'static str },
+    Path { key: &'static str, text: String, what: &'static str },
     #[error("`interval_seconds` is no number of seconds")]
     Seconds,
     #[error("`ssh` is not well quoted")]
     Ssh,
-    #[error(transparent)]
-    Template(#[from] TemplateError),
+    #[error("{error}")]
+    Template { key: &'static str, error: TemplateError },
     #[error(transparent)]
     Pattern(#[from] PatternError),
+}
+
+impl KindError {
+    /// The key that is wrong.
+    pub(super) fn key(&self) -> Option<String> {
+        let key = match self {
+            Self::Nothing => return None,
+            Self::Pattern(error) => return Some(error.path()),
+            Self::Nameless => "name",
+            Self::Hostless => "host",
+            Self::Path { key, .. } | Self::Template { key, .. } => key,
+            Self::Seconds => "interval_seconds",
+            Self::Ssh => "ssh",
+        };
+        Some(key.to_owned())
+    }
 }
 
 impl Kind {
@@ -60,30 +76,25 @@ impl Kind {
             return Err(KindError::Seconds);
         }
         let (log, status, exit_code) = (
-            path(config.log.as_deref(), true)?,
-            path(config.status_file.as_deref(), false)?,
-            path(config.exit_code_file.as_deref(), false)?,
+            path("log", config.log.as_deref())?,
+            path("status_file", config.status_file.as_deref())?,
+            path("exit_code_file", config.exit_code_file.as_deref())?,
         );
         let paths = [&log, &status, &exit_code];
         if paths.iter().all(|path| path.is_none()) {
             return Err(KindError::Nothing);
         }
-        let anchor = paths.into_iter().flatten().find(|path| path.names().next().is_some());
-        let known: Vec<&str> = anchor.into_iter().flat_map(PathTemplate::names).collect();
-        for path in paths.into_iter().flatten() {
-            if let Some(name) = path.names().find(|name| !known.contains(name)) {
-                let (name, text) = (name.to_owned(), path.shell_pattern());
-                return Err(TemplateError::Unknown { name, text }.into());
-            }
-        }
-        let text =
-            |text: &Option<String>| text.as_deref().map(|text| TextTemplate::parse(text, &known)).transpose();
-        let (name, parent, title) =
-            (TextTemplate::parse(&config.name, &known)?, text(&config.parent)?, text(&config.title)?);
+        let at = |key| move |error| KindError::Template { key, error };
+        let known = names_of(&paths.into_iter().flatten().collect::<Vec<_>>()).map_err(at("log"))?;
+        let whole = |key, text: &String| TextTemplate::parse(text, &known).map_err(at(key));
+        let name = whole("name", &config.name)?;
+        let parent = config.parent.as_ref().map(|text| whole("parent", text)).transpose()?;
+        let title = config.title.as_ref().map(|text| whole("title", text)).transpose()?;
         Ok(Self {
             rules: Rules {
                 declares_exit_code: config.exit_code_file.is_some(),
                 declares_status: config.status_file.is_some(),
+                asks_for_marker: !config.patterns.markers.is_empty(),
                 ..Rules::default()
             },
             patterns: Arc::new(Patterns::compile(&config.patterns)?),
@@ -98,15 +109,18 @@ impl Kind {
         })
     }
 
-    /// The path that says which jobs there are; `None`: there is one.
-    pub(super) fn anchor(&self) -> Option<&PathTemplate> {
-        let paths = [self.log.as_ref(), self.status.as_ref(), self.exit_code.as_ref()];
-        paths.into_iter().flatten().find(|path| path.names().next().is_some())
+    /// The paths that say which jobs there are, each with whether it is that of logs; none: there is one job.
+    pub(super) fn anchors(&self) -> Vec<(&PathTemplate, bool)> {
+        let paths = [(&self.log, true), (&self.status, false), (&self.exit_code, false)];
+        let paths: Vec<_> =
+            paths.into_iter().filter_map(|(path, is_log)| Some((path.as_ref()?, is_log))).collect();
+        let names = names_of(&paths.iter().map(|(path, _)| *path).collect::<Vec<_>>()).unwrap_or_default();
+        paths.into_iter().filter(|(path, _)| path.tells_all(&names)).collect()
     }
 
-    /// Whether the log is what says which jobs there are, or the only one's.
+    /// Whether the logs say which jobs there are, so that each belongs to one.
     pub(super) fn is_anchored_by_log(&self) -> bool {
-        self.log.as_ref().is_some_and(|log| log.names().next().is_some())
+        self.anchors().iter().any(|(_, is_log)| *is_log)
     }
 
     /// How often quiet files are looked at.
@@ -116,9 +130,10 @@ impl Kind {
     }
 }
 
-fn path(text: Option<&str>, is_pattern: bool) -> Result<Option<PathTemplate>, KindError> {
+fn path(key: &'static str, text: Option<&str>) -> Result<Option<PathTemplate>, KindError> {
     let Some(text) = text else { return Ok(None) };
-    let refused = |what| KindError::Path { text: text.to_owned(), what };
+    let is_pattern = key == "log";
+    let refused = |what| KindError::Path { key, text: text.to_owned(), what };
     if text.contains(['\n', '\r', '\0']) {
         return Err(refused("control characters"));
     }
@@ -126,7 +141,8 @@ fn path(text: Option<&str>, is_pattern: bool) -> Result<Option<PathTemplate>, Ki
         return Err(refused("`**`, which shells do not have in common"));
     }
     let from_home = text.strip_prefix("~/").unwrap_or(text);
-    Ok(Some(PathTemplate::parse(".", from_home, is_pattern)?))
+    let parsed = PathTemplate::parse(".", from_home, is_pattern);
+    parsed.map(Some).map_err(|error| KindError::Template { key, error })
 }
 
 /// A command line taken apart as a shell does it, without anything that a shell would put in.

@@ -111,11 +111,10 @@ impl Machine {
     pub(super) fn add(&mut self, kind: Kind) {
         self.interval = self.interval.min(kind.interval());
         let place = self.kinds.len();
-        let anchor = kind.anchor().or(kind.log.as_ref()).cloned();
-        let anchored_by_log = kind.is_anchored_by_log() || kind.anchor().is_none();
-        let others = kind.log.clone().filter(|_| !anchored_by_log);
-        self.lists.extend(anchor.map(|path| List { kind: place, path, is_log: anchored_by_log }));
-        self.lists.extend(others.map(|path| List { kind: place, path, is_log: true }));
+        let list = |path: &PathTemplate, is_log| List { kind: place, path: path.clone(), is_log };
+        self.lists.extend(kind.anchors().into_iter().map(|(path, is_log)| list(path, is_log)));
+        let others = kind.log.as_ref().filter(|_| !kind.is_anchored_by_log());
+        self.lists.extend(others.map(|path| list(path, true)));
         self.kinds.push(Arc::new(kind));
     }
 
@@ -126,7 +125,7 @@ impl Machine {
             self.order(Order::List { list, pattern });
         }
         for kind in self.kinds.clone() {
-            if kind.anchor().is_none() {
+            if kind.anchors().is_empty() {
                 self.job(&kind, &Values::new());
             }
         }
@@ -157,7 +156,7 @@ impl Machine {
     /// The job with these values, watched from now on.
     fn job(&mut self, kind: &Arc<Kind>, values: &Values) -> usize {
         let task = kind.name.filled(values);
-        if let Some(known) = self.jobs.iter().position(|job| job.task == task) {
+        if let Some(known) = self.jobs.iter().position(|job| job.teller.task == task) {
             return known;
         }
         let path = |template: &Option<PathTemplate>| {
@@ -291,8 +290,9 @@ impl Machine {
         let Some(kind) = self.kinds.get(*kind).map(Arc::clone) else { return };
         for path in paths {
             let Some(values) = template.values_of(Path::new(&path)) else { continue };
-            let owners: Vec<usize> = if is_log && !kind.is_anchored_by_log() && kind.anchor().is_some() {
-                (0..self.jobs.len()).collect()
+            let owners: Vec<usize> = if is_log && !kind.is_anchored_by_log() && !kind.anchors().is_empty() {
+                let jobs = self.jobs.iter().enumerate();
+                jobs.filter(|(_, job)| job.has_log(&kind, &values)).map(|(place, _)| place).collect()
             } else {
                 vec![self.job(&kind, &values)]
             };
@@ -304,7 +304,7 @@ impl Machine {
 
     /// Follows a log that was found, from where the log of events proves it was read to.
     fn follow(&mut self, job: usize, path: &str, kind: &Kind, resumable: &[Position], out: &dyn Emit) {
-        let Some(task) = self.jobs.get(job).map(|job| job.task.clone()) else { return };
+        let Some(task) = self.jobs.get(job).map(|job| job.teller.task.clone()) else { return };
         if !self.seen.insert((path.to_owned(), task.clone())) {
             return;
         }
@@ -317,7 +317,7 @@ impl Machine {
         let feed = new();
         let usable: Vec<&Position> = resumable.iter().filter(|position| new().resume(position)).collect();
         let (choices, candidates) = choices(&identity, &usable, out).into_iter().unzip();
-        let (key, log) = (self.files.len(), Box::new(Log { feed, modified_at: None }));
+        let (key, log) = (self.files.len(), Box::new(Log { feed, place, modified_at: None }));
         let role = Role::Log { log, identity, choices: Some(choices) };
         self.files.push(Followed { job, path: path.to_owned(), role });
         let behind = self.behind;

@@ -24,7 +24,9 @@ use crate::base::text;
 use crate::source::remote::kind::Kind;
 use crate::source::remote::machine::Machine;
 use crate::source::remote::wire::Address;
-use crate::source::{Advance, Contact, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
+use crate::source::{
+    Advance, Contact, Discovery, Emit, Env, Next, Objection, Position, Problem, Scope, Source,
+};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::thread;
@@ -73,6 +75,17 @@ impl Remote {
         }
         machines.into_values().collect()
     }
+}
+
+/// What is wrong with these sections, as it would be said at the start.
+#[must_use]
+pub fn objections(configs: &[RemoteConfig]) -> Vec<Objection> {
+    let enabled = configs.iter().enumerate().filter(|(_, config)| config.enabled);
+    let objection = |(section, config)| {
+        let error = Kind::of(config).err()?;
+        Some(Objection::error(section, error.key().as_deref(), &error))
+    };
+    enabled.filter_map(objection).collect()
 }
 
 impl Source for Remote {

@@ -1,7 +1,10 @@
 //! The output of a job: lines like those of any other. An end that a line claims counts for nothing here, since Slurm
 //! states the real one.
 
-use crate::source::follower::{Adapter, Recognition, Sink};
+use crate::base::clock::Timestamp;
+use crate::event::envelope::Stream;
+use crate::source::batch::growth::{self, Growth};
+use crate::source::follower::{Adapter, Follower, Recognition, Sink};
 use crate::source::output::{Output, Patterns};
 use crate::source::scribe::{Scribe, TakeFact as _};
 use crate::source::slurm::{AGENT, NAME};
@@ -27,10 +30,33 @@ impl Adapter for Log {
 
     fn line(&mut self, context: &LogContext, bytes: &[u8], out: &mut Sink<'_>) -> Recognition {
         let line = String::from_utf8_lossy(bytes);
-        let ts = context.patterns.time(&line).unwrap_or_else(|| out.written_at());
+        let own = context.patterns.time(&line);
+        let ts = own.unwrap_or_else(|| out.written_at());
+        let told = growth::told(out.last_key(Stream::BackgroundMonitoring).as_deref());
+        let end = out.at().saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX)).saturating_add(1);
         let (file, place) = (out.file().to_owned(), out.at().to_string());
         let mut scribe = Scribe::new(out, NAME, (&context.task, AGENT), ts, &[&file, &place]);
-        self.0.line(&context.patterns, &line, &mut scribe);
+        self.0.line_of_log(&context.patterns, &line, &mut scribe);
+        if own.is_some() || self.0.line_count() == 1 {
+            self.0.grew_to(end, told.map_or(0, |(to, _)| to), &mut scribe);
+        }
         Recognition::Known
+    }
+}
+
+impl Log {
+    /// By how much an output has grown.
+    pub(super) fn growth(follower: &Follower<Self>) -> Growth {
+        let (said_to, said_at) = follower.adapter().0.grown();
+        let modified = std::fs::metadata(follower.path()).and_then(|metadata| metadata.modified()).ok();
+        Growth {
+            file: follower.file().to_owned(),
+            path: follower.path().to_owned(),
+            read_to: follower.offset(),
+            said_to,
+            said_at,
+            written_at: None,
+            modified_at: modified.map(Timestamp::from_system),
+        }
     }
 }

@@ -349,6 +349,11 @@ impl Source for Slurm {
             self.say(answer, now, out);
         }
         let (next, problems, gone) = self.logs.poll(now, out);
+        let identity = Identity { source: NAME, parts: vec![self.host.clone()], session: None };
+        for follower in self.logs.followers().filter(|_| next == Next::Idle) {
+            let whom = (follower.context().task.as_str(), AGENT);
+            Log::growth(follower).say(&identity, whom, false, (now, &mut *out));
+        }
         for path in gone {
             self.followed.remove(&path);
         }

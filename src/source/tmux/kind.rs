@@ -33,6 +33,16 @@ pub(super) enum KindError {
     Pattern(#[from] PatternError),
 }
 
+impl KindError {
+    /// The key that is wrong.
+    pub(super) fn key(&self) -> String {
+        match self {
+            Self::Expression { key, .. } | Self::Seconds { key } => (*key).to_owned(),
+            Self::Pattern(error) => error.path(),
+        }
+    }
+}
+
 impl Kind {
     /// Makes a section ready.
     pub(super) fn of(config: &TmuxConfig) -> Result<Self, KindError> {

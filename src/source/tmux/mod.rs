@@ -33,7 +33,9 @@ use crate::source::tmux::pace::Pace;
 use crate::source::tmux::pane::Pane;
 use crate::source::tmux::stream::Streams;
 use crate::source::tmux::watched::{Remembered, Watched};
-use crate::source::{Advance, Contact, Discovery, Emit, Env, Next, Position, Problem, Scope, Source};
+use crate::source::{
+    Advance, Contact, Discovery, Emit, Env, Next, Objection, Position, Problem, Scope, Source,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,6 +83,17 @@ impl Tmux {
         }
         Self { servers, problems, env: None, sampler: Sampler::default(), streams: Streams::default() }
     }
+}
+
+/// What is wrong with these sections, as it would be said at the start.
+#[must_use]
+pub fn objections(configs: &[TmuxConfig]) -> Vec<Objection> {
+    let enabled = configs.iter().enumerate().filter(|(_, config)| config.enabled);
+    let objection = |(section, config)| {
+        let error = Kind::of(config).err()?;
+        Some(Objection::error(section, Some(&error.key()), &error))
+    };
+    enabled.filter_map(objection).collect()
 }
 
 impl Source for Tmux {

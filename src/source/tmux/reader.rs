@@ -1,8 +1,9 @@
 //! The lines of one pane as output: what they claim and how far the task is. Says where a fact stands, not what follows.
 
 use crate::base::clock::Timestamp;
-use crate::source::output::{Ended, Output, Patterns};
-use crate::source::scribe::{Fact, Scribe, TakeFact};
+use crate::source::batch::log::{Nowhere, came_on};
+use crate::source::output::{Output, Patterns};
+use crate::source::scribe::{Scribe, TakeFact};
 use crate::source::session::Progress;
 use crate::source::tmux::NAME;
 use crate::source::tmux::course::Claim;
@@ -47,10 +48,7 @@ impl Reader {
         let ended = self.output.line(about.patterns, line, &mut scribe);
         self.follow_progress(ts);
         if let Some(ended) = ended {
-            let (is_well, reason) = match ended {
-                Ended::Completed(reason) => (true, reason),
-                Ended::Failed(reason) => (false, reason),
-            };
+            let (is_well, reason) = ended.told();
             self.claim = Some(Claim { is_well, reason, at: ts, line: number });
         }
     }
@@ -82,36 +80,11 @@ impl Reader {
 
     /// Remembers when the task came on; one that had ended and counts from the beginning again is another run.
     fn follow_progress(&mut self, ts: Timestamp) {
-        let now = self.output.progress();
-        if *now == self.progress {
-            return;
-        }
-        let fell = now.percent < self.progress.percent
-            || now.percent.is_none() && now.current < self.progress.current;
-        self.progress = now.clone();
-        self.progressed_at = Some(ts);
+        let fell = came_on(self.output.progress(), &mut self.progress, &mut self.progressed_at, ts);
         if fell && self.claim.take().is_some() {
             self.output.begin_again();
             self.run += 1;
         }
-    }
-}
-
-/// Takes facts that the log has already.
-pub(super) struct Nowhere<'f> {
-    pub(super) file: &'f str,
-    pub(super) now: Timestamp,
-}
-
-impl TakeFact for Nowhere<'_> {
-    fn take(&mut self, _: Fact<'_>) {}
-
-    fn file(&self) -> &str {
-        self.file
-    }
-
-    fn now(&self) -> Timestamp {
-        self.now
     }
 }
 

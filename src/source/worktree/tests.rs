@@ -11,6 +11,7 @@ struct Log {
     keys: HashMap<(Stream, String), (String, u64)>,
     lines: Vec<String>,
     known: bool,
+    drifts: std::collections::HashSet<String>,
 }
 
 impl Emit for Log {
@@ -19,6 +20,13 @@ impl Emit for Log {
             self.known = true;
             return;
         };
+        if matches!(event.body, Body::SourceOpened { .. }) {
+            self.known = true;
+            return;
+        }
+        if matches!(event.body, Body::SourceDrifted { .. }) && !self.drifts.insert(event.id.to_string()) {
+            return;
+        }
         let place = (event.body.stream(), from.file.into_owned());
         let key = from.key.unwrap().into_owned();
         if self.keys.get(&place).is_some_and(|(last, i)| *last == key && from.i <= *i) {
@@ -28,7 +36,7 @@ impl Emit for Log {
         let mut line = Vec::new();
         event.body.write(&mut line);
         let fields = String::from_utf8(line).unwrap();
-        self.lines.push(format!("{} {}{fields}", event.task.unwrap(), event.body.type_name()));
+        self.lines.push(format!("{} {}{fields}", event.task.unwrap_or_default(), event.body.type_name()));
     }
 
     fn known(&self, _: &str) -> Option<KnownFile> {
@@ -135,11 +143,68 @@ fn running_again_after_a_result_is_the_next_attempt() {
 fn a_half_written_file_is_reported_once_and_read_when_it_is_whole() {
     let (project, mut source, mut log) = (Project::new(), Worktree::new(), Log::default());
     project.write("{\"status\":\"run");
+    assert_eq!(project.poll(&mut source, &mut log), (Vec::new(), Vec::new()), "it may become whole");
     let (lines, problems) = project.poll(&mut source, &mut log);
     assert_eq!((lines, problems.len()), (Vec::new(), 1));
     assert_eq!(project.poll(&mut source, &mut log).1, [""; 0]);
     project.status("running", 1);
     assert_eq!(project.poll(&mut source, &mut log).0.len(), 3);
+}
+
+/// Another process goes on with what this one remembers.
+fn again(source: &Worktree) -> Worktree {
+    let saved = serde_json::to_string(&source.positions()).unwrap();
+    let mut next = Worktree::new();
+    next.resume(serde_json::from_str(&saved).unwrap());
+    next
+}
+
+#[test]
+fn what_stays_broken_is_reported_once_by_however_many_processes() {
+    let (project, mut source, mut log) = (Project::new(), Worktree::new(), Log::default());
+    project.write("{\"status\":\"run");
+    let mut reported = Vec::new();
+    for _ in 0..5 {
+        reported.push(project.poll(&mut source, &mut log).1.len());
+        source = again(&source);
+    }
+    assert_eq!(reported, [0, 1, 0, 0, 0]);
+}
+
+#[test]
+fn a_document_of_another_form_has_drifted_once_until_it_was_right() {
+    let (project, mut source, mut log) = (Project::new(), Worktree::new(), Log::default());
+    let drifted = |(lines, problems): (Vec<String>, Vec<String>)| {
+        assert_eq!(problems, [""; 0]);
+        lines.iter().filter(|line| line.contains("source.drifted")).count()
+    };
+    let phase = |word: &str| format!("{{\"phase\":\"{word}\",\"updatedAt\":\"2026-11-16T09:00:01Z\"}}");
+    project.write(&phase("running"));
+    assert_eq!(drifted(project.poll(&mut source, &mut log)), 1);
+    assert_eq!(drifted(project.poll(&mut source, &mut log)), 0);
+    project.write(&phase("still running"));
+    assert_eq!(drifted(project.poll(&mut source, &mut log)), 0, "written again, and no better");
+    source = again(&source);
+    project.write(&phase("even now running"));
+    assert_eq!(drifted(project.poll(&mut source, &mut log)), 0, "by another process");
+    project.status("running", 2);
+    assert_eq!(project.poll(&mut source, &mut log).0.len(), 3);
+    source = again(&source);
+    project.write(&phase("and again"));
+    assert_eq!(drifted(project.poll(&mut source, &mut log)), 1);
+    assert_eq!(drifted(project.poll(&mut Worktree::new(), &mut log)), 0, "the log knows it, too");
+}
+
+#[test]
+fn only_the_status_is_needed_of_a_document() {
+    let whole = "{\"status\":\"running\",\"timestamp\":\"2026-11-16T09:00:01Z\",\"updatedAt\":\"2026-11-16T09:00:01Z\"}";
+    for (name, is_needed) in [("status", true), ("timestamp", false), ("updatedAt", false)] {
+        let (project, mut source, mut log) = (Project::new(), Worktree::new(), Log::default());
+        project.write(&whole.replace(&format!("\"{name}\":"), &format!("\"{name}2\":")));
+        let (lines, _) = project.poll(&mut source, &mut log);
+        let is_lost = lines.iter().all(|line| line.contains("source.drifted"));
+        assert_eq!((is_lost, lines.len()), (is_needed, if is_needed { 1 } else { 3 }), "{name}");
+    }
 }
 
 #[test]

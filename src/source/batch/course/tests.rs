@@ -223,6 +223,30 @@ fn whatever_begins_after_a_result_is_another_attempt() {
 }
 
 #[test]
+fn all_of_the_progress_is_an_end_where_nothing_else_tells_one() {
+    let rules = Rules { ends_by_progress: true, ..Rules::default() };
+    let through = |seconds, is_through| Evidence {
+        progressed_at: Some(at(seconds)),
+        is_through,
+        ..Evidence::default()
+    };
+    assert_eq!(first(&Rules::default(), &through(40, true), 90), ["start 1 @40"]);
+    let mut memory = Memory::default();
+    assert_eq!(steps(&rules, &mut memory, &through(10, false), 20), ["start 1 @10"]);
+    assert_eq!(steps(&rules, &mut memory, &through(40, true), 41), ["completed 1 @40: progress 100 %"]);
+    assert_eq!(steps(&rules, &mut memory, &through(60, true), 61), [""; 0], "written again, and still all");
+    assert_eq!(steps(&rules, &mut memory, &through(80, false), 81), ["start 2 @80"]);
+    assert_eq!(steps(&rules, &mut memory, &through(99, true), 99), ["completed 2 @99: progress 100 %"]);
+    // A failure that the log tells goes before, and progress after an end that a log told is no new beginning.
+    let failing = Evidence { logs: vec![claiming(false, 10, 40)], ..through(50, true) };
+    assert_eq!(first(&rules, &failing, 60), ["start 1 @0", "failed 1 @40: ERROR: no beam"]);
+    let mut memory = Memory::default();
+    steps(&rules, &mut memory, &with_log(claiming(true, 10, 40)), 60);
+    let late = Evidence { logs: vec![claiming(true, 10, 40)], ..through(70, false) };
+    assert_eq!(steps(&rules, &mut memory, &late, 71), [""; 0]);
+}
+
+#[test]
 fn a_key_that_is_none_of_ours_is_no_result() {
     for key in
         ["", "completed", "completed:1", "completed:x:1:-:-:", "running:1:1:-:-:", "completed:1:1:-:-:a"]

@@ -82,6 +82,8 @@ fn lines_of(log: &[u8], cuts: &[usize], restarts: bool) -> Vec<String> {
         .log
         .events
         .iter()
+        // By how much a log without times has grown is said when that is observed.
+        .filter(|event| event["type"] != "output.grew" || event["from"]["at"].is_u64())
         .map(|event| format!("{} {} {}", event["type"], event["id"], event["from"]))
         .collect()
 }

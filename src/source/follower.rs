@@ -378,7 +378,7 @@ impl<A: Adapter> Follower<A> {
                 lines.known();
             }
             Recognition::Unknown => lines.novel(length),
-            Recognition::Misshapen => lines.misshapen(length),
+            Recognition::Misshapen => lines.misshapen(length, sink.rare),
             Recognition::Garbage => lines.damaged(at, length),
         }
         if let Some(drift) = lines.drift(false) {
@@ -416,6 +416,7 @@ impl<A: Adapter> Follower<A> {
             now,
             modified: self.modified,
             next_i: [0; Stream::ALL.len()],
+            rare: false,
         };
         (sink, &mut self.lines, &mut self.adapter, &self.context)
     }

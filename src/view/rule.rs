@@ -64,7 +64,7 @@ pub fn would_change(
     let (failures, limit) = (task.consecutive_failures, policy.failure_streak);
     if failures > 0 && failures < limit && health.is_live() {
         said.push(format!(
-            "{} in a row \u{2192} struggling",
+            "{} in a row makes it struggling",
             plural(limit - failures, "more counted failure")
         ));
     }
@@ -76,7 +76,7 @@ pub fn would_change(
             Some(Reason::ToolOverBudget) => format!("the call open for {after} more"),
             _ => format!("nothing new for {after}"),
         };
-        said.push(format!("{quiet} \u{2192} {}{}", verdict.health.word(), reason.unwrap_or_default()));
+        said.push(format!("{quiet} makes it {}{}", verdict.health.word(), reason.unwrap_or_default()));
     }
     said.join("; ")
 }
@@ -176,8 +176,8 @@ mod tests {
         let healthy = TaskStatus { consecutive_failures: 2, ..task("t", Health::Healthy, None) };
         assert_eq!(
             said(&healthy, Some((Health::Stuck, Reason::Silent))),
-            "failures in a row, silence inside a turn, a wait, or a result; 1 more counted failure in a row \u{2192} \
-             struggling; silent for 4 minutes more \u{2192} stuck (silent)"
+            "failures in a row, silence inside a turn, a wait, or a result; 1 more counted failure in a row makes it \
+             struggling; silent for 4 minutes more makes it stuck (silent)"
         );
         let struggling = TaskStatus {
             consecutive_failures: 3,
@@ -185,7 +185,7 @@ mod tests {
         };
         assert_eq!(
             said(&struggling, Some((Health::Stuck, Reason::ToolOverBudget))),
-            "one success in that thread of work resets the streak; the call open for 4 minutes more \u{2192} stuck \
+            "one success in that thread of work resets the streak; the call open for 4 minutes more makes it stuck \
              (tool over budget)"
         );
         assert_eq!(said(&task("t", Health::Completed, None), None), "a new attempt");

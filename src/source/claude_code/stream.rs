@@ -64,6 +64,9 @@ impl Adapter for Stream {
         let (mut verdict, mut ordinal) = (None, 0);
         let is_whole = objects(line, |_, entries| {
             let mut shape = shape::of(entries);
+            if member(entries, "type").and_then(word) == Some("result") {
+                out.mark_rare();
+            }
             if shape != Recognition::Unknown {
                 self.object(context, entries, ordinal, out);
             }

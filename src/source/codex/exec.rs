@@ -153,6 +153,9 @@ impl Exec {
         if kind == "thread.started" {
             self.run += 1;
         }
+        if matches!(kind, "thread.started" | "turn.completed") {
+            out.mark_rare();
+        }
         let (file, at, now) = (out.file().to_owned(), format!("{} {nth}", out.at()), out.written_at());
         let scribe = &mut Scribe::new(out, SOURCE, (&context.thread, AGENT), now, &["line", &file, &at]);
         self.session.create(&About { host: &context.host, ..About::default() }, scribe);

@@ -179,6 +179,9 @@ impl Transcript {
         if !KINDS.contains(&kind) && !FAMILIES.iter().any(|beginning| kind.starts_with(beginning)) {
             return None;
         }
+        if kind == "session.shutdown" {
+            out.mark_rare();
+        }
         let data = member(entries, "data").filter(|raw| raw.kind == RawKind::Object).map(members);
         let said_ts = text("timestamp").and_then(Timestamp::parse);
         let (Some(data), Some(ts)) = (data, said_ts.or(self.last_ts)) else { return Some(false) };

@@ -27,6 +27,9 @@ impl Transcript {
         if !matches!(kind, "system" | "user" | "assistant" | "tool_call" | "result" | "thinking") {
             return None;
         }
+        if kind == "result" {
+            out.mark_rare();
+        }
         // What has no time came right after what had one.
         let said = member(entries, "timestamp_ms").and_then(count).and_then(|ms| i64::try_from(ms).ok());
         let place = Place::of(context, out);

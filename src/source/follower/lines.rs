@@ -33,6 +33,9 @@ pub(super) struct Lines {
     misshapen: bool,
     #[serde(default)]
     novel_count: u64,
+    /// One of those that lack something is of a kind of which a file has one or so.
+    #[serde(skip)]
+    rare: bool,
     /// It was said already that many records are of kinds that are not known.
     #[serde(default)]
     novel: bool,
@@ -95,9 +98,11 @@ impl Lines {
         self.novel_count += 1;
     }
 
-    pub(super) fn misshapen(&mut self, length: u64) {
+    /// A record that lacks what it must have; `rare`: one of which a file has one or so, so that no share can be told.
+    pub(super) fn misshapen(&mut self, length: u64, rare: bool) {
         self.unknown(length);
         self.misshapen_count += 1;
+        self.rare |= rare;
     }
 
     pub(super) fn damaged(&mut self, at: u64, length: u64) {
@@ -111,7 +116,10 @@ impl Lines {
     pub(super) fn drift(&mut self, at_end: bool) -> Option<Drift> {
         let many = self.misshapen_count >= MISSHAPEN_RECORDS;
         let share = self.misshapen_count * MISSHAPEN_SHARE > self.known_count;
-        if self.misshapen_count > 0 && (many || share) && !std::mem::replace(&mut self.misshapen, true) {
+        if self.misshapen_count > 0
+            && (many || share || self.rare)
+            && !std::mem::replace(&mut self.misshapen, true)
+        {
             self.drifted = true;
             return Some(Drift::Misshapen(self.misshapen_count));
         }
@@ -153,6 +161,18 @@ mod tests {
                 lines.drift(false)
             })
             .collect()
+    }
+
+    #[test]
+    fn one_record_that_lacks_something_is_enough_where_there_is_only_one() {
+        let after = |known: u64, rare| {
+            let mut lines = Lines::default();
+            (0..known).for_each(|_| lines.known());
+            lines.misshapen(10, rare);
+            lines.drift(false)
+        };
+        assert_eq!([after(19, false), after(19, true)], [Some(Drift::Misshapen(1)); 2]);
+        assert_eq!([after(20, false), after(20, true)], [None, Some(Drift::Misshapen(1))]);
     }
 
     #[test]

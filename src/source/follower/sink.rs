@@ -62,6 +62,8 @@ pub struct Sink<'s> {
     pub(super) now: Timestamp,
     pub(super) modified: Option<Timestamp>,
     pub(super) next_i: [u64; Stream::ALL.len()],
+    /// Whether the line is a record of a kind that stands in a file once or so.
+    pub(super) rare: bool,
 }
 
 /// What is remembered of the beginning of a file.
@@ -121,6 +123,11 @@ impl Sink<'_> {
     #[must_use]
     pub const fn at(&self) -> u64 {
         self.at
+    }
+
+    /// Such a record stands in a file once or so: if it lacks what it must have, that alone says that the format has changed.
+    pub const fn mark_rare(&mut self) {
+        self.rare = true;
     }
 
     /// When a line was written at the latest, for lines that do not say when: our clock, or the file's time of modification

@@ -183,6 +183,9 @@ impl Stream {
         if !matches!(kind, "init" | "message" | "tool_use" | "tool_result" | "error" | "result" | "thought") {
             return None;
         }
+        if kind == "result" {
+            out.mark_rare();
+        }
         let said = member(entries, "timestamp").and_then(word).and_then(Timestamp::parse);
         let ts = said.or(self.last_ts).unwrap_or_else(|| out.written_at());
         self.last_ts = Some(ts);

@@ -170,6 +170,9 @@ impl Stream {
         if !KINDS.contains(&kind) {
             return None;
         }
+        if kind == "result" {
+            out.mark_rare();
+        }
         let said = member(entries, "timestamp").and_then(word).and_then(Timestamp::parse);
         let ts = said.or(self.last_ts).unwrap_or_else(|| out.written_at());
         self.last_ts = said.or(self.last_ts);

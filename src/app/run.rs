@@ -82,10 +82,7 @@ fn looked_for(
 ) -> anyhow::Result<(Patterns, Asked)> {
     let asked = Asked {
         files: either(&arguments.require, job.map(|job| job.required_files.clone())),
-        markers: either(
-            &arguments.marker,
-            job.map(|job| job.required_markers().into_iter().map(str::to_owned).collect()),
-        ),
+        markers: either(&arguments.marker, job.map(|job| job.marker.iter().cloned().collect())),
     };
     let flags = |base: PatternsConfig| PatternsConfig {
         preset: arguments.preset.or(base.preset),

@@ -59,7 +59,6 @@ fn at_home(env: &Env, places: &mut Places) {
 }
 
 fn given(path: &Path, places: &mut Places) {
-    places.roots.push(path.to_owned());
     if let Some(root) = path.ancestors().find(|folder| is_tree(folder)) {
         let only = places.trees.entry(root.to_owned()).or_default();
         if root != path {

@@ -15,13 +15,15 @@ mod decode;
 mod fold;
 mod hook;
 mod import;
+mod judge;
 mod start;
 mod support;
 mod tail;
 
-const BENCHES: [(&str, fn()); 7] = [
+const BENCHES: [(&str, fn()); 8] = [
     ("decode", decode::run),
     ("fold", fold::run),
+    ("judge", judge::run),
     ("append", append::run),
     ("import", import::run),
     ("tail", tail::run),

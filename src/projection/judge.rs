@@ -320,18 +320,15 @@ impl<'a> Judge<'a> {
         let budget_ms = signed(self.policy.budget_ms(call.tool.as_str()));
         let deadline = self.suspensions.deadline(self.call_start(call), budget_ms);
         let silence_ms = signed(self.policy.stuck_after_ms);
-        let quiet =
-            self.growth_of(call).map(|grew| self.suspensions.deadline(grew.instant(), silence_ms));
+        let quiet = self.growth_of(call).map(|grew| self.suspensions.deadline(grew.instant(), silence_ms));
         deadline.max(quiet.unwrap_or(deadline))
     }
 
     /// The last output since the start of a call that may be its own. A build or a test run may take longer than anybody
     /// thought as long as it prints; which of several open calls printed is not known, so it speaks for each that can.
     fn growth_of(&self, call: &OpenCall) -> Option<Stamp> {
-        let prints = matches!(
-            ToolKind::of(call.tool.as_str()),
-            ToolKind::Shell | ToolKind::Agent | ToolKind::Other
-        );
+        let prints =
+            matches!(ToolKind::of(call.tool.as_str()), ToolKind::Shell | ToolKind::Agent | ToolKind::Other);
         let grew = self.task.monitoring.as_ref()?.grew();
         (prints && grew.instant() > call.started.instant()).then_some(grew)
     }

@@ -18,9 +18,9 @@ fn alarms_under(policy: &Policy, mut events: Vec<Event<'static>>) -> Vec<String>
     events.sort_by_key(|event| event.ts);
     let last = events.last().unwrap().ts;
     let is_alarm = |health: Health| matches!(health, Health::Stuck | Health::Struggling);
-    let told = edges(&events, last.plus_millis(30 * 24 * 60 * 60 * 1000), policy).into_iter().filter(|edge| {
-        is_alarm(edge.to_health) || edge.from_health.is_some_and(is_alarm)
-    });
+    let told = edges(&events, last.plus_millis(30 * 24 * 60 * 60 * 1000), policy)
+        .into_iter()
+        .filter(|edge| is_alarm(edge.to_health) || edge.from_health.is_some_and(is_alarm));
     told.map(|edge| {
         let days = edge.ts.millis_since(instant("00:00")).div_euclid(24 * 60 * 60 * 1000);
         let day = if days == 0 { String::new() } else { format!("+{days}d") };
@@ -174,7 +174,9 @@ fn a_laptop_that_sleeps_eight_hours_in_a_turn_is_no_alarm() {
 #[test]
 fn a_session_whose_user_went_home_is_no_alarm() {
     assert_eq!(
-        alarms("16:00 turn; 16:10*5/600s ok; 16:59 message; 17:00 turn-ends; 17:00:05 process running; 19:00 process gone"),
+        alarms(
+            "16:00 turn; 16:10*5/600s ok; 16:59 message; 17:00 turn-ends; 17:00:05 process running; 19:00 process gone"
+        ),
         NONE
     );
 }
@@ -249,7 +251,9 @@ fn a_death_with_an_open_call_is_an_alarm_when_its_budget_is_over() {
 #[test]
 fn a_zombie_is_an_alarm_at_the_first_sample_that_shows_it() {
     assert_eq!(
-        alarms("09:00 started; 09:01 process running; 09:02 process zombie; 09:03 process zombie; 09:10 failed exit=137"),
+        alarms(
+            "09:00 started; 09:01 process running; 09:02 process zombie; 09:03 process zombie; 09:10 failed exit=137"
+        ),
         ["09:02:00 t stuck process_gone", "09:10:00 t failed"]
     );
 }

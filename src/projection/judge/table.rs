@@ -105,14 +105,16 @@ fn events(text: &'static str) -> Vec<Event<'static>> {
         event.observed_at = words.option("observed", nth).map(instant);
         event.task = (word != "slept").then(|| words.text("task", nth).unwrap_or("t".into()));
         let (task, body) = (event.task.as_deref().unwrap_or_default(), format!("{:?}", event.body));
-        event.id = crate::event::ids::EventId::of(&[task.as_bytes(), &ts.micros().to_le_bytes(), body.as_bytes()]);
+        event.id =
+            crate::event::ids::EventId::of(&[task.as_bytes(), &ts.micros().to_le_bytes(), body.as_bytes()]);
         event
     };
     (0..times.parse().unwrap()).map(event).collect()
 }
 
 fn body(word: &'static str, words: &Words, nth: usize, ts: Timestamp) -> Body<'static> {
-    let (attempt, exit_code, reason, duration_ms) = (words.number("attempt"), words.number("exit"), None, None);
+    let (attempt, exit_code, reason, duration_ms) =
+        (words.number("attempt"), words.number("exit"), None, None);
     let thread = words.text("thread", nth);
     let on = || Text::from(words.argument(0).unwrap());
     match word {
@@ -145,7 +147,8 @@ fn created(words: &Words) -> Body<'static> {
 fn tool(word: &str, words: &Words, nth: usize) -> Body<'static> {
     let tool: Text<'static> = words.argument(0).unwrap_or("Bash").into();
     let call: Text<'static> = words.argument(1).unwrap_or("x").into();
-    let (thread, attempt, model, duration_ms) = (words.text("thread", nth), words.number("attempt"), None, None);
+    let (thread, attempt, model, duration_ms) =
+        (words.text("thread", nth), words.number("attempt"), None, None);
     let (input_hash, result_hash) = (words.text("in", nth), words.text("out", nth));
     match word {
         "call" => Body::ToolStarted { tool, call, thread, attempt, model, input_hash },
@@ -176,9 +179,12 @@ fn sign(word: &str, words: &Words) -> Body<'static> {
         "message" => fixture::message("00:00").body,
         "output" => fixture::output_grew("00:00").body,
         "process" => fixture::sampled("00:00", words.argument(0).unwrap()).body,
-        "progress" => {
-            Body::ProgressReported { current: words.number("current"), total: None, percent: None, step: None }
-        }
+        "progress" => Body::ProgressReported {
+            current: words.number("current"),
+            total: None,
+            percent: None,
+            step: None,
+        },
         "action" => {
             Body::ActionLogged { action: "edit".into(), target: None, ok: words.argument(0) == Some("ok") }
         }
@@ -241,11 +247,17 @@ fn every_case_of_the_table_has_its_verdict() {
 fn the_table_has_every_health_and_every_reason() {
     use crate::projection::health::{Health, Reason};
     let stories = stories();
-    let verdicts: Vec<&str> = stories.iter().flat_map(|story| &story.cases).map(|case| case.verdict).collect();
+    let verdicts: Vec<&str> =
+        stories.iter().flat_map(|story| &story.cases).map(|case| case.verdict).collect();
     assert!(verdicts.len() >= 120, "{} cases", verdicts.len());
-    let words = Health::ALL.iter().map(|health| health.word()).chain(Reason::ALL.iter().map(|reason| reason.word()));
+    let words =
+        Health::ALL.iter().map(|health| health.word()).chain(Reason::ALL.iter().map(|reason| reason.word()));
     let missing: Vec<&str> = words
-        .filter(|word| !verdicts.iter().any(|verdict| verdict.split(" | ").next().unwrap().split(' ').any(|one| one == *word)))
+        .filter(|word| {
+            !verdicts
+                .iter()
+                .any(|verdict| verdict.split(" | ").next().unwrap().split(' ').any(|one| one == *word))
+        })
         .collect();
     assert_eq!(missing, Vec::<&str>::new());
     for story in &stories {

@@ -50,7 +50,8 @@ fn streaks(source: &mut dyn Source, path: &Path) -> Value {
             }
         }
     }
-    let longest = projection.tasks.values().filter_map(|task| Some(task.tools.as_ref()?.longest_streak())).max();
+    let longest =
+        projection.tasks.values().filter_map(|task| Some(task.tools.as_ref()?.longest_streak())).max();
     let mut runs: Vec<(i64, u32)> = runs.into_iter().map(|((first, ..), length)| (first, length)).collect();
     runs.sort_unstable();
     let reached: Vec<i64> = reached.into_iter().map(|(third, _)| third).collect();
@@ -59,7 +60,8 @@ fn streaks(source: &mut dyn Source, path: &Path) -> Value {
 
 #[test]
 fn every_streak_of_every_real_transcript_is_the_independent_one() {
-    let Some(folder) = std::env::var_os("AGENTLOG_REAL_DATA").map(PathBuf::from).filter(|folder| folder.is_dir())
+    let Some(folder) =
+        std::env::var_os("AGENTLOG_REAL_DATA").map(PathBuf::from).filter(|folder| folder.is_dir())
     else {
         return skipped("AGENTLOG_REAL_DATA names no folder");
     };

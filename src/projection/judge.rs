@@ -218,19 +218,18 @@ impl<'a> Judge<'a> {
         self.family.working && ToolKind::of(call.tool.as_str()) == ToolKind::Agent
     }
 
-    /// The last calls of a thread are one call, or alternate between two, each time with the same result; the last of them
-    /// belongs to the present turn, and none is of a tool whose work it is to ask again and again.
+    /// The last calls of a thread in the present turn are one call, or alternate between two, each time with the same result,
+    /// and none is of a tool whose work it is to ask again and again. What was asked again in another turn is no loop.
     fn looping(&self) -> Option<Verdict> {
         let limit = Some(self.policy.identical_calls).filter(|limit| *limit > 2)?;
         let begun = self.turn().map(|turn| turn.stamp.instant());
-        let repeats = self.threads().map(|thread| thread.repeats).find(|repeats| {
-            u64::from(repeats.length()) >= limit
-                && Some(repeats.last().instant()) >= begun
-                && !repeats.tools().into_iter().any(|tool| self.policy.is_poller(tool))
+        let (repeats, length, first) = self.threads().find_map(|thread| {
+            let (length, first) = thread.repeats.since(begun);
+            let is_polling = || thread.repeats.tools().into_iter().any(|tool| self.policy.is_poller(tool));
+            (u64::from(length) >= limit && !is_polling()).then_some((&thread.repeats, length, first))
         })?;
-        let calls = count("identical_calls", repeats.length().into(), limit);
-        let mut verdict =
-            verdict(Health::Stuck, Some(Reason::Looping), repeats.first().at(), repeats.first());
+        let calls = count("identical_calls", length.into(), limit);
+        let mut verdict = verdict(Health::Stuck, Some(Reason::Looping), first.at(), first);
         verdict.evidence.extend(repeats.last().id());
         Some(verdict.with(calls))
     }

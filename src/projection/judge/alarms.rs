@@ -104,6 +104,14 @@ fn a_polling_loop_with_changing_results_is_no_alarm() {
 }
 
 #[test]
+fn a_user_who_asks_for_the_same_in_every_turn_is_no_alarm() {
+    assert_eq!(
+        alarms("09:00*20 turn; 09:00:10*20 ok Bash a in=test out=passed; 09:00:20*20 turn-ends"),
+        NONE
+    );
+}
+
+#[test]
 fn a_young_call_below_an_old_one_is_no_alarm() {
     assert_eq!(
         alarms(

@@ -48,7 +48,7 @@ pub(crate) fn forecast(
     policy: &Policy,
 ) -> Option<(Timestamp, Verdict)> {
     let nobody = Task::default();
-    let family = family_of(linked(projection, &nobody), id);
+    let family = family_of(&linked(projection, &nobody), id);
     let judged_at = |instant: Timestamp| {
         let (mut own, mut next) = (None, None::<Timestamp>);
         judge_nodes(&mut family.clone(), projection, instant, policy, |judged, verdict| {
@@ -186,7 +186,7 @@ fn linked<'a>(projection: &'a Projection, nobody: &'a Task) -> Vec<Node<'a>> {
 }
 
 /// A task and its descendants.
-fn family_of<'a>(nodes: Vec<Node<'a>>, id: &str) -> Vec<Node<'a>> {
+fn family_of<'a>(nodes: &[Node<'a>], id: &str) -> Vec<Node<'a>> {
     let root = nodes.iter().position(|node| node.id == id);
     let parent_of = |place: &usize| nodes.get(*place).and_then(|node| node.parent);
     let is_member = |place: usize| {

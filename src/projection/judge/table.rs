@@ -227,20 +227,20 @@ impl Story {
 #[test]
 fn every_case_of_the_table_has_its_verdict() {
     let stories = stories();
-    let mut wrong = String::new();
+    let mut wrong: Vec<String> = Vec::new();
     for story in &stories {
         for case in &story.cases {
             let found = story.verdict(case);
             if found != case.verdict {
                 let Case { line, at, task, verdict } = case;
-                wrong.push_str(&format!(
-                    "\ncases.txt:{line}: {}\n  {task} at {at}\n  due   {verdict}\n  found {found}\n",
+                wrong.push(format!(
+                    "cases.txt:{line}: {}\n  {task} at {at}\n  due   {verdict}\n  found {found}\n",
                     story.title
                 ));
             }
         }
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
 #[test]

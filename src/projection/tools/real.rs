@@ -19,7 +19,7 @@ fn skipped(reason: &str) {
     writeln!(std::io::stderr(), "skipped: {reason}").unwrap();
 }
 
-/// The files below a folder with this in their lines' beginning: what the two sources take for theirs.
+/// The transcripts and rollouts below a folder; what else is there in lines is not counted by the script.
 fn transcripts(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -15,6 +15,7 @@ mod decode;
 mod fold;
 mod hook;
 mod import;
+mod judge;
 mod start;
 mod support;
 mod tail;
@@ -23,6 +24,7 @@ mod watch;
 const BENCHES: [(&str, fn()); 8] = [
     ("decode", decode::run),
     ("fold", fold::run),
+    ("judge", judge::run),
     ("append", append::run),
     ("import", import::run),
     ("tail", tail::run),

@@ -265,8 +265,11 @@ impl Task {
                 let watched = self.monitoring.get_or_insert_default().watched_mut();
                 watched.alignment.set(stamp, alignment, names);
             }
-            Body::OutputGrew { .. }
-            | Body::IterationReported { .. }
+            Body::OutputGrew { .. } => {
+                self.worked = true;
+                self.monitoring.get_or_insert_default().add_growth(stamp);
+            }
+            Body::IterationReported { .. }
             | Body::CriterionVerified { .. }
             | Body::ActionLogged { .. }
             | Body::FileChanged { .. }

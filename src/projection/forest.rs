@@ -11,6 +11,9 @@ use crate::projection::status::{self, ChildCounts, OF_CHILDREN, Progress};
 use crate::projection::usage::to_number;
 use hashbrown::HashMap;
 
+/// So many deadlines of a family are looked at for a change of one of its members.
+const FORECAST_MAX: usize = 256;
+
 /// A task whose descendants have been judged.
 pub(crate) struct Judged<'a> {
     pub(crate) id: &'a str,
@@ -30,10 +33,52 @@ pub(crate) fn judge_all(
     projection: &Projection,
     now: Timestamp,
     policy: &Policy,
-    mut visit: impl FnMut(&Judged<'_>, Verdict),
+    visit: impl FnMut(&Judged<'_>, Verdict),
 ) {
     let nobody = Task::default();
-    let mut nodes = linked(projection, &nobody);
+    judge_nodes(&mut linked(projection, &nobody), projection, now, policy, visit);
+}
+
+/// How a task will be when its health or its reason next changes although nothing happens, and when; `None` if they stay.
+/// Its descendants are judged with it: one that goes stale leaves its parent alone with its silence.
+pub(crate) fn forecast(
+    projection: &Projection,
+    id: &str,
+    now: Timestamp,
+    policy: &Policy,
+) -> Option<(Timestamp, Verdict)> {
+    let nobody = Task::default();
+    let family = family_of(&linked(projection, &nobody), id);
+    let judged_at = |instant: Timestamp| {
+        let (mut own, mut next) = (None, None::<Timestamp>);
+        judge_nodes(&mut family.clone(), projection, instant, policy, |judged, verdict| {
+            next = next.into_iter().chain(judged.judge.next_deadline(instant)).min();
+            if judged.id == id {
+                own = Some(verdict);
+            }
+        });
+        own.map(|verdict| (verdict, next))
+    };
+    let (present, mut next) = judged_at(now)?;
+    for _ in 0..FORECAST_MAX {
+        let instant = next?;
+        let (verdict, after) = judged_at(instant)?;
+        if (verdict.health, verdict.reason) != (present.health, present.reason) {
+            return Some((instant, verdict));
+        }
+        next = after;
+    }
+    None
+}
+
+/// Judges all nodes, children first.
+fn judge_nodes(
+    nodes: &mut [Node<'_>],
+    projection: &Projection,
+    now: Timestamp,
+    policy: &Policy,
+    mut visit: impl FnMut(&Judged<'_>, Verdict),
+) {
     let leaves = nodes.iter().enumerate().filter(|(_, node)| node.pending == 0);
     let mut ready: Vec<usize> = leaves.map(|(place, _)| place).collect();
     let mut visit_next = |nodes: &mut [Node<'_>], place: usize| {
@@ -52,16 +97,17 @@ pub(crate) fn judge_all(
         tell_parent(nodes, place, health, percent)
     };
     while let Some(place) = ready.pop() {
-        ready.extend(visit_next(&mut nodes, place));
+        ready.extend(visit_next(nodes, place));
     }
     // What is left stands in a cycle.
     for place in 0..nodes.len() {
         if nodes.get(place).is_some_and(|node| !node.is_judged) {
-            visit_next(&mut nodes, place);
+            visit_next(nodes, place);
         }
     }
 }
 
+#[derive(Clone)]
 struct Node<'a> {
     id: &'a str,
     task: &'a Task,
@@ -135,13 +181,35 @@ fn linked<'a>(projection: &'a Projection, nobody: &'a Task) -> Vec<Node<'a>> {
         parts: Parts::default(),
     };
     let mut nodes: Vec<Node<'a>> = known.iter().enumerate().map(node).collect();
+    count_children(&mut nodes);
+    nodes
+}
+
+/// A task and its descendants.
+fn family_of<'a>(nodes: &[Node<'a>], id: &str) -> Vec<Node<'a>> {
+    let root = nodes.iter().position(|node| node.id == id);
+    let parent_of = |place: &usize| nodes.get(*place).and_then(|node| node.parent);
+    let is_member = |place: usize| {
+        let line = std::iter::successors(Some(place), parent_of).take(nodes.len());
+        line.into_iter().any(|place| Some(place) == root)
+    };
+    let members: Vec<usize> = (0..nodes.len()).filter(|place| is_member(*place)).collect();
+    let mut family: Vec<Node<'a>> = members.iter().filter_map(|place| nodes.get(*place).cloned()).collect();
+    for node in &mut family {
+        node.parent = node.parent.and_then(|parent| members.binary_search(&parent).ok());
+        node.pending = 0;
+    }
+    count_children(&mut family);
+    family
+}
+
+fn count_children(nodes: &mut [Node<'_>]) {
     let parents: Vec<usize> = nodes.iter().filter_map(|node| node.parent).collect();
     for parent in parents {
         if let Some(node) = nodes.get_mut(parent) {
             node.pending += 1;
         }
     }
-    nodes
 }
 
 /// Tells the parent of a judged task about its subtree; gives the parent if that was its last child.

@@ -16,10 +16,13 @@ use crate::projection::tools::{OpenCall, Run, Thread};
 use crate::projection::usage::to_number;
 
 #[cfg(test)]
+mod alarms;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod table;
+#[cfg(test)]
 mod tests;
-
-/// So many deadlines are looked at for a change; past them a task goes stale at last.
-const FORECAST_MAX: usize = 64;
 
 /// What the descendants of a task contribute to its health.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,17 +56,6 @@ impl<'a> Judge<'a> {
             .or_else(|| self.struggling())
             .or_else(|| self.idle(now))
             .unwrap_or_else(|| self.healthy())
-    }
-
-    /// How the task will be when its health or its reason next changes although nothing happens, and when; `None` if they
-    /// stay.
-    pub(crate) fn forecast(&self, now: Timestamp) -> Option<(Timestamp, Verdict)> {
-        let present = self.verdict(now);
-        let deadlines = std::iter::successors(self.next_deadline(now), |at| self.next_deadline(*at));
-        let ahead = deadlines.take(FORECAST_MAX).map(|at| (at, self.verdict(at)));
-        ahead
-            .into_iter()
-            .find(|(_, verdict)| (verdict.health, verdict.reason) != (present.health, present.reason))
     }
 
     /// The next instant after `now` at which the verdict may change although nothing happens.
@@ -194,7 +186,7 @@ impl<'a> Judge<'a> {
                 Some(verdict(Health::Stuck, Some(Reason::ProcessGone), process.since.at(), process.since))
             }
             ProcessState::Hung if now >= self.hung_from(process) => {
-                let hung = now.millis_since(process.since.instant());
+                let hung = self.suspensions.awake_ms(process.since.instant(), now);
                 let hung = duration("hung", hung, self.policy.process_hung_after_ms);
                 let since = Some(self.hung_from(process));
                 Some(verdict(Health::Stuck, Some(Reason::ProcessHung), since, process.since).with(hung))
@@ -210,7 +202,14 @@ impl<'a> Judge<'a> {
         (now >= deadline).then(|| {
             let open = self.suspensions.awake_ms(self.call_start(call), now);
             let open = duration("open_call", open, self.policy.budget_ms(call.tool.as_str()));
-            verdict(Health::Stuck, Some(Reason::ToolOverBudget), Some(deadline), call.started).with(open)
+            let mut verdict =
+                verdict(Health::Stuck, Some(Reason::ToolOverBudget), Some(deadline), call.started).with(open);
+            if let Some(grew) = self.growth_of(call) {
+                let silence = self.suspensions.awake_ms(grew.instant(), now);
+                verdict.numbers.push(duration("silence", silence, self.policy.stuck_after_ms));
+                verdict.evidence.extend(grew.id());
+            }
+            verdict
         })
     }
 
@@ -219,19 +218,18 @@ impl<'a> Judge<'a> {
         self.family.working && ToolKind::of(call.tool.as_str()) == ToolKind::Agent
     }
 
-    /// The last calls of a thread are one call, or alternate between two, each time with the same result; the last of them
-    /// belongs to the present turn, and none is of a tool whose work it is to ask again and again.
+    /// The last calls of a thread in the present turn are one call, or alternate between two, each time with the same result,
+    /// and none is of a tool whose work it is to ask again and again. What was asked again in another turn is no loop.
     fn looping(&self) -> Option<Verdict> {
         let limit = Some(self.policy.identical_calls).filter(|limit| *limit > 2)?;
         let begun = self.turn().map(|turn| turn.stamp.instant());
-        let repeats = self.threads().map(|thread| thread.repeats).find(|repeats| {
-            u64::from(repeats.length()) >= limit
-                && Some(repeats.last().instant()) >= begun
-                && !repeats.tools().into_iter().any(|tool| self.policy.is_poller(tool))
+        let (repeats, length, first) = self.threads().find_map(|thread| {
+            let (length, first) = thread.repeats.since(begun);
+            let is_polling = || thread.repeats.tools().into_iter().any(|tool| self.policy.is_poller(tool));
+            (u64::from(length) >= limit && !is_polling()).then_some((&thread.repeats, length, first))
         })?;
-        let calls = count("identical_calls", repeats.length().into(), limit);
-        let mut verdict =
-            verdict(Health::Stuck, Some(Reason::Looping), repeats.first().at(), repeats.first());
+        let calls = count("identical_calls", length.into(), limit);
+        let mut verdict = verdict(Health::Stuck, Some(Reason::Looping), first.at(), first);
         verdict.evidence.extend(repeats.last().id());
         Some(verdict.with(calls))
     }
@@ -301,21 +299,37 @@ impl<'a> Judge<'a> {
         self.suspensions.deadline(self.silent_from(now), signed(self.policy.stuck_after_ms))
     }
 
-    /// A call's time does not run while it waits for a permission. When a wait was not ended by its own event, it was over
-    /// by the last activity.
+    /// A call's time does not run while it waits for a permission or for the end of a rate limit. When a wait was not ended
+    /// by its own event, it was over at its sourced end, else by the last activity.
     fn call_start(&self, call: &OpenCall) -> Timestamp {
         let start = call.started.instant();
-        let waits =
-            self.waits().filter(|wait| matches!(wait.kind, WaitKind::Permission | WaitKind::Question));
-        let resumed = waits
-            .filter(|wait| wait.stamp.instant() >= start)
-            .map(|wait| if wait.open { self.task.last.instant() } else { wait.stamp.instant() });
+        let waits = self.waits().filter(|wait| {
+            matches!(wait.kind, WaitKind::Permission | WaitKind::Question | WaitKind::RateLimit)
+                && wait.stamp.instant() >= start
+        });
+        let resumed = waits.map(|wait| match wait {
+            Wait { open: false, stamp, .. } => stamp.instant(),
+            Wait { kind: WaitKind::RateLimit, until: Some(until), .. } => *until,
+            _ => self.task.last.instant(),
+        });
         resumed.max().unwrap_or(start)
     }
 
     fn call_deadline(&self, call: &OpenCall) -> Timestamp {
-        let budget_ms = self.policy.budget_ms(call.tool.as_str());
-        self.suspensions.deadline(self.call_start(call), signed(budget_ms))
+        let budget_ms = signed(self.policy.budget_ms(call.tool.as_str()));
+        let deadline = self.suspensions.deadline(self.call_start(call), budget_ms);
+        let silence_ms = signed(self.policy.stuck_after_ms);
+        let quiet = self.growth_of(call).map(|grew| self.suspensions.deadline(grew.instant(), silence_ms));
+        deadline.max(quiet.unwrap_or(deadline))
+    }
+
+    /// The last output since the start of a call that may be its own. A build or a test run may take longer than anybody
+    /// thought as long as it prints; which of several open calls printed is not known, so it speaks for each that can.
+    fn growth_of(&self, call: &OpenCall) -> Option<Stamp> {
+        let prints =
+            matches!(ToolKind::of(call.tool.as_str()), ToolKind::Shell | ToolKind::Agent | ToolKind::Other);
+        let grew = self.task.monitoring.as_ref()?.grew();
+        (prints && grew.instant() > call.started.instant()).then_some(grew)
     }
 
     /// A sample proves life for as long as silence may last.
@@ -323,8 +337,9 @@ impl<'a> Judge<'a> {
         process.last.instant().plus_millis(signed(self.policy.stuck_after_ms))
     }
 
+    /// A process that was caught by the host falling asleep does not hang.
     fn hung_from(&self, process: &Process) -> Timestamp {
-        process.since.instant().plus_millis(signed(self.policy.process_hung_after_ms))
+        self.suspensions.deadline(process.since.instant(), signed(self.policy.process_hung_after_ms))
     }
 
     fn turn(&self) -> Option<&'a Turn> {

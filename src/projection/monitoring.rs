@@ -132,6 +132,9 @@ pub(crate) struct Monitoring {
     waits: Vec<Wait>,
     #[serde(default, skip_serializing_if = "is_default")]
     process: Option<Box<Process>>,
+    /// The last growth of its output.
+    #[serde(default, skip_serializing_if = "is_default")]
+    grew: Stamp,
     #[serde(default, skip_serializing_if = "is_default")]
     watched: Option<Box<Watched>>,
 }
@@ -155,6 +158,11 @@ impl Monitoring {
     /// The process, if it was ever sampled.
     pub(crate) fn process(&self) -> Option<&Process> {
         self.process.as_deref()
+    }
+
+    /// The last growth of its output; never, if none was seen.
+    pub(crate) const fn grew(&self) -> Stamp {
+        self.grew
     }
 
     /// What was said by those who watch it, if they ever said anything.
@@ -203,8 +211,13 @@ impl Monitoring {
         }
     }
 
+    pub(crate) fn add_growth(&mut self, stamp: Stamp) {
+        self.grew = self.grew.max(stamp);
+    }
+
     /// The same as if `later`, the fold of the part after this one, had been folded here.
     pub(crate) fn merge(&mut self, later: Self) {
+        self.add_growth(later.grew);
         later.turns.into_iter().for_each(|turn| self.add_turn(turn));
         later.waits.into_iter().for_each(|wait| self.add_wait(wait));
         if let Some(process) = later.process {

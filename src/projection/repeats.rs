@@ -1,10 +1,14 @@
 //! Whether the last calls of a thread repeat: one call over and over, or two in turn.
 //!
-//! Such an end of the sequence is told by its last two calls and its length, so nothing else is kept, however long it
-//! grows. Two pieces of a sequence merge into what the whole would give.
+//! Such an end of the sequence is told by its last two calls, its length and the instants of the latest, so nothing else is
+//! kept, however long it grows. Two pieces of a sequence merge into what the whole would give.
 
-use crate::projection::register::Stamp;
+use crate::base::clock::Timestamp;
+use crate::projection::register::{Stamp, is_default};
 use serde::{Deserialize, Serialize};
+
+/// So many of the latest calls that repeat are kept one by one.
+const LATEST_MAX: usize = 16;
 
 /// One call, as far as a loop is concerned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +20,7 @@ pub(crate) struct Call {
 }
 
 /// The longest end of a sequence of calls in which every call equals the one before the one before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Repeats {
     /// The last call, and the one before it.
     last: Call,
@@ -28,6 +32,9 @@ pub(crate) struct Repeats {
     /// The first and the last of them.
     first_at: Stamp,
     last_at: Stamp,
+    /// The latest of them; empty before the third, because two calls repeat nothing.
+    #[serde(default, skip_serializing_if = "is_default")]
+    latest: Vec<Stamp>,
 }
 
 impl Repeats {
@@ -46,29 +53,46 @@ impl Repeats {
             }
             1 => (self.before, self.last, self.length, self.last_at) = (self.last, call, 2, stamp),
             _ if call == self.before => {
+                if self.latest.is_empty() {
+                    self.latest.extend([self.first_at, self.last_at]);
+                }
+                if self.latest.len() >= LATEST_MAX {
+                    self.latest.remove(0);
+                }
+                self.latest.push(stamp);
                 (self.before, self.last, self.last_at) = (self.last, call, stamp);
                 self.length = self.length.saturating_add(1);
             }
             _ => {
                 let (before, first_at) = (self.last, self.last_at);
-                *self = Self { last: call, before, length: 2, whole: false, first_at, last_at: stamp };
+                *self = Self {
+                    last: call,
+                    before,
+                    length: 2,
+                    whole: false,
+                    first_at,
+                    last_at: stamp,
+                    latest: Vec::new(),
+                };
             }
         }
     }
 
-    /// How many calls repeat.
-    pub(crate) const fn length(&self) -> u32 {
-        self.length
+    /// How many calls repeat, and the first of them; since an instant, where there is one. Of calls that began to repeat
+    /// before it only the latest are known one by one, which is enough to tell a loop that goes on from one that is over.
+    pub(crate) fn since(&self, begun: Option<Timestamp>) -> (u32, Stamp) {
+        let Some(begun) = begun.filter(|begun| self.first_at.instant() < *begun) else {
+            return (self.length, self.first_at);
+        };
+        let latest = self.latest.iter().rev().take_while(|stamp| stamp.instant() >= begun);
+        let count = latest.clone().count();
+        let length = if count >= LATEST_MAX { self.length } else { u32::try_from(count).unwrap_or(u32::MAX) };
+        (length, latest.last().copied().unwrap_or(self.last_at))
     }
 
     /// Fingerprints of the tools that are called in turn.
     pub(crate) const fn tools(&self) -> [u64; 2] {
         [self.before.tool, self.last.tool]
-    }
-
-    /// The first of them.
-    pub(crate) const fn first(&self) -> Stamp {
-        self.first_at
     }
 
     /// The last of them.
@@ -82,7 +106,7 @@ impl Repeats {
             return;
         }
         if !later.whole {
-            *self = *later;
+            self.clone_from(later);
             return;
         }
         // Its first two calls may break the pattern; from the third on each equals the one before the one before it.
@@ -91,12 +115,22 @@ impl Repeats {
         } else {
             [later.last, later.before]
         };
-        self.add(first, later.first_at);
-        if later.length > 1 {
-            self.add(second, later.last_at);
-            self.length = self.length.saturating_add(later.length - 2);
-            (self.before, self.last, self.last_at) = (later.before, later.last, later.last_at);
+        let stamps = match later.latest.as_slice() {
+            [] => &[later.first_at, later.last_at],
+            latest => latest,
+        };
+        let length = usize::try_from(later.length).unwrap_or(usize::MAX);
+        if length <= LATEST_MAX {
+            let calls = [first, second].into_iter().cycle();
+            calls.zip(stamps).take(length).for_each(|(call, stamp)| self.add(call, *stamp));
+            return;
         }
+        // The first two tell where the pattern begins; of the rest more is known than there is room for.
+        self.add(first, later.first_at);
+        self.add(second, later.last_at);
+        self.length = self.length.saturating_add(later.length - 2);
+        (self.before, self.last, self.last_at) = (later.before, later.last, later.last_at);
+        self.latest.clone_from(&later.latest);
     }
 }
 
@@ -117,10 +151,20 @@ mod tests {
         repeats
     }
 
+    /// Calls of which long stretches repeat.
+    fn any_calls() -> impl Strategy<Value = Vec<u64>> {
+        let stretch = (0_u64..3, 0_u64..3, 0_usize..25);
+        prop::collection::vec(stretch, 0..4).prop_map(|stretches| {
+            let calls =
+                |(one, other, length)| [one, other].into_iter().cycle().take(length).collect::<Vec<_>>();
+            stretches.into_iter().flat_map(calls).collect()
+        })
+    }
+
     proptest! {
         #[test]
         fn the_repeats_of_two_pieces_are_those_of_both(
-            calls in prop::collection::vec(0_u64..3, 0..14), cut in any::<prop::sample::Index>(),
+            calls in any_calls(), cut in any::<prop::sample::Index>(),
         ) {
             let calls: Vec<(i64, u64)> = (0..).zip(calls).collect();
             let (a, b) = calls.split_at(cut.index(calls.len() + 1));
@@ -130,14 +174,20 @@ mod tests {
         }
 
         #[test]
-        fn the_length_is_that_of_the_longest_repeating_end(calls in prop::collection::vec(0_u64..3, 0..14)) {
+        fn the_length_is_that_of_the_longest_repeating_end(calls in any_calls(), begun in 0_i64..40) {
             let repeats = |from: usize| calls[from..].windows(3).all(|three| three[0] == three[2]);
             let from = (0..=calls.len()).find(|from| repeats(*from)).unwrap_or(0);
             let calls: Vec<(i64, u64)> = (0..).zip(calls.iter().copied()).collect();
             let found = of(&calls);
             prop_assert_eq!(usize::try_from(found.length).unwrap(), calls.len() - from);
-            if let (Some(first), Some(last)) = (calls.get(from), calls.last()) {
-                prop_assert_eq!((found.first(), found.last()), (at_millis(first.0), at_millis(last.0)));
+            let Some((last, _)) = calls.last() else { return Ok(()) };
+            prop_assert_eq!(found.last(), at_millis(*last));
+            prop_assert_eq!(found.since(None), (found.length, at_millis(calls[from].0)));
+            // Counted from an instant on, as long as there is room for all of them.
+            let later: Vec<i64> = calls[from..].iter().map(|(at, _)| *at).filter(|at| *at >= begun).collect();
+            if calls.len() - from > 2 && !later.is_empty() && later.len() < LATEST_MAX {
+                let length = u32::try_from(later.len()).unwrap();
+                prop_assert_eq!(found.since(Some(at_millis(begun).instant())), (length, at_millis(later[0])));
             }
         }
     }

@@ -182,13 +182,7 @@ impl Projection {
     /// How a task will be when its health or its reason next changes although nothing happens, and when.
     #[must_use]
     pub fn forecast(&self, id: &str, now: Timestamp, policy: &Policy) -> Option<(Timestamp, Verdict)> {
-        let mut found = None;
-        forest::judge_all(self, now, policy, |judged, _| {
-            if judged.id == id {
-                found = judged.judge.forecast(now);
-            }
-        });
-        found
+        forest::forecast(self, id, now, policy)
     }
 
     /// One task at an instant; `None` if nobody spoke of it.

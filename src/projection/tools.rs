@@ -9,6 +9,9 @@ use crate::projection::register::{Name, Names, Stamp, is_default};
 use crate::projection::repeats::Repeats;
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+mod real;
+
 /// How many failures of a run are kept as evidence: the first ones.
 pub(crate) const EVIDENCE_MAX: usize = 16;
 /// Beyond so many open calls the oldest is forgotten; so many ends without a start are remembered. Only a broken writer

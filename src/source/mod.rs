@@ -25,7 +25,7 @@ mod ending;
 mod failure;
 pub mod finder;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod follower;
 pub mod gemini_cli;
 pub mod generic_jsonl;

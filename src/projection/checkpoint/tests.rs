@@ -162,6 +162,28 @@ proptest! {
         prop_assert_eq!(decoded.projection.tasks(now, &policy), checkpoint.projection.tasks(now, &policy));
     }
 
+    /// What was stored may be of any time that is not after the instant asked for; the rest of the log is folded onto it.
+    #[test]
+    fn the_state_at_an_instant_is_that_of_a_full_replay(
+        events in prop::collection::vec(any_event(), 0..60), stored in any::<prop::sample::Index>(), at in 0_i64..70,
+    ) {
+        let now = instant("09:00").plus_millis(at * 60 * 1000);
+        let usable = events.iter().position(|event| event.ts > now).unwrap_or(events.len());
+        let (before, after) = events.split_at(stored.index(usable + 1));
+        let checkpoint = Checkpoint::of(folded(before), positions());
+        prop_assert!(checkpoint.projection.max_ts() <= Some(now));
+        let Encoded { hot, cold } = checkpoint.encode(now);
+        let mut checkpoint = Checkpoint::decode(&hot).unwrap();
+        if let Some((_, bytes)) = cold {
+            checkpoint.join_cold(&bytes).unwrap();
+        }
+        after.iter().filter(|event| event.ts <= now).for_each(|event| checkpoint.projection.apply(event));
+        let replayed = folded(events.iter().filter(|event| event.ts <= now));
+        prop_assert_eq!(&checkpoint.projection, &replayed);
+        let policy = Policy::default();
+        prop_assert_eq!(checkpoint.projection.tasks(now, &policy), replayed.tasks(now, &policy));
+    }
+
     #[test]
     fn any_flipped_bit_is_refused(place in any::<prop::sample::Index>(), bit in 0_u8..8) {
         let Encoded { mut hot, cold } = stored(&history(), "+20d09:00");

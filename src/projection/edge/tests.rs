@@ -1,7 +1,7 @@
 //! Edges of small stories, and agreement with judging every minute by itself.
 
 use super::*;
-use crate::projection::fixture::any::any_event;
+use crate::projection::fixture::any::{any_event, tamed};
 use crate::projection::fixture::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -117,18 +117,6 @@ fn a_rate_limit_that_ends_makes_an_edge() {
         "10:15 t healthy>stuck silent",
     ];
     assert_eq!(told(&events, "10:30"), expected);
-}
-
-/// `a` belongs to `b`, `b` to `c`; parents that change are not compared (the old one remembers what it heard).
-fn tamed(mut event: Event<'static>) -> Event<'static> {
-    if let Body::TaskCreated { parent, .. } = &mut event.body {
-        *parent = match event.task.as_deref() {
-            Some("a") => Some("b".into()),
-            Some("b") => Some("c".into()),
-            _ => None,
-        };
-    }
-    event
 }
 
 proptest! {

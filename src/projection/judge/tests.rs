@@ -366,6 +366,17 @@ fn what_comes_next_if_nothing_happens_is_foreseen() {
         "past the silence it goes stale"
     );
     assert_eq!(ahead(&[started("09:00"), completed("09:01")], "09:02"), None);
+    let family = [
+        turn_started("09:00"),
+        of("child", created("09:00", "Child", Some("t"))),
+        of("child", started("09:00")),
+        message("12:00"),
+    ];
+    assert_eq!(
+        ahead(&family, "13:00"),
+        Some((instant("+1d09:00"), Health::Stuck, Some(Reason::Silent))),
+        "the child that carries it goes stale"
+    );
 }
 
 #[test]

@@ -117,6 +117,9 @@ pub(super) struct Record<'a> {
     pub(super) attachment: Option<Raw<'a>>,
     /// The call of a sub-agent whose message this is, where its messages stand among those of the session.
     pub(super) parent_call: Option<&'a str>,
+    /// What a call that goes on has to tell, and which call that is.
+    pub(super) data: Option<Raw<'a>>,
+    pub(super) call: Option<&'a str>,
     is_foreign: bool,
 }
 
@@ -233,6 +236,8 @@ fn record<'a>(entries: &[Entry<'a>]) -> Record<'a> {
             "retryAttempt" => record.retry = count(*value),
             "maxRetries" => record.retry_max = count(*value),
             "attachment" => record.attachment = Some(*value),
+            "data" => record.data = Some(*value),
+            "parentToolUseID" => record.call = text,
             // Qwen Code took over the shape of the lines, but not what stands in them.
             "systemPayload" => record.is_foreign = true,
             _ => {}

@@ -29,6 +29,8 @@ use std::borrow::Cow;
 const ACTIVITY_EVERY_MS: i64 = 30_000;
 /// A message may lack its usage; so many in a row do not.
 const WITHOUT_USAGE_MAX: u32 = 6;
+/// So many states of the output of commands are remembered.
+const PRINTED_KEPT: usize = 16;
 const MAIN: &str = "main";
 
 /// What is known of a transcript from outside it.
@@ -77,6 +79,8 @@ pub struct Transcript {
     without_usage: u32,
     last_ts: Option<Timestamp>,
     last_activity: Option<Timestamp>,
+    /// What commands had printed when that was told last.
+    printed: Recent<PRINTED_KEPT>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,7 +177,7 @@ impl Transcript {
             "assistant" => self.assistant(context, record, &mut scribe),
             "user" => self.user(context, record, &mut scribe),
             "system" => self.system(context, record, &mut scribe),
-            "progress" => self.activity(context, &mut scribe),
+            "progress" => self.progressed(context, record, &mut scribe),
             "queue-operation" => self.notification(context, record.content, &mut scribe),
             "attachment" => {
                 let attachment = record.attachment.map(members).unwrap_or_default();
@@ -361,6 +365,28 @@ impl Transcript {
             self.create(context, None, scribe);
             self.background.notified(&text, scribe);
         }
+    }
+
+    /// A call goes on. A command says so every second whether it prints or not, and one that hangs is no less stuck for that:
+    /// only what it has not printed before is a sign of life.
+    fn progressed(&mut self, context: &Context, record: &Record<'_>, scribe: &mut Scribe<'_>) {
+        let data = record.data.map(members).unwrap_or_default();
+        if member(&data, "type").and_then(word) == Some("bash_progress") {
+            let text = |name| member(&data, name).map_or("", |raw| raw.text);
+            let (lines, output) = (text("totalLines"), text("output"));
+            let state = format!("{} {lines} {output}", record.call.unwrap_or_default());
+            let is_empty = matches!(lines, "" | "0") && matches!(output, "" | "\"\"");
+            if is_empty || self.printed.contains(&state) {
+                return;
+            }
+            let told = self.last_activity;
+            self.activity(context, scribe);
+            if self.last_activity != told {
+                self.printed.is_new(&state);
+            }
+            return;
+        }
+        self.activity(context, scribe);
     }
 
     /// A sign of life that says nothing else, at most one in thirty seconds.

@@ -460,13 +460,25 @@ fn inline_side_chains_are_threads_of_the_session() {
 
 #[test]
 fn signs_of_life_do_not_flood() {
-    let beat =
-        |second| with(line("progress", second), json!({"data": {"type": "bash_progress", "output": "x"}}));
-    let mut lines = vec![prompt(0, "x")];
-    lines.extend((1..=100).map(beat));
-    let beats: Vec<_> =
-        briefs(&events_of(&lines), &["output.grew"]).iter().map(|event| event["ts"].clone()).collect();
+    let beats = beats(|second| json!({"type": "bash_progress", "output": "x", "totalLines": second}));
     assert_eq!(beats, [at(30), at(60), at(90)]);
+    assert_eq!(self::beats(|_| json!({"type": "mcp_progress"})), [at(30), at(60), at(90)]);
+}
+
+/// When something is said to have grown, of a hundred seconds with a line of progress in each.
+fn beats(data: impl Fn(u32) -> Value) -> Vec<Value> {
+    let mut lines = vec![prompt(0, "x")];
+    lines.extend((1..=100).map(|second| with(line("progress", second), json!({ "data": data(second) }))));
+    briefs(&events_of(&lines), &["output.grew"]).iter().map(|event| event["ts"].clone()).collect()
+}
+
+#[test]
+fn a_command_that_goes_on_without_printing_gives_no_sign_of_life() {
+    let silent = |_| json!({"type": "bash_progress", "output": "", "fullOutput": "", "totalLines": 0});
+    assert_eq!(beats(silent), [] as [Value; 0]);
+    // It printed until second 40; what it said last is told once, when there is room for it.
+    let hanging = |second: u32| json!({"type": "bash_progress", "output": "x", "totalLines": second.min(40)});
+    assert_eq!(beats(hanging), [at(30), at(60)]);
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub struct Policy {
     pub stuck_after_ms: u64,
     /// Time without activity after which nothing is known of an unfinished task, in milliseconds.
     pub stale_after_ms: u64,
-    /// So many calls in a row that are identical, or alternate between two, with identical results are a loop; below 3
+    /// So many calls in a row within a turn that are identical, or alternate between two, with identical results are a loop; below 3
     /// nothing is one.
     pub identical_calls: u64,
     /// Tools whose work it is to ask again and again, by their exact names: their repeated calls are no loop.

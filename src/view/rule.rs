@@ -119,7 +119,9 @@ pub fn amount(value: f64, unit: &str) -> String {
 
 fn stuck(reason: Reason, policy: &Policy) -> String {
     match reason {
-        Reason::ToolOverBudget => "stuck: a tool call is open for longer than its kind may be".to_owned(),
+        Reason::ToolOverBudget => {
+            "stuck: a tool call is open for longer than its kind may be, and prints nothing new".to_owned()
+        }
         Reason::Looping => format!(
             "stuck: {} or more calls in a row are identical, or alternate between two, and so are their results",
             policy.identical_calls

@@ -205,7 +205,7 @@ impl Run<'_> {
                     ..Start::default()
                 };
                 self.session.call_started(start, &mut scribe);
-                args.is_there()
+                args.is_there() && of_call.is_there() <= of_call.get("function_name").is_there()
             }
             (None, Some(observation)) => self.observed(event, observation, &id, &mut scribe),
             (None, None) => false,
@@ -231,16 +231,21 @@ impl Run<'_> {
             duration_ms: None,
         };
         self.session.call_ended(end, scribe);
-        content.is_there()
+        content.is_there() && (observation != "run" || status(event).is_there())
     }
+}
+
+/// The exit status of a command, which older versions keep beside its text and not among its circumstances.
+fn status(event: Node<'_>) -> Node<'_> {
+    let extras = event.get("extras");
+    let status = extras.at(&["metadata", "exit_code"]);
+    if status.is_there() { status } else { extras.get("exit_code") }
 }
 
 /// How an observation failed, if it did. Editors say so in their text only.
 fn of_observation(event: Node<'_>, observation: &str) -> Option<ErrorDetail<'static>> {
-    let (text, extras) = (event.get("content").text(), event.get("extras"));
-    let status = extras.at(&["metadata", "exit_code"]);
-    let code = if status.is_there() { status } else { extras.get("exit_code") }.integer();
-    match (observation, code) {
+    let text = event.get("content").text();
+    match (observation, status(event).integer()) {
         ("user_rejected", _) => Some(detail("user_rejected", &text, None)),
         ("error", _) => Some(detail("validation", &text, None)),
         (_, Some(-1)) => Some(detail("tool_error", "the command timed out", None)),

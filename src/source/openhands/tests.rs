@@ -412,6 +412,9 @@ fn an_output_holds_what_every_source_must() {
         "cache_write_tokens",
         "error",
         "source",
+        "extras",
+        "exit_code",
+        "function_name",
     ];
     trial.survives_damage();
     trial.adds_nothing_twice();

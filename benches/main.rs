@@ -21,7 +21,7 @@ mod support;
 mod tail;
 mod watch;
 
-const BENCHES: [(&str, fn()); 8] = [
+const BENCHES: [(&str, fn()); 9] = [
     ("decode", decode::run),
     ("fold", fold::run),
     ("judge", judge::run),

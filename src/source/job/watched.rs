@@ -320,6 +320,7 @@ impl Watched {
             has_marker: (!self.markers().is_empty())
                 .then(|| logs.iter().any(|log| log.marker_line > recorded.lines_before(log))),
             seconds: seconds.zip(config.max_duration_seconds),
+            ..checklist::Seen::default()
         }
     }
 

@@ -276,6 +276,7 @@ impl Watched {
             has_errors: (!logs.is_empty()).then_some(has_errors),
             has_marker: (!config.patterns.markers.is_empty()).then_some(has_marker),
             seconds: None,
+            ..checklist::Seen::default()
         }
     }
 

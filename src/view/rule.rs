@@ -44,7 +44,7 @@ pub fn rule(health: Health, reason: Option<Reason>, policy: &Policy) -> String {
                 .to_owned()
         }
         (Health::Completed | Health::Failed | Health::TimedOut | Health::Cancelled, _) => {
-            "ended: the result of its latest attempt says so".to_owned()
+            format!("{}: its latest attempt ended so, by the word of its source", health.word())
         }
         (Health::Healthy, _) => "healthy: at work, and no other rule holds".to_owned(),
     }

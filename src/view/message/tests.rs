@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::projection::health::Number;
+use crate::projection::status::Verified;
 use crate::view::fixture::{crew, now, task, task_a, task_b};
 
 fn shown(task: &TaskStatus) -> String {
@@ -55,6 +56,13 @@ fn every_verdict_has_its_sentence() {
         ..task("f", Health::Failed, None)
     });
     tasks.push(with_number(task("d", Health::Failed, Some(Reason::Unverified)), "criteria_met", 2.0, 3.0));
+    for total in [1, 3] {
+        tasks.push(TaskStatus {
+            verified: Some(Verified { met: total, total }),
+            ..task("d", Health::Completed, None)
+        });
+    }
+    tasks.push(TaskStatus { source: Some("job".to_owned()), ..task("j", Health::Stuck, Some(Reason::Silent)) });
     for reason in [Reason::Retrying, Reason::Timeouts] {
         tasks.push(TaskStatus { consecutive_failures: 4, ..task("r", Health::Struggling, Some(reason)) });
     }
@@ -90,6 +98,9 @@ fn every_verdict_has_its_sentence() {
         failed     failed: exit code 2 | exit code 2
         failed     failed: Missing required file: a.csv | Missing required file: a.csv
         failed     says it is done, but 2 of 3 criteria are met | unverified, 2/3 criteria met
+        completed  completed, and its one criterion is met | verified 1/1
+        completed  completed, and all 3 criteria are met | verified 3/3
+        stuck      silent at work | silent
         struggling the same call failed 4 times in a row | same call failed 4 times
         struggling 4 timeouts in a row | 4 timeouts in a row
         healthy    working; its last 2 tool calls failed | no tool call yet

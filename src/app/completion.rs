@@ -99,7 +99,8 @@ impl Completions {
         let (rules, stop) = (Arc::clone(&self.rules), Arc::clone(&self.stop));
         let thread = std::thread::spawn(move || {
             for (place, claim) in due {
-                let Some(checked) = rules.get(place).and_then(|rule| criteria::check(rule, &claim, &stop)) else {
+                let Some(checked) = rules.get(place).and_then(|rule| criteria::check(rule, &claim, &stop))
+                else {
                     return;
                 };
                 if sender.send((claim, checked)).is_err() {
@@ -118,7 +119,9 @@ impl Completions {
     }
 
     fn claim(&self, task: &TaskStatus) -> Claim {
-        let folder = task.cwd.as_deref().or(task.worktree.as_deref());
+        // Some sources know the name of a worktree only.
+        let worktree = task.worktree.as_deref().filter(|path| Path::new(path).is_absolute());
+        let folder = task.cwd.as_deref().or(worktree);
         let exit_code = task.verdict.numbers.iter().find(|number| number.name == "exit_code");
         Claim {
             task: task.task.clone(),

@@ -114,6 +114,7 @@ impl Announced {
 
 impl<'a> Session<'a> {
     fn start(context: &'a Context) -> anyhow::Result<Self> {
+        let started_at = context.now();
         let scope = if context.project.root.is_some() {
             Scope::Project(context.project.roots())
         } else {
@@ -138,7 +139,7 @@ impl<'a> Session<'a> {
             back_off: BackOff::default(),
             episode: Episode::default(),
             clocks: Clocks::default(),
-            completions: Completions::new(&context.config.verify, context.now(), &env.host, &env.base),
+            completions: Completions::new(&context.config.verify, started_at, &env.host, &env.base),
             env,
         })
     }

@@ -99,9 +99,11 @@ fn because(text: Option<&Text<'_>>) -> String {
 fn delegation(body: &Body<'_>) -> Option<String> {
     Some(match body {
         Body::TaskCreated { title, assigned_task, parent, .. } => {
-            let by =
-                parent.as_deref().map_or_else(String::new, |parent| format!(" by {}", quoted(short_id(parent))));
-            format!("it was created{by}{}", because(title.as_ref().or(assigned_task.as_ref())))
+            let what = because(title.as_ref().or(assigned_task.as_ref()));
+            match parent.as_deref() {
+                Some(parent) => format!("{} delegated it{what}", quoted(short_id(parent))),
+                None => format!("it was created{what}"),
+            }
         }
         Body::TaskStarted { attempt } => match attempt.filter(|attempt| *attempt > 1) {
             Some(attempt) => format!("attempt {attempt} began"),
@@ -174,7 +176,11 @@ fn checked(criteria: &[Criterion<'_>]) -> String {
 }
 
 fn all_of(total: usize) -> String {
-    if total == 1 { "the one criterion".to_owned() } else { format!("all {total} criteria") }
+    match total {
+        1 => "its one criterion".to_owned(),
+        2 => "both criteria".to_owned(),
+        more => format!("all {more} criteria"),
+    }
 }
 
 fn call(body: &Body<'_>) -> Option<String> {
@@ -187,7 +193,7 @@ fn call(body: &Body<'_>) -> Option<String> {
         Body::ToolFailed { tool, error, .. } => {
             let (tool, how) = (quoted(tool), failed(error));
             match error.kind.as_ref() {
-                "validation" => format!("{tool} was not called as it must be{how}"),
+                "validation" => format!("{tool} refused the call{how}"),
                 "environment" => format!("{tool} could not be run{how}"),
                 "user_rejected" => format!("the user refused {tool}"),
                 "sibling_cancelled" => format!("{tool} was cancelled because a call beside it failed"),
@@ -268,7 +274,7 @@ fn work(body: &Body<'_>, style: &Style) -> Option<String> {
             };
             let step = step.as_ref().map(quoted).filter(|step| !step.is_empty());
             let parts: Vec<String> = amount.into_iter().chain(step).collect();
-            if parts.is_empty() { "it came on".to_owned() } else { format!("it had come to {}", parts.join(", ")) }
+            if parts.is_empty() { "it came on".to_owned() } else { format!("it was at {}", parts.join(", ")) }
         }
         Body::IterationReported { iteration, max_iterations } => match max_iterations {
             Some(most) => format!("round {iteration} of {most} began"),
@@ -282,13 +288,13 @@ fn work(body: &Body<'_>, style: &Style) -> Option<String> {
         }
         Body::FileChanged { path, change } => format!("it {} {}", quoted(change), quoted(path)),
         Body::WaitingStarted { on, until_at } => {
-            let until = until_at.map(|until| format!(", until {}", style.hour_minute(until)));
+            let until = until_at.map(|until| format!(" that ends at {}", style.hour_minute(until)));
             let until = until.unwrap_or_default();
             match on.as_ref() {
-                "permission" => format!("it asked for permission{until}"),
-                "question" => format!("it asked a question{until}"),
+                "permission" => "it asked for permission".to_owned(),
+                "question" => "it asked a question".to_owned(),
                 "rate_limit" => format!("it ran into a rate limit{until}"),
-                "child" => format!("it began to wait for a child task{until}"),
+                "child" => "it began to wait for a child task".to_owned(),
                 on => format!("it began to wait for {}{until}", quoted(on).replace('_', " ")),
             }
         }
@@ -308,7 +314,9 @@ fn measured(body: &Body<'_>, style: &Style) -> Option<String> {
     Some(match body {
         Body::ProcessSampled { pid, process_state, .. } => match process_state.as_ref() {
             "gone" | "dead" | "X" => format!("its process {pid} was gone"),
-            "zombie" | "Z" => format!("its process {pid} was a zombie: it had ended, and nobody had taken notice"),
+            "zombie" | "Z" => {
+                format!("its process {pid} was a zombie: it had ended, and nobody had taken notice")
+            }
             "hung" | "uninterruptible" | "disk_sleep" | "D" => {
                 format!("its process {pid} was in uninterruptible sleep")
             }
@@ -342,7 +350,7 @@ fn watcher(body: &Body<'_>) -> Option<String> {
             format!("it went {}to {}{}", from.unwrap_or_default(), quoted(to_health), because(text.as_ref()))
         }
         Body::SummaryWritten { path } => format!("its summary was written to {}", quoted(path)),
-        Body::TaskAcknowledged { text } => format!("somebody took notice{}", because(text.as_ref())),
+        Body::TaskAcknowledged { text } => format!("somebody acknowledged it{}", because(text.as_ref())),
         Body::MonitorStarted { host, .. } => {
             let on = host.as_ref().map(|host| format!(" on {}", quoted(host)));
             format!("a watcher began{}", on.unwrap_or_default())

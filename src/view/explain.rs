@@ -346,7 +346,7 @@ mod tests {
                         /home/someon…rv-project/4c8f6a2e.jsonl:48213
           09:38:00.000  Bash failed with exit code 1: exit 1
                         /home/someon…rv-project/4c8f6a2e.jsonl:49990
-          09:39:00.000  Bash failed with exit code 1: make: *** [all] Error 2
+          09:39:00.000  Bash failed with exit code 1: make: *** [al…
                         /home/so…ect/4c8f6a2e.jsonl:51022 (line 112)
                         {"type":"user"}^[[31m
 

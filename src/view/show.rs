@@ -118,7 +118,10 @@ impl Page<'_> {
         let Body::CompletionChecked { criteria, attempt } = &check.body else { return Ok(()) };
         self.section("Completion")?;
         self.fact("claimed", task.claimed.map(Health::word))?;
-        self.fact("checked attempt", attempt.filter(|attempt| *attempt > 1).map(|attempt| attempt.to_string()))?;
+        self.fact(
+            "checked attempt",
+            attempt.filter(|attempt| *attempt > 1).map(|attempt| attempt.to_string()),
+        )?;
         self.instant("checked", Some(check.ts), now)?;
         criteria.iter().try_for_each(|criterion| self.criterion(criterion))
     }

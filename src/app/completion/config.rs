@@ -2,7 +2,7 @@
 //! out.
 
 use crate::projection::status::TaskStatus;
-use crate::source::output::{PatternsConfig, Patterns};
+use crate::source::output::{Patterns, PatternsConfig};
 use glob::Pattern;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ pub struct VerifyConfig {
     /// Which agents, in the same way; not set: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// Which projects, by their root directories, in the same way; not set: all.
+    /// Which projects, by their root directories or the names of these, in the same way; not set: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
     /// The exit code that its result must have.
@@ -88,7 +88,9 @@ impl Rule {
         };
         let reads_log = config.marker.is_some() || !config.no_error_pattern.is_empty();
         if reads_log && config.log.is_none() {
-            return Err("verify: log: is missing, and `marker` and `no_error_pattern` are looked for in it".into());
+            return Err(
+                "verify: log: is missing, and `marker` and `no_error_pattern` are looked for in it".into()
+            );
         }
         let asks = config.exit_code.is_some()
             || !config.files.is_empty()
@@ -123,7 +125,8 @@ impl Rule {
         };
         fits(&self.task, Some(&task.task))
             && fits(&self.agent, task.agent.as_deref())
-            && fits(&self.project, task.project.as_deref())
+            && (fits(&self.project, task.project.as_deref())
+                || fits(&self.project, task.project.as_deref().and_then(|path| path.rsplit('/').next())))
     }
 }
 

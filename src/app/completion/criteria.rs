@@ -44,7 +44,7 @@ pub(super) fn check(rule: &Rule, claim: &Claim, stop: &AtomicBool) -> Option<Che
     let seconds = |millis: i64| u32::try_from(millis.max(0)).map_or(f64::MAX, |ms| f64::from(ms) / 1000.0);
     let limit = config.max_duration_ms.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
     Some(Checked::of(&Seen {
-        exit_code: claim.exit_code,
+        exit_code: claim.exit_code.filter(|_| config.exit_code.is_some()),
         expected_exit_code: config.exit_code,
         required_files: files.chain(log).collect(),
         // Of a log that is not there it is enough to say so.
@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_task_that_left_all_that_is_asked_for_meets_all_criteria() {
-        let files = [("app.js", ""), ("app.js.map", ""), ("build.log", "ERROR is no fatal one\n\u{1b}[1mDONE")];
+        let files =
+            [("app.js", ""), ("app.js.map", ""), ("build.log", "ERROR is no fatal one\n\u{1b}[1mDONE")];
         assert_eq!(checked(&files, ALL), said("All criteria met", 6, 6));
     }
 

@@ -11,7 +11,9 @@ const SINCE: Timestamp = Timestamp::from_millis(1_000_000);
 
 /// A task that claimed its completion a second after the watcher began, in this folder.
 fn claimed(id: &str, folder: &Path) -> TaskStatus {
-    let line = format!(r#"{{"v":1,"ts":"1970-01-01T00:16:41Z","type":"task.completed","task":"{id}","exit_code":0}}"#);
+    let line = format!(
+        r#"{{"v":1,"ts":"1970-01-01T00:16:41Z","type":"task.completed","task":"{id}","exit_code":0}}"#
+    );
     let mut decoder = crate::event::codec::Decoder::new("s");
     let crate::event::codec::Decoded::Known(known) = decoder.decode(line.as_bytes(), 0) else {
         panic!("no event: {line}")

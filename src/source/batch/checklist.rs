@@ -162,8 +162,9 @@ mod tests {
         let checked = Checked::of(&whole());
         let names: Vec<_> =
             checked.criteria.iter().map(|criterion| (&*criterion.name, criterion.ok)).collect();
-        let expected = ["exit code", "required files", "error patterns", "completion marker", "duration", "command"]
-            .map(|name| (name, true));
+        let expected =
+            ["exit code", "required files", "error patterns", "completion marker", "duration", "command"]
+                .map(|name| (name, true));
         assert_eq!((names, checked.verdict.as_str()), (expected.to_vec(), "All criteria met"));
         assert_eq!(
             Checked::of(&Seen::default()),
@@ -186,9 +187,8 @@ mod tests {
 
     #[test]
     fn a_command_that_was_run_to_check_it_must_end_well() {
-        let ended = |end: CommandEnd| {
-            verdict(|seen| seen.command = Some(("make check".to_owned(), end.clone())))
-        };
+        let ended =
+            |end: CommandEnd| verdict(|seen| seen.command = Some(("make check".to_owned(), end.clone())));
         assert_eq!(ended(CommandEnd::Code(2)), "Command failed with exit code 2: make check");
         assert_eq!(ended(CommandEnd::Signal(9)), "Command was killed by signal 9: make check");
         assert_eq!(ended(CommandEnd::TimedOut(600)), "Command took more than 600 s: make check");

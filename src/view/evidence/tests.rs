@@ -91,7 +91,76 @@ fn every_event_is_a_sentence() {
         .filter(|name| !LINES.iter().any(|line| line.starts_with(&format!(r#""type":"{name}""#))))
         .collect();
     assert_eq!(unsaid, Vec::<&str>::new());
-    insta::assert_snapshot!(LINES.iter().map(|line| said(line)).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(LINES.iter().map(|line| said(line)).collect::<Vec<_>>().join("\n"), @r#"
+    4c8f6a2e delegated it: Fix the build
+    it began
+    attempt 2 began
+    it completed after 6 minutes with exit code 0
+    it completed in attempt 2
+    it failed after 2 hours 1 minute with exit code 137
+    it failed with exit code 1: Missing required file: a.csv
+    it ran out of time: no progress for 300 s
+    it was cancelled with exit code 130: SIGINT
+    its completion was checked, and it met 1 of 3 criteria: Missing required file: dist/app.js; error patterns
+    its completion was checked, and it met both criteria
+    it called Bash
+    Bash succeeded after 4.2s
+    Bash failed with exit code 2: make: *** [all] Error 2
+    Bash failed with exit code 1
+    Edit refused the call: String to replace not found in file.
+    Grep could not be run: file not found
+    WebFetch failed: timeout
+    the user refused Write
+    Read was cancelled because a call beside it failed
+    Bash was interrupted
+    Task ran into a rate limit
+    opus read 1.2k tokens and wrote 800
+    the request to opus failed (repetition 3 of 10): overloaded
+    a turn began
+    it finished its turn
+    its turn was interrupted
+    its turn ended with an error
+    it wrote 1.4 KiB and called tools
+    the user wrote 80 B
+    it printed 4.0 KiB
+    it was at 2 of 5 steps, analyzing codebase
+    it was at 45%
+    round 3 of 10 began
+    it met a criterion: tests pass
+    it reported: deploy staging, without success
+    it modified src/a.rs
+    its context was compacted, after 180.0k tokens
+    it asked for permission
+    it ran into a rate limit that ends at 10:05
+    its question was answered
+    it printed the marker DONE
+    it printed an error: ERROR: no space left
+    somebody noted: restarted by hand
+    its process 4242 was gone
+    its process 4242 was in uninterruptible sleep
+    its process 4242 was a zombie: it had ended, and nobody had taken notice
+    its process 4242 was sleeping
+    the disk ran low: 100.0 MiB were left
+    its work was found to be off track: none of its words in the files it changed
+    the machine had slept for 8 hours, since 00:41
+    the clock was set back by 1h 00m
+    it went from healthy to stuck: silent for 15 minutes
+    its summary was written to latest_summary.json
+    somebody acknowledged it: known, wait for the fix
+    a watcher began on build1
+    a watcher stopped
+    /srv/a.jsonl was read for the first time
+    k3q9 was read up to byte 4096
+    40 records in /srv/a.jsonl were not recognised; its format may have changed
+    cluster could not be read: ssh: connection refused
+    /srv/a.jsonl became shorter or was rewritten
+    an unfinished line of another writer was ended in tool_calls
+    12 events of tool_calls could not be written and were dropped: no space
+    12 events of tool_calls were held back
+    a repair set 1 damaged place of tool_calls aside
+    2 secrets were taken out of tool_calls
+    a segment of tool_calls was begun
+    "#);
 }
 
 #[test]

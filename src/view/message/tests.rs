@@ -62,7 +62,10 @@ fn every_verdict_has_its_sentence() {
             ..task("d", Health::Completed, None)
         });
     }
-    tasks.push(TaskStatus { source: Some("job".to_owned()), ..task("j", Health::Stuck, Some(Reason::Silent)) });
+    tasks.push(TaskStatus {
+        source: Some("job".to_owned()),
+        ..task("j", Health::Stuck, Some(Reason::Silent))
+    });
     for reason in [Reason::Retrying, Reason::Timeouts] {
         tasks.push(TaskStatus { consecutive_failures: 4, ..task("r", Health::Struggling, Some(reason)) });
     }
@@ -109,6 +112,22 @@ fn every_verdict_has_its_sentence() {
         unknown    nothing was seen of it yet | nothing seen yet
         failed     says it is done, but not all criteria are met | unverified
         "#);
+}
+
+#[test]
+fn a_completion_that_was_verified_says_so() {
+    let done = TaskStatus {
+        title: Some("Index the shop".to_owned()),
+        created_at: Some(now().plus_millis(-600_000)),
+        ended_at: Some(now()),
+        verified: Some(Verified { met: 3, total: 3 }),
+        ..task("bg_77aa77aa", Health::Completed, None)
+    };
+    assert_eq!(shown(&done), "[09:41] Index the shop (bg_77aa77aa): took 10m, verified 3/3 | ✓ Completed");
+    assert_eq!(brief(&done, now()), "verified 3/3, after 10m");
+    assert_eq!(message(&done, now()), "completed after 10 minutes, and all 3 criteria are met");
+    let claimed = TaskStatus { verified: None, ..done };
+    assert_eq!(shown(&claimed), "[09:41] Index the shop (bg_77aa77aa): took 10m | ✓ Completed");
 }
 
 #[test]

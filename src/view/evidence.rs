@@ -263,8 +263,8 @@ fn conversation(body: &Body<'_>) -> Option<String> {
 fn work(body: &Body<'_>, style: &Style) -> Option<String> {
     Some(match body {
         Body::OutputGrew { output_bytes } => match output_bytes {
-            Some(bytes) => format!("it printed {}", human_bytes(*bytes)),
-            None => "it printed something".to_owned(),
+            Some(bytes) => format!("its output grew by {}", human_bytes(*bytes)),
+            None => "its output grew".to_owned(),
         },
         Body::ProgressReported { current, total, percent, step } => {
             let amount = match (current.zip(*total), percent) {

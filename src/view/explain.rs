@@ -5,7 +5,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::text::{elide_middle, escape_json, first_line, human_duration, sanitize};
-use crate::projection::health::{Number, Verdict};
+use crate::projection::health::{Health, Number, Verdict};
 use crate::projection::policy::Policy;
 use crate::projection::status::TaskStatus;
 use crate::view::evidence::EvidenceLine;
@@ -103,7 +103,7 @@ pub fn text(model: &ExplainModel, now: Timestamp, style: &Style, out: &mut dyn W
         .rev()
         .find_map(|line| line.tool.as_deref())
         .map_or("a tool call".into(), sanitize);
-    let sentence = format!("{}: {}", style.badge(verdict.health), message_naming(task, &tool, now));
+    let sentence = headline(&style.badge(verdict.health), verdict.health, &message_naming(task, &tool, now));
     writeln!(out, "{}", style.paint(health_paint(verdict.health), &style.cut_line(&sentence)))?;
     if let Some(since) = verdict.since {
         let since =
@@ -125,7 +125,7 @@ pub fn text(model: &ExplainModel, now: Timestamp, style: &Style, out: &mut dyn W
         paragraph("no single event: the verdict rests on what did not happen", style, out)?;
     }
     for line in &model.evidence {
-        evidence(line, style, out)?;
+        evidence(line, now, style, out)?;
     }
     section("What would change it", style, out)?;
     let change = rule::would_change(task, model.forecast.as_ref(), &model.policy, now);
@@ -167,12 +167,26 @@ fn section(title: &str, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n{}", style.paint(Paint::Bold, title))
 }
 
+/// A sentence behind the word that it may begin with: `Waiting for permission`, `Stuck: silent for 18 minutes`.
+fn headline(subject: &str, health: Health, sentence: &str) -> String {
+    let said = match health {
+        Health::Completed => "completed",
+        Health::Failed => "failed",
+        Health::Cancelled => "was cancelled",
+        Health::Waiting => "waiting",
+        _ => return format!("{subject}: {sentence}"),
+    };
+    match sentence.strip_prefix(said) {
+        Some(rest) => format!("{subject}{rest}"),
+        None => format!("{subject}: {sentence}"),
+    }
+}
+
 /// Who is worse than the task itself, and how to ask about it.
 fn descendant(worst: &TaskStatus, now: Timestamp, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     let health = worst.verdict.health;
-    let title = sanitize(first_line(name(worst))).into_owned();
-    let sentence = format!("{} is worse: {}, {}", title, style.badge(health), message(worst, now));
-    writeln!(out, "  {}", style.paint(health_paint(health), &cut_indented(&sentence, 2, style)))?;
+    let subject = format!("{} is {}", sanitize(first_line(name(worst))), health.word());
+    paragraph(&headline(&subject, health, &message(worst, now)), style, out)?;
     let hint = format!("agentlog explain {}", sanitize(&worst.task));
     writeln!(out, "  {}", style.paint(Paint::Dim, &cut_indented(&hint, 2, style)))
 }
@@ -215,8 +229,11 @@ fn numbers(numbers: &[Number], style: &Style, out: &mut dyn Write) -> io::Result
     Ok(())
 }
 
-fn evidence(line: &EvidenceLine, style: &Style, out: &mut dyn Write) -> io::Result<()> {
-    let sentence = format!("{}  {}", style.time_of_day(line.ts), sanitize(first_line(&line.text)));
+fn evidence(line: &EvidenceLine, now: Timestamp, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let day = |ts: Timestamp| style.zone.local(ts).date();
+    let is_of_today = day(line.ts) == day(now);
+    let time = if is_of_today { style.time_of_day(line.ts) } else { style.date_time(line.ts) };
+    let sentence = format!("{time}  {}", sanitize(first_line(&line.text)));
     writeln!(out, "  {}", cut_indented(&sentence, 2, style))?;
     let indent = " ".repeat(16);
     if let Some(path) = line.path.as_deref() {
@@ -246,7 +263,7 @@ fn cut_indented(text: &str, indent: usize, style: &Style) -> String {
 mod tests {
     use super::*;
     use crate::base::text::display_width;
-    use crate::projection::health::{Health, Reason};
+    use crate::projection::health::Reason;
     use crate::view::fixture::{ago, now, task, task_b};
 
     fn model() -> ExplainModel {
@@ -389,8 +406,31 @@ mod tests {
         let mut out = Vec::new();
         text(&model, now(), &Style::plain(), &mut out).unwrap();
         let shown = String::from_utf8(out).unwrap();
-        let wanted = "\nBelow it\n  read the design is worse: \u{25cc} Stuck, silent inside a turn\n  agentlog explain early\n";
+        let wanted =
+            "\nBelow it\n  read the design is stuck: silent inside a turn\n  agentlog explain early\n";
         assert!(shown.contains(wanted), "{shown}");
+    }
+
+    #[test]
+    fn the_headline_says_each_word_once() {
+        let of = |health: Health, sentence: &str| headline(&Style::plain().badge(health), health, sentence);
+        assert_eq!(of(Health::Completed, "completed after 10 minutes"), "✓ Completed after 10 minutes");
+        assert_eq!(of(Health::Failed, "failed: exit code 2"), "✗ Failed: exit code 2");
+        assert_eq!(of(Health::Failed, "says it is done"), "✗ Failed: says it is done");
+        assert_eq!(of(Health::Cancelled, "was cancelled: SIGINT"), "⊘ Cancelled: SIGINT");
+        assert_eq!(of(Health::Waiting, "waiting for permission"), "⏸ Waiting for permission");
+        assert_eq!(of(Health::Healthy, "working"), "✓ Healthy: working");
+    }
+
+    #[test]
+    fn evidence_of_another_day_has_its_date() {
+        let mut model = model();
+        model.evidence[0].ts = ago(24 * 60);
+        let mut out = Vec::new();
+        text(&model, now(), &Style::plain(), &mut out).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert!(shown.contains("\n  2026-11-15 09:41:00  Bash failed"), "{shown}");
+        assert!(shown.contains("\n  09:38:00.000  Bash failed"), "{shown}");
     }
 
     #[test]

@@ -107,9 +107,7 @@ pub fn brief(task: &TaskStatus, now: Timestamp) -> String {
         (Health::Failed, Some(Reason::Unverified)) => criteria(&task.verdict),
         (Health::Completed | Health::Failed | Health::TimedOut | Health::Cancelled, _) => {
             let after = || run_ms(task).map(|run| format!("after {}", human_duration(run)));
-            let parts: Vec<String> =
-                brief_verified(task).into_iter().chain(failure(task).or_else(after)).collect();
-            parts.join(", ")
+            brief_verified(task).or_else(|| failure(task)).or_else(after).unwrap_or_default()
         }
     }
 }
@@ -293,7 +291,11 @@ fn brief_verified(task: &TaskStatus) -> Option<String> {
 }
 
 fn all_met(total: u64) -> String {
-    if total == 1 { "its one criterion is met".to_owned() } else { format!("all {total} criteria are met") }
+    match total {
+        1 => "its one criterion is met".to_owned(),
+        2 => "both criteria are met".to_owned(),
+        more => format!("all {more} criteria are met"),
+    }
 }
 
 fn criteria(verdict: &Verdict) -> String {
@@ -305,7 +307,9 @@ fn criteria(verdict: &Verdict) -> String {
 
 fn unverified(verdict: &Verdict) -> String {
     match number(verdict, "criteria_met").map(|met| (whole(met.value), met.limit.and_then(whole))) {
-        Some((Some(met), Some(total))) => format!("says it is done, but {met} of {total} criteria are met"),
+        Some((Some(met), Some(total))) => {
+            format!("says it is done, but only {met} of {total} criteria are met")
+        }
         _ => "says it is done, but not all criteria are met".to_owned(),
     }
 }

@@ -122,7 +122,7 @@ fn every_event_is_a_sentence() {
     its turn ended with an error
     it wrote 1.4 KiB and called tools
     the user wrote 80 B
-    it printed 4.0 KiB
+    its output grew by 4.0 KiB
     it was at 2 of 5 steps, analyzing codebase
     it was at 45%
     round 3 of 10 began

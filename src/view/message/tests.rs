@@ -100,7 +100,7 @@ fn every_verdict_has_its_sentence() {
         stuck      a tool call has run for 22 minutes, its budget is 15 minutes | call open 22m, budget 15m
         failed     failed: exit code 2 | exit code 2
         failed     failed: Missing required file: a.csv | Missing required file: a.csv
-        failed     says it is done, but 2 of 3 criteria are met | unverified, 2/3 criteria met
+        failed     says it is done, but only 2 of 3 criteria are met | unverified, 2/3 criteria met
         completed  completed, and its one criterion is met | verified 1/1
         completed  completed, and all 3 criteria are met | verified 3/3
         stuck      silent at work | silent
@@ -124,7 +124,7 @@ fn a_completion_that_was_verified_says_so() {
         ..task("bg_77aa77aa", Health::Completed, None)
     };
     assert_eq!(shown(&done), "[09:41] Index the shop (bg_77aa77aa): took 10m, verified 3/3 | ✓ Completed");
-    assert_eq!(brief(&done, now()), "verified 3/3, after 10m");
+    assert_eq!(brief(&done, now()), "verified 3/3");
     assert_eq!(message(&done, now()), "completed after 10 minutes, and all 3 criteria are met");
     let claimed = TaskStatus { verified: None, ..done };
     assert_eq!(shown(&claimed), "[09:41] Index the shop (bg_77aa77aa): took 10m | ✓ Completed");

@@ -85,7 +85,15 @@ fn a_failed_task_shows_its_reason_as_far_as_there_is_room() {
     let shown =
         |width| table(&[failed.clone(), verified.clone()], now(), StatusOptions::default(), &at(width));
     let pages = [shown(80), shown(40)].join("\n");
-    insta::assert_snapshot!(pages, @"");
+    insta::assert_snapshot!(pages, @r#"
+        TASK                   HEALTH       DETAIL                  LAST  TITLE
+        worktree-search-index  ✗ Failed     Killed: out of memo…     30m  Index the shop
+        bg_77aa77aa            ✓ Completed  verified 3/3          1h 00m  task
+
+        TASK           HEALTH       DETAIL
+        worktree-sea…  ✗ Failed     Killed: out…
+        bg_77aa77aa    ✓ Completed  verified 3/3
+        "#);
 }
 
 #[test]

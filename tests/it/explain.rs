@@ -178,7 +178,7 @@ fn every_state_is_explained_as_a_colleague_would() {
         let typed = arguments.join(" ");
         writeln!(page, "$ agentlog explain {typed}\n{}", explained(&sandbox, &arguments)).unwrap();
     }
-    let page: String = page.lines().map(|line| format!("{}\n", without_folder(line))).collect();
+    let page = page.lines().map(without_folder).collect::<Vec<_>>().join("\n") + "\n";
     let path = repository::root().join(PAGE);
     if std::env::var_os("UPDATE").is_some() {
         agentlog::base::fs::replace(&path, page.as_bytes()).unwrap();

@@ -23,13 +23,11 @@ pub(super) fn run(line: &str, folder: &Path, limit: Duration, stop: &AtomicBool)
         Ok(child) => child,
         Err(error) => return Some(CommandEnd::NotStarted(error.to_string())),
     };
-    match await_end(&mut child, limit, stop) {
-        Some(status) => Some(end_of(status)),
-        None => {
-            finish(&mut child);
-            (!stop.load(Ordering::Relaxed)).then(|| CommandEnd::TimedOut(limit.as_secs()))
-        }
+    if let Some(status) = await_end(&mut child, limit, stop) {
+        return Some(end_of(status));
     }
+    finish(&mut child);
+    (!stop.load(Ordering::Relaxed)).then_some(CommandEnd::TimedOut(limit.as_secs()))
 }
 
 fn end_of(status: ExitStatus) -> CommandEnd {

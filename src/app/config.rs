@@ -7,6 +7,7 @@ pub mod layer;
 pub mod sections;
 pub mod shape;
 
+use crate::app::completion::config::{Rule, VerifyConfig};
 use crate::app::config::complaint::Complaint;
 use crate::app::config::layer::{Layer, Place};
 use crate::app::config::sections::{Findings, Sections};
@@ -53,6 +54,8 @@ pub struct Config {
     pub tmux: Vec<TmuxConfig>,
     /// The batch jobs on other machines, watched over SSH.
     pub remote: Vec<RemoteConfig>,
+    /// What must be so when a task claims that it has completed.
+    pub verify: Vec<VerifyConfig>,
 }
 
 /// How the log is kept.
@@ -282,7 +285,7 @@ fn check(config: &Config) -> Result<(), String> {
         }
         names.push(name);
     }
-    Ok(())
+    config.verify.iter().try_for_each(|section| Rule::of(section).map(drop))
 }
 
 #[cfg(test)]
@@ -326,11 +329,13 @@ mod tests {
         let example = example.join("\n");
         let used: Config = toml::from_str(&example).unwrap();
         assert_eq!((used.job.len(), used.tmux.len(), used.remote.len()), (1, 1, 1), "{example}");
+        assert_eq!((used.verify.len(), check(&used)), (1, Ok(())), "{example}");
         let table: toml::Table = toml::from_str(&example).unwrap();
         let schemas = [
             ("job", schemars::schema_for!(JobConfig)),
             ("tmux", schemars::schema_for!(TmuxConfig)),
             ("remote", schemars::schema_for!(RemoteConfig)),
+            ("verify", schemars::schema_for!(VerifyConfig)),
         ];
         for (section, schema) in schemas {
             let keys: Vec<&String> = table[section][0].as_table().unwrap().keys().collect();

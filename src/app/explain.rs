@@ -6,11 +6,11 @@ use crate::app::{Context, load, original, status};
 use crate::cli::command::{Explain, TextOutput};
 use crate::event::body::Body;
 use crate::event::codec::Decoded;
-use crate::event::envelope::Event;
 use crate::event::ids::EventId;
 use crate::projection::status::TaskStatus;
 use crate::report::metric;
-use crate::view::explain::{self as view, EvidenceLine, ExplainModel};
+use crate::view::evidence::EvidenceLine;
+use crate::view::explain::{self as view, ExplainModel};
 use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::path::Path;
@@ -49,7 +49,8 @@ fn explain_task(context: &Context, arguments: &Explain, wanted: &str) -> anyhow:
     let task = status::find(&tasks, wanted)?;
     let evidence = evidence(context, task, arguments.source)?;
     let forecast = projection.forecast(&task.task, now, &policy);
-    let model = ExplainModel { status: task.clone(), evidence, policy, forecast };
+    let worst = view::worst_below(&tasks, task).cloned();
+    let model = ExplainModel { status: task.clone(), evidence, policy, forecast, worst };
     let mut out = context.out();
     match arguments.output {
         TextOutput::Text => view::text(&model, now, &context.style, &mut out)?,
@@ -74,7 +75,7 @@ fn evidence(context: &Context, task: &TaskStatus, with_source: bool) -> anyhow::
         }
         if wanted.contains(&line.event.id) {
             let file = line.event.from.as_ref().map(|from| from.file.clone().into_owned());
-            found.push((file, evidence_line(&line.event)));
+            found.push((file, EvidenceLine::of(&line.event, &context.style)));
         }
     })?;
     found.sort_by_key(|(_, line)| line.ts);
@@ -90,26 +91,4 @@ fn evidence(context: &Context, task: &TaskStatus, with_source: bool) -> anyhow::
             line
         })
         .collect())
-}
-
-fn evidence_line(event: &Event<'_>) -> EvidenceLine {
-    let mut line = EvidenceLine {
-        ts: event.ts,
-        type_name: event.body.type_name().to_owned(),
-        at: event.from.as_ref().and_then(|from| from.at),
-        ..EvidenceLine::default()
-    };
-    let (Body::ToolFailed { tool, call, .. }
-    | Body::ToolStarted { tool, call, .. }
-    | Body::ToolSucceeded { tool, call, .. }) = &event.body
-    else {
-        return line;
-    };
-    line.tool = Some(tool.clone().into_owned());
-    line.call = Some(call.clone().into_owned());
-    if let Body::ToolFailed { error, .. } = &event.body {
-        line.error_kind = Some(error.kind.clone().into_owned());
-        line.error_message = error.message.clone().map(std::borrow::Cow::into_owned);
-    }
-    line
 }

@@ -4,6 +4,7 @@
 pub mod backlog;
 pub mod batch;
 pub mod clocks;
+pub mod completion;
 pub mod config;
 pub mod demo;
 pub mod doctor;

@@ -7,6 +7,7 @@ use crate::app::log::Reader;
 use crate::app::{Context, load, status};
 use crate::base::clock::Timestamp;
 use crate::cli::command::{Show, TextOutput};
+use crate::event::body::Body;
 use crate::event::codec::Decoded;
 use crate::event::envelope::Event;
 use crate::event::owned::IntoStatic as _;
@@ -35,29 +36,54 @@ pub fn run(context: &Context, arguments: &Show) -> anyhow::Result<Exit> {
     } else {
         let children: Vec<TaskStatus> =
             tasks.iter().filter(|child| child.parent.as_deref() == Some(&task.task)).cloned().collect();
-        let recent = recent(context, &task.task, now)?;
-        view::show(task, &children, &recent, now, &context.style, &mut out)?;
+        let Told { recent, check } = told(context, &task.task, now)?;
+        view::show(task, (&children, check.as_ref(), &recent), now, &context.style, &mut out)?;
     }
     out.flush()?;
     Ok(Exit::Done)
 }
 
-/// The last events of a task up to `now`, oldest first.
-fn recent(context: &Context, task: &str, now: Timestamp) -> anyhow::Result<Vec<Event<'static>>> {
-    let mut events: Vec<Event<'static>> = Vec::new();
+/// What the log says of a task.
+#[derive(Default)]
+struct Told {
+    /// Its last events, oldest first.
+    recent: Vec<Event<'static>>,
+    /// The last check of its criteria: of the last attempt that was checked.
+    check: Option<Event<'static>>,
+}
+
+impl Told {
+    fn take(&mut self, event: &Event<'_>) {
+        let rank = |event: &Event<'_>| match event.body {
+            Body::CompletionChecked { attempt, .. } => Some((attempt.unwrap_or(1), event.ts, event.id)),
+            _ => None,
+        };
+        if rank(event) > self.check.as_ref().and_then(rank) {
+            self.check = Some(event.clone().into_static());
+        }
+        self.recent.push(event.clone().into_static());
+        if self.recent.len() > RECENT_COUNT * 16 {
+            self.trim();
+        }
+    }
+
+    fn trim(&mut self) {
+        self.recent.sort_by_key(|event| event.ts);
+        self.recent.drain(..self.recent.len().saturating_sub(RECENT_COUNT));
+    }
+}
+
+/// What was said of a task up to `now`.
+fn told(context: &Context, task: &str, now: Timestamp) -> anyhow::Result<Told> {
+    let mut told = Told::default();
     Reader::new(&context.project.logs).advance(&mut |_, decoded, _| {
         if let Decoded::Known(line) = decoded
             && line.event.task.as_deref() == Some(task)
             && line.event.ts <= now
         {
-            events.push(line.event.clone().into_static());
-            if events.len() > RECENT_COUNT * 16 {
-                events.sort_by_key(|event| event.ts);
-                events.drain(..events.len() - RECENT_COUNT);
-            }
+            told.take(&line.event);
         }
     })?;
-    events.sort_by_key(|event| event.ts);
-    events.drain(..events.len().saturating_sub(RECENT_COUNT));
-    Ok(events)
+    told.trim();
+    Ok(told)
 }

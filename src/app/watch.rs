@@ -5,6 +5,7 @@
 
 use crate::app::backlog::{BackOff, Episode, Turn};
 use crate::app::clocks::Clocks;
+use crate::app::completion::Completions;
 use crate::app::exit::{self, Exit, Failure};
 use crate::app::hook::place::WAKE_FOLDER;
 use crate::app::ingest::{Ingest, first_start_horizon};
@@ -96,6 +97,7 @@ struct Session<'a> {
     back_off: BackOff,
     episode: Episode,
     clocks: Clocks,
+    completions: Completions,
 }
 
 /// What was last printed of a task.
@@ -116,6 +118,7 @@ impl Announced {
 
 impl<'a> Session<'a> {
     fn start(context: &'a Context) -> anyhow::Result<Self> {
+        let started_at = context.now();
         let scope = if context.project.root.is_some() {
             Scope::Project(context.project.roots())
         } else {
@@ -140,6 +143,7 @@ impl<'a> Session<'a> {
             back_off: BackOff::default(),
             episode: Episode::default(),
             clocks: Clocks::default(),
+            completions: Completions::new(&context.config.verify, started_at, &env.host, &env.base),
             env,
         })
     }
@@ -228,6 +232,9 @@ impl<'a> Session<'a> {
         self.failed = true;
         for body in self.clocks.look(self.context.clock.as_ref()) {
             self.record(body, None)?;
+        }
+        for (task, body) in self.completions.look(|| self.live.tasks(self.context.now())) {
+            self.record(body, Some(Cow::Owned(task)))?;
         }
         self.round()?;
         self.print_changes()?;

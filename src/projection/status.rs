@@ -215,7 +215,7 @@ fn row(judged: &Judged<'_>, verdict: Verdict) -> TaskStatus {
         project: text(|fact| if let Fact::Project(name) = fact { Some(name.as_str()) } else { None }),
         cwd: text(|fact| if let Fact::Cwd(name) = fact { Some(name.as_str()) } else { None }),
         worktree: text(|fact| if let Fact::Worktree(name) = fact { Some(name.as_str()) } else { None }),
-        attempt: task.attempt().into(),
+        attempt: judge.outcome().map_or_else(|| task.attempt(), |outcome| outcome.attempt).into(),
         rollup: judged.worst.unwrap_or(verdict.health),
         verdict,
         created_at: task.first_at(),

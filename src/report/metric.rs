@@ -1,4 +1,4 @@
-//! One definition per number of the review, printed by `agentlog explain metric NAME`.
+//! One definition per number that is printed, of the review and of single tasks: `agentlog explain metric NAME`.
 //!
 //! The words follow the code in [`crate::report::outcome`], [`crate::report::rate`] and [`crate::report::weekly`]; where a
 //! number is not listed here, the review must not show it.
@@ -107,7 +107,7 @@ pub const METRICS: &[Metric] = &[
     },
     Metric {
         name: "usage",
-        meaning: "tokens and cost of the models in the week",
+        meaning: "tokens and cost of the models, in the week or of a task",
         formula: "sums of the records; each record holds the increase over what was recorded before, so that sums are right",
         excludes: "records without a cost count as none, and how many there are is said; quality tells measured records \
                    from partial and estimated ones",
@@ -120,6 +120,89 @@ pub const METRICS: &[Metric] = &[
                   the log's lines those understood, of unknown type, and damaged; events that monitors dropped",
         excludes: "damaged lines have no time: they are counted wherever they stand",
         source: "the codec; events source.drifted, source.failed, log.gap, log.suppressed",
+    },
+    Metric {
+        name: "consecutive_failures",
+        meaning: "how many counted failures stand at the end of the worst thread of a task: its streak, FAILS in `status`",
+        formula: "results in the order in which they came, per thread of execution and attempt; a success resets it; the \
+                  longest of all threads; 3 or more make a task struggling ([health] failure_streak)",
+        excludes: "neutral results (refused, cancelled beside another, interrupted, rate limited) neither count nor reset",
+        source: "events tool.succeeded, tool.failed",
+    },
+    Metric {
+        name: "longest_streak",
+        meaning: "the longest run of counted failures there ever was in one thread of a task",
+        formula: "the greatest consecutive_failures over time",
+        excludes: "what consecutive_failures excludes",
+        source: "events tool.succeeded, tool.failed",
+    },
+    Metric {
+        name: "identical_calls",
+        meaning: "how many calls in a row were the same, or alternated between two, with the same results",
+        formula: "calls of one thread with equal tool, input_hash and result_hash; 10 or more make a task stuck ([health] \
+                  identical_calls); another result begins again",
+        excludes: "tools that are there to ask again and again ([health] pollers)",
+        source: "events tool.succeeded, tool.failed; fields input_hash, result_hash",
+    },
+    Metric {
+        name: "silence",
+        meaning: "for how long nothing was heard of a task and its descendants",
+        formula: "now less the last activity, or the end of the rate limit that forbade any; inside a turn or a job 15 minutes \
+                  make a task stuck ([health] stuck_after_ms), and 24 hours make any unfinished one unknown (stale_after_ms)",
+        excludes: "time in which the machine slept; what a watcher says (health, process, source, log) is no activity",
+        source: "all events of a task; host.suspended",
+    },
+    Metric {
+        name: "open_call",
+        meaning: "for how long a tool call has had no result",
+        formula: "now less its start; over the budget of its kind a task is stuck: read and search 2 minutes, edit 1, shell 15, \
+                  web 5, sub-agent 60, other 15 ([health.budgets], [health.tool_budgets_ms])",
+        excludes: "time in which the machine slept or a person was asked; sub-agents that are at work",
+        source: "events tool.started without tool.succeeded or tool.failed",
+    },
+    Metric {
+        name: "waiting",
+        meaning: "for how long a task has waited, and for how long it may",
+        formula: "now less the start of the wait; its limit is the end that the source named",
+        excludes: "nothing",
+        source: "events waiting.started, waiting.ended",
+    },
+    Metric {
+        name: "hung",
+        meaning: "for how long the process of a task has been in uninterruptible sleep",
+        formula: "now less the first of the samples in this state without another between; 1 minute or more makes it stuck \
+                  ([health] process_hung_after_ms)",
+        excludes: "nothing",
+        source: "event process.sampled",
+    },
+    Metric {
+        name: "exit_code",
+        meaning: "the exit status of a task's process; 128 and the number of a signal where one killed it",
+        formula: "as the result of its last attempt says",
+        excludes: "results of earlier attempts",
+        source: "events task.completed, task.failed, task.timed_out, task.cancelled",
+    },
+    Metric {
+        name: "criteria_met",
+        meaning: "how many criteria of a claimed completion were met, of how many",
+        formula: "the last check of the attempt that ended; not all met makes a completed task failed, unverified",
+        excludes: "checks of earlier attempts",
+        source: "event completion.checked; [[verify]], [[job]] and `run --require` say what is checked",
+    },
+    Metric {
+        name: "progress",
+        meaning: "how far a task is: steps done of all, or percent",
+        formula: "as last reported, by a to-do list of the agent, a status file or the output; of a parent that says nothing \
+                  itself the completed children of all, and the mean of their percents",
+        excludes: "nothing",
+        source: "events progress.reported, task.created",
+    },
+    Metric {
+        name: "tools",
+        meaning: "the tool calls of a task by outcome: succeeded, failed, neutral, open; CALLS in `status -o wide` is their sum",
+        formula: "calls of all attempts; open are those of the present attempt and turn without a result",
+        excludes: "nothing",
+        source: "events tool.started, tool.succeeded, tool.failed",
     },
 ];
 
@@ -174,6 +257,33 @@ mod tests {
         assert!(unknown.to_string().starts_with(
             "unknown metric `tool_sucess_rate`, did you mean `tool_success_rate`?; the metrics are tool_success_rate, "
         ));
+    }
+
+    #[test]
+    fn the_definitions_of_a_task_name_the_limits_of_the_policy() {
+        let policy = crate::projection::policy::Policy::default();
+        let says = |name: &str, words: &str| {
+            assert!(metric(name).unwrap().formula.contains(words), "{name}: {words}");
+        };
+        says("consecutive_failures", &format!("{} or more", policy.failure_streak));
+        says("identical_calls", &format!("{} or more", policy.identical_calls));
+        let words = |ms: u64| crate::base::text::duration_in_words(i64::try_from(ms).unwrap());
+        says("silence", &words(policy.stuck_after_ms));
+        says("silence", "24 hours");
+        says("hung", &words(policy.process_hung_after_ms));
+        let minutes = |tool: &str| policy.budget_ms(tool) / 60_000;
+        says(
+            "open_call",
+            &format!(
+                "read and search {} minutes, edit {}, shell {}, web {}, sub-agent {}, other {}",
+                minutes("Read"),
+                minutes("Edit"),
+                minutes("Bash"),
+                minutes("WebFetch"),
+                minutes("Task"),
+                minutes("Mystery")
+            ),
+        );
     }
 
     #[test]

@@ -5,15 +5,17 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::text::{elide_middle, escape_json, first_line, human_duration, sanitize};
-use crate::projection::health::{Number, Verdict};
+use crate::projection::health::{Health, Number, Verdict};
 use crate::projection::policy::Policy;
 use crate::projection::status::TaskStatus;
-use crate::view::message::{message_naming, name};
+use crate::view::evidence::EvidenceLine;
+use crate::view::message::{message, message_naming, name};
 use crate::view::palette::{Paint, Style, health_paint};
 use crate::view::rule;
 use crate::view::status_json::{SCHEMA_VERSION, TaskRecord, record};
 use crate::view::table::{Cell, Column, render};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 /// What an explanation is made of.
@@ -27,32 +29,33 @@ pub struct ExplainModel {
     pub policy: Policy,
     /// How it will be when that next changes although nothing happens, and when.
     pub forecast: Option<(Timestamp, Verdict)>,
+    /// The descendant that is worse than the task itself, where there is one ([`worst_below`]).
+    pub worst: Option<TaskStatus>,
 }
 
-/// One event that proves a verdict, and where its source says so.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct EvidenceLine {
-    /// When it happened.
-    pub ts: Timestamp,
-    /// The type of the event.
-    #[serde(rename = "type")]
-    pub type_name: String,
-    /// The tool.
-    pub tool: Option<String>,
-    /// The call.
-    pub call: Option<String>,
-    /// How it failed.
-    pub error_kind: Option<String>,
-    /// The error's first line.
-    pub error_message: Option<String>,
-    /// The source file it was read from.
-    pub path: Option<String>,
-    /// The byte at which its line begins there.
-    pub at: Option<u64>,
-    /// The number of that line, from 1.
-    pub line: Option<u64>,
-    /// That line itself, as far as the caller was asked for it.
-    pub source_line: Option<String>,
+/// Of the descendants of a task the one that makes its rollup worse than its own health; of several the one that has been so
+/// for the longest time.
+#[must_use]
+pub fn worst_below<'t>(tasks: &'t [TaskStatus], task: &TaskStatus) -> Option<&'t TaskStatus> {
+    if task.rollup == task.verdict.health {
+        return None;
+    }
+    let mut below = BTreeSet::from([task.task.as_str()]);
+    let mut found: Vec<&TaskStatus> = Vec::new();
+    loop {
+        let is_new = |child: &&TaskStatus| {
+            child.parent.as_deref().is_some_and(|parent| below.contains(parent))
+                && !below.contains(child.task.as_str())
+        };
+        let next: Vec<&TaskStatus> = tasks.iter().filter(is_new).collect();
+        if next.is_empty() {
+            break;
+        }
+        below.extend(next.iter().map(|child| child.task.as_str()));
+        found.extend(next);
+    }
+    let worst = found.into_iter().filter(|child| child.verdict.health == task.rollup);
+    worst.min_by_key(|child| (child.verdict.since, child.task.as_str()))
 }
 
 /// The explanation as JSON.
@@ -66,6 +69,15 @@ struct ExplainRecord<'a> {
     numbers: Vec<NumberRecord>,
     evidence: &'a [EvidenceLine],
     would_change: String,
+    worst_descendant: Option<DescendantRecord>,
+}
+
+/// The descendant that needs a look before the task itself.
+#[derive(Clone, Debug, Serialize)]
+struct DescendantRecord {
+    task: String,
+    health: &'static str,
+    message: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -91,12 +103,16 @@ pub fn text(model: &ExplainModel, now: Timestamp, style: &Style, out: &mut dyn W
         .rev()
         .find_map(|line| line.tool.as_deref())
         .map_or("a tool call".into(), sanitize);
-    let sentence = format!("{}: {}", style.badge(verdict.health), message_naming(task, &tool, now));
+    let sentence = headline(&style.badge(verdict.health), verdict.health, &message_naming(task, &tool, now));
     writeln!(out, "{}", style.paint(health_paint(verdict.health), &style.cut_line(&sentence)))?;
     if let Some(since) = verdict.since {
         let since =
             format!("since {} ({} ago)", style.date_time(since), human_duration(now.millis_since(since)));
         writeln!(out, "{}", style.cut_line(&since))?;
+    }
+    if let Some(worst) = &model.worst {
+        section("Below it", style, out)?;
+        descendant(worst, now, style, out)?;
     }
     section("Rule", style, out)?;
     paragraph(&rule::rule(verdict.health, verdict.reason, &model.policy), style, out)?;
@@ -109,7 +125,7 @@ pub fn text(model: &ExplainModel, now: Timestamp, style: &Style, out: &mut dyn W
         paragraph("no single event: the verdict rests on what did not happen", style, out)?;
     }
     for line in &model.evidence {
-        evidence(line, style, out)?;
+        evidence(line, now, style, out)?;
     }
     section("What would change it", style, out)?;
     let change = rule::would_change(task, model.forecast.as_ref(), &model.policy, now);
@@ -117,7 +133,7 @@ pub fn text(model: &ExplainModel, now: Timestamp, style: &Style, out: &mut dyn W
 }
 
 /// Writes the explanation as indented JSON and a newline: `schema_version`, `generated_at`, `tool_version`, `task` (as in
-/// `status -o json`), `rule`, `numbers`, `evidence`, `would_change`.
+/// `status -o json`), `rule`, `numbers`, `evidence`, `would_change`, `worst_descendant`.
 ///
 /// # Errors
 /// Those of `out`.
@@ -138,12 +154,41 @@ pub fn json(model: &ExplainModel, now: Timestamp, tool_version: &str, out: &mut 
         numbers: verdict.numbers.iter().map(number).collect(),
         evidence: &model.evidence,
         would_change: rule::would_change(&model.status, model.forecast.as_ref(), &model.policy, now),
+        worst_descendant: model.worst.as_ref().map(|worst| DescendantRecord {
+            task: worst.task.clone(),
+            health: worst.verdict.health.word(),
+            message: message(worst, now),
+        }),
     })?;
     writeln!(out, "{}", escape_json(&text))
 }
 
 fn section(title: &str, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n{}", style.paint(Paint::Bold, title))
+}
+
+/// A sentence behind the word that it may begin with: `Waiting for permission`, `Stuck: silent for 18 minutes`.
+fn headline(subject: &str, health: Health, sentence: &str) -> String {
+    let said = match health {
+        Health::Completed => "completed",
+        Health::Failed => "failed",
+        Health::Cancelled => "was cancelled",
+        Health::Waiting => "waiting",
+        _ => return format!("{subject}: {sentence}"),
+    };
+    match sentence.strip_prefix(said) {
+        Some(rest) => format!("{subject}{rest}"),
+        None => format!("{subject}: {sentence}"),
+    }
+}
+
+/// Who is worse than the task itself, and how to ask about it.
+fn descendant(worst: &TaskStatus, now: Timestamp, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let health = worst.verdict.health;
+    let subject = format!("{} is {}", sanitize(first_line(name(worst))), health.word());
+    paragraph(&headline(&subject, health, &message(worst, now)), style, out)?;
+    let hint = format!("agentlog explain {}", sanitize(&worst.task));
+    writeln!(out, "  {}", style.paint(Paint::Dim, &cut_indented(&hint, 2, style)))
 }
 
 /// Our own words, wrapped at blanks.
@@ -184,12 +229,12 @@ fn numbers(numbers: &[Number], style: &Style, out: &mut dyn Write) -> io::Result
     Ok(())
 }
 
-fn evidence(line: &EvidenceLine, style: &Style, out: &mut dyn Write) -> io::Result<()> {
-    let what = line.tool.as_deref().unwrap_or(&line.type_name);
-    let mut parts = vec![format!("{}  {}", style.time_of_day(line.ts), sanitize(what))];
-    parts.extend(line.error_kind.as_deref().map(|kind| sanitize(kind).replace('_', " ")));
-    parts.extend(line.error_message.as_deref().map(|text| sanitize(first_line(text)).into_owned()));
-    writeln!(out, "  {}", cut_indented(&parts.join(style.dot()), 2, style))?;
+fn evidence(line: &EvidenceLine, now: Timestamp, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let day = |ts: Timestamp| style.zone.local(ts).date();
+    let is_of_today = day(line.ts) == day(now);
+    let time = if is_of_today { style.time_of_day(line.ts) } else { style.date_time(line.ts) };
+    let sentence = format!("{time}  {}", sanitize(first_line(&line.text)));
+    writeln!(out, "  {}", cut_indented(&sentence, 2, style))?;
     let indent = " ".repeat(16);
     if let Some(path) = line.path.as_deref() {
         let at = line.at.map(|at| format!(":{at}")).unwrap_or_default();
@@ -218,13 +263,14 @@ fn cut_indented(text: &str, indent: usize, style: &Style) -> String {
 mod tests {
     use super::*;
     use crate::base::text::display_width;
-    use crate::projection::health::{Health, Reason};
-    use crate::view::fixture::{ago, now, task_b};
+    use crate::projection::health::Reason;
+    use crate::view::fixture::{ago, now, task, task_b};
 
     fn model() -> ExplainModel {
         let failure = |minutes, call: &str, message: &str, at| EvidenceLine {
             ts: ago(minutes),
             type_name: "tool.failed".to_owned(),
+            text: format!("Bash failed with exit code 1: {message}"),
             tool: Some("Bash".to_owned()),
             call: Some(call.to_owned()),
             error_kind: Some("exit_code".to_owned()),
@@ -243,6 +289,7 @@ mod tests {
             evidence: vec![failure(4, "c1", "exit 1", 48_213), failure(3, "c2", "exit 1", 49_990), last],
             policy: Policy::default(),
             forecast: None,
+            worst: None,
         }
     }
 
@@ -266,11 +313,11 @@ mod tests {
           consecutive failures  3  limit 3
 
         Evidence
-          09:37:00.000  Bash · exit code · exit 1
+          09:37:00.000  Bash failed with exit code 1: exit 1
                         /home/someone/.claude/projects/-srv-project/4c8f6a2e.jsonl:48213
-          09:38:00.000  Bash · exit code · exit 1
+          09:38:00.000  Bash failed with exit code 1: exit 1
                         /home/someone/.claude/projects/-srv-project/4c8f6a2e.jsonl:49990
-          09:39:00.000  Bash · exit code · make: *** [all] Error 2
+          09:39:00.000  Bash failed with exit code 1: make: *** [all] Error 2
                         /home/someone/.claude/projects/-srv-project/4c8f6a2e.jsonl:51022 (line 112)
                         {"type":"user"}^[[31m
 
@@ -312,11 +359,11 @@ mod tests {
           consecutive failures  3  limit 3
 
         Evidence
-          09:37:00.000  Bash · exit code · exit 1
+          09:37:00.000  Bash failed with exit code 1: exit 1
                         /home/someon…rv-project/4c8f6a2e.jsonl:48213
-          09:38:00.000  Bash · exit code · exit 1
+          09:38:00.000  Bash failed with exit code 1: exit 1
                         /home/someon…rv-project/4c8f6a2e.jsonl:49990
-          09:39:00.000  Bash · exit code · make: *** [all] Error 2
+          09:39:00.000  Bash failed with exit code 1: make: *** [al…
                         /home/so…ect/4c8f6a2e.jsonl:51022 (line 112)
                         {"type":"user"}^[[31m
 
@@ -330,6 +377,60 @@ mod tests {
                 shown(Some(width))
             );
         }
+    }
+
+    #[test]
+    fn a_task_that_is_well_itself_names_the_descendant_that_is_not() {
+        let of = |id: &str, parent: &str, health: Health, minutes: i64| {
+            let mut task = task(id, health, None);
+            task.parent = Some(parent.to_owned());
+            task.verdict.since = Some(ago(minutes));
+            task
+        };
+        let mut root = of("root", "child", Health::Healthy, 90);
+        root.rollup = Health::Stuck;
+        let tasks = [
+            root.clone(),
+            of("child", "root", Health::Healthy, 60),
+            of("late", "child", Health::Stuck, 5),
+            of("early", "child", Health::Stuck, 20),
+            of("other", "elsewhere", Health::Stuck, 80),
+        ];
+        let worst = worst_below(&tasks, &root).cloned();
+        assert_eq!(worst.as_ref().map(|worst| worst.task.as_str()), Some("early"));
+        assert_eq!(worst_below(&tasks, &tasks[2]), None);
+        let mut model = ExplainModel { status: root, worst, evidence: Vec::new(), ..model() };
+        if let Some(worst) = &mut model.worst {
+            worst.title = Some("read the design".to_owned());
+        }
+        let mut out = Vec::new();
+        text(&model, now(), &Style::plain(), &mut out).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        let wanted =
+            "\nBelow it\n  read the design is stuck: silent inside a turn\n  agentlog explain early\n";
+        assert!(shown.contains(wanted), "{shown}");
+    }
+
+    #[test]
+    fn the_headline_says_each_word_once() {
+        let of = |health: Health, sentence: &str| headline(&Style::plain().badge(health), health, sentence);
+        assert_eq!(of(Health::Completed, "completed after 10 minutes"), "✓ Completed after 10 minutes");
+        assert_eq!(of(Health::Failed, "failed: exit code 2"), "✗ Failed: exit code 2");
+        assert_eq!(of(Health::Failed, "says it is done"), "✗ Failed: says it is done");
+        assert_eq!(of(Health::Cancelled, "was cancelled: SIGINT"), "⊘ Cancelled: SIGINT");
+        assert_eq!(of(Health::Waiting, "waiting for permission"), "⏸ Waiting for permission");
+        assert_eq!(of(Health::Healthy, "working"), "✓ Healthy: working");
+    }
+
+    #[test]
+    fn evidence_of_another_day_has_its_date() {
+        let mut model = model();
+        model.evidence[0].ts = ago(24 * 60);
+        let mut out = Vec::new();
+        text(&model, now(), &Style::plain(), &mut out).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert!(shown.contains("\n  2026-11-15 09:41:00  Bash failed"), "{shown}");
+        assert!(shown.contains("\n  09:38:00.000  Bash failed"), "{shown}");
     }
 
     #[test]

@@ -32,7 +32,10 @@ pub fn message_naming(task: &TaskStatus, tool: &str, now: Timestamp) -> String {
         (Health::Unknown, _) => unknown(task, now),
         (Health::Healthy, _) => healthy(task),
         (Health::Failed, Some(Reason::Unverified)) => unverified(verdict),
-        (Health::Completed, _) => ended(task, "completed"),
+        (Health::Completed, _) => match verified(task) {
+            Some(total) => format!("{}, and {}", ended(task, "completed"), all_met(total)),
+            None => ended(task, "completed"),
+        },
         (Health::Failed, _) => ended(task, "failed"),
         (Health::TimedOut, _) => ended(task, "ran out of time"),
         (Health::Cancelled, _) => ended(task, "was cancelled"),
@@ -51,6 +54,9 @@ pub fn line(task: &TaskStatus, hour_minute: &str, ids: &ShortIds, now: Timestamp
     let name = style.cut(&name, room);
     let badge = style.badge(task.verdict.health);
     let what = match (task.verdict.health, task.verdict.reason) {
+        (Health::Completed, None) if verified(task).is_some() => {
+            format!("{}, {} | {badge}", work_done(task), brief_verified(task).unwrap_or_default())
+        }
         (Health::Healthy, _) | (Health::Completed, None) => format!("{} | {badge}", work_done(task)),
         (Health::Struggling, Some(Reason::ConsecutiveFailures) | None) => {
             format!("{badge} - {} detected", plural(task.consecutive_failures, "tool failure"))
@@ -99,9 +105,10 @@ pub fn brief(task: &TaskStatus, now: Timestamp) -> String {
                 .map_or_else(|| "nothing seen yet".to_owned(), |time| format!("no activity for {time}"))
         }),
         (Health::Failed, Some(Reason::Unverified)) => criteria(&task.verdict),
-        (Health::Completed | Health::Failed | Health::TimedOut | Health::Cancelled, _) => failure(task)
-            .or_else(|| run_ms(task).map(|run| format!("after {}", human_duration(run))))
-            .unwrap_or_default(),
+        (Health::Completed | Health::Failed | Health::TimedOut | Health::Cancelled, _) => {
+            let after = || run_ms(task).map(|run| format!("after {}", human_duration(run)));
+            brief_verified(task).or_else(|| failure(task)).or_else(after).unwrap_or_default()
+        }
     }
 }
 
@@ -182,10 +189,13 @@ fn stuck(task: &TaskStatus, reason: Option<Reason>, now: Timestamp) -> String {
         }
         Some(Reason::ProcessGone) => "its process is gone, without a result".to_owned(),
         Some(Reason::ProcessHung) => "its process hangs".to_owned(),
-        _ => match silence_ms(task, now) {
-            Some(silence) => format!("silent for {} inside a turn", duration_in_words(silence)),
-            None => "silent inside a turn".to_owned(),
-        },
+        _ => {
+            let place = if is_job(task) { "at work" } else { "inside a turn" };
+            match silence_ms(task, now) {
+                Some(silence) => format!("silent for {} {place}", duration_in_words(silence)),
+                None => format!("silent {place}"),
+            }
+        }
     }
 }
 
@@ -269,6 +279,25 @@ fn failure(task: &TaskStatus) -> Option<String> {
     })
 }
 
+/// How many criteria a completion met, where some were checked and all are met.
+fn verified(task: &TaskStatus) -> Option<u64> {
+    let is_completed = task.verdict.health == Health::Completed;
+    let verified = task.verified.filter(|verified| is_completed && verified.met == verified.total)?;
+    (verified.total > 0).then_some(verified.total)
+}
+
+fn brief_verified(task: &TaskStatus) -> Option<String> {
+    verified(task).map(|total| format!("verified {total}/{total}"))
+}
+
+fn all_met(total: u64) -> String {
+    match total {
+        1 => "its one criterion is met".to_owned(),
+        2 => "both criteria are met".to_owned(),
+        more => format!("all {more} criteria are met"),
+    }
+}
+
 fn criteria(verdict: &Verdict) -> String {
     match number(verdict, "criteria_met").map(|met| (whole(met.value), met.limit.and_then(whole))) {
         Some((Some(met), Some(total))) => format!("unverified, {met}/{total} criteria met"),
@@ -278,7 +307,9 @@ fn criteria(verdict: &Verdict) -> String {
 
 fn unverified(verdict: &Verdict) -> String {
     match number(verdict, "criteria_met").map(|met| (whole(met.value), met.limit.and_then(whole))) {
-        Some((Some(met), Some(total))) => format!("says it is done, but {met} of {total} criteria are met"),
+        Some((Some(met), Some(total))) => {
+            format!("says it is done, but only {met} of {total} criteria are met")
+        }
         _ => "says it is done, but not all criteria are met".to_owned(),
     }
 }

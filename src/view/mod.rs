@@ -3,6 +3,7 @@
 pub mod difference;
 pub mod empty;
 pub mod errors;
+pub mod evidence;
 pub mod explain;
 pub mod message;
 pub mod palette;

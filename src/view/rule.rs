@@ -44,7 +44,7 @@ pub fn rule(health: Health, reason: Option<Reason>, policy: &Policy) -> String {
                 .to_owned()
         }
         (Health::Completed | Health::Failed | Health::TimedOut | Health::Cancelled, _) => {
-            "ended: the result of its latest attempt says so".to_owned()
+            format!("{}: its source says so of its latest attempt", health.word())
         }
         (Health::Healthy, _) => "healthy: at work, and no other rule holds".to_owned(),
     }
@@ -120,7 +120,7 @@ pub fn amount(value: f64, unit: &str) -> String {
 fn stuck(reason: Reason, policy: &Policy) -> String {
     match reason {
         Reason::ToolOverBudget => {
-            "stuck: a tool call is open for longer than its kind may be, and prints nothing new".to_owned()
+            "stuck: a tool call has been open for longer than a call of its kind may take, and prints nothing new".to_owned()
         }
         Reason::Looping => format!(
             "stuck: {} or more calls in a row are identical, or alternate between two, and so are their results",
@@ -128,7 +128,7 @@ fn stuck(reason: Reason, policy: &Policy) -> String {
         ),
         Reason::ProcessGone => "stuck: its process is gone, and no result was seen".to_owned(),
         Reason::ProcessHung => format!(
-            "stuck: its process is in uninterruptible sleep for {} or more",
+            "stuck: its process has been in uninterruptible sleep for {} or more",
             in_words(policy.process_hung_after_ms)
         ),
         _ => format!(

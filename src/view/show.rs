@@ -4,8 +4,9 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::text::{first_line, human_count, human_duration, plural, sanitize};
+use crate::event::body::{Body, Criterion};
 use crate::event::envelope::Event;
-use crate::projection::health::Reason;
+use crate::projection::health::{Health, Reason};
 use crate::projection::status::TaskStatus;
 use crate::view::message::{message, name, percent_text};
 use crate::view::palette::{Paint, Style, health_paint};
@@ -16,14 +17,14 @@ use std::io::{self, Write};
 const LABEL_WIDTH: usize = 18;
 const INDENT: &str = "  ";
 
-/// Writes all facts of a task, its children as a table, and the events given, oldest first.
+/// Writes all facts of a task, what was found of each of its criteria (`check`, the event of its last check), its children as
+/// a table, and the events given, oldest first.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn show(
     task: &TaskStatus,
-    children: &[TaskStatus],
-    recent: &[Event<'_>],
+    (children, check, recent): (&[TaskStatus], Option<&Event<'_>>, &[Event<'_>]),
     now: Timestamp,
     style: &Style,
     out: &mut dyn Write,
@@ -33,6 +34,7 @@ pub fn show(
     writeln!(page.out, "{}", style.paint(Paint::Bold, &style.cut_line(&title)))?;
     page.task(task, now)?;
     page.health(task, now)?;
+    page.completion(task, check, now)?;
     page.progress(task)?;
     page.tools(task)?;
     page.usage(task)?;
@@ -108,6 +110,29 @@ impl Page<'_> {
         self.instant("since", task.verdict.since, now)?;
         let below = (task.rollup != health).then(|| self.style.badge(task.rollup));
         self.painted("with descendants", below, health_paint(task.rollup))
+    }
+
+    /// What was claimed of its end, and what was found of it.
+    fn completion(&mut self, task: &TaskStatus, check: Option<&Event<'_>>, now: Timestamp) -> io::Result<()> {
+        let Some(check) = check else { return Ok(()) };
+        let Body::CompletionChecked { criteria, attempt } = &check.body else { return Ok(()) };
+        self.section("Completion")?;
+        self.fact("claimed", task.claimed.map(Health::word))?;
+        self.fact(
+            "checked attempt",
+            attempt.filter(|attempt| *attempt > 1).map(|attempt| attempt.to_string()),
+        )?;
+        self.instant("checked", Some(check.ts), now)?;
+        criteria.iter().try_for_each(|criterion| self.criterion(criterion))
+    }
+
+    fn criterion(&mut self, criterion: &Criterion<'_>) -> io::Result<()> {
+        let health = if criterion.ok { Health::Completed } else { Health::Failed };
+        let word = if criterion.ok { "met" } else { "not met" };
+        let message = criterion.message.as_deref().map(|message| format!(": {message}")).unwrap_or_default();
+        let value = format!("{} {word}{message}", self.style.symbol(health));
+        let name = sanitize(first_line(&criterion.name)).into_owned();
+        self.painted(&self.style.cut(&name, LABEL_WIDTH - 1), Some(value), health_paint(health))
     }
 
     fn progress(&mut self, task: &TaskStatus) -> io::Result<()> {
@@ -202,7 +227,10 @@ mod tests {
         };
         let mut out = Vec::new();
         let style = Style { width, ..Style::plain() };
-        show(&task, &[task_b()], &[known.event], now(), &style, &mut out).unwrap();
+        let check = br#"{"v":1,"ts":"2026-11-16T09:39:00Z","type":"completion.checked","task":"bg_abc123","criteria":[{"name":"exit code","ok":true},{"name":"required files","ok":false,"message":"Missing required file: dist/app.js"}]}"#;
+        let Decoded::Known(check) = decoder.decode(check, 1) else { panic!("no event") };
+        let parts: (&[_], _, &[_]) = (&[task_b()], Some(&check.event), &[known.event]);
+        show(&task, parts, now(), &style, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -224,6 +252,11 @@ mod tests {
         Health
           health            ✓ Healthy
           message           working
+
+        Completion
+          checked           2026-11-16 09:39:00 (2m ago)
+          exit code         ✓ met
+          required files    ✗ not met: Missing required file: dist/app.js
 
         Progress
           steps             2 of 5

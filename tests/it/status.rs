@@ -55,6 +55,7 @@ fn the_json_status_follows_its_schema_and_has_exactly_the_promised_keys() {
             "usage"
         ]
     );
+    assert_eq!(keys(&task["end"]), ["at", "claimed", "criteria_met", "criteria_total", "reason"]);
     assert_eq!(keys(&task["progress"]), ["current", "percent", "step", "total"]);
     assert_eq!(keys(&task["end"]), ["at", "claimed", "criteria_met", "criteria_total", "reason"]);
     assert_eq!(keys(&task["tools"]), ["failed", "neutral", "open", "succeeded"]);

@@ -20,6 +20,23 @@ pub struct Seen {
     pub has_marker: Option<bool>,
     /// How long it took, and how long it may take.
     pub seconds: Option<(f64, f64)>,
+    /// The exit code that its result must have, where somebody asks for one.
+    pub expected_exit_code: Option<i64>,
+    /// A command that was run to check it, and how that ended; `None`: there is none.
+    pub command: Option<(String, CommandEnd)>,
+}
+
+/// How a command ended that was run to check something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandEnd {
+    /// With this status.
+    Code(i32),
+    /// Killed by this signal.
+    Signal(i32),
+    /// It did not end within so many seconds, and was stopped.
+    TimedOut(u64),
+    /// It could not be started, for this reason.
+    NotStarted(String),
 }
 
 /// What a status file says.
@@ -55,6 +72,7 @@ impl Checked {
                     if took <= limit { Ok(()) } else { Err(format!("Took {took} s, more than {limit} s")) },
                 )
             }),
+            seen.command.as_ref().map(|(line, end)| ("command", command(line, end))),
         ];
         let results: Vec<_> = all.into_iter().flatten().collect();
         let failed = results.iter().find_map(|(_, result)| result.as_ref().err());
@@ -68,8 +86,16 @@ impl Checked {
     }
 }
 
-/// Exit code 0, or the status COMPLETED where there is no code.
+/// Exit code 0, or the status COMPLETED where there is no code; or the very code that is asked for.
 fn exit_code(seen: &Seen) -> Option<Result<(), String>> {
+    if let Some(expected) = seen.expected_exit_code {
+        return Some(match seen.exit_code {
+            Some(code) if code == expected => Ok(()),
+            Some(code) if expected == 0 => Err(format!("Exit code non-zero: {code}")),
+            Some(code) => Err(format!("Exit code {code}, not {expected}")),
+            None => Err("Exit code not known".to_owned()),
+        });
+    }
     let is_completed = seen.status.as_ref().is_some_and(|status| status.is_completed);
     match (seen.exit_code, &seen.status) {
         (Some(0), _) => Some(Ok(())),
@@ -86,6 +112,17 @@ fn required_files(seen: &Seen) -> Option<Result<(), String>> {
     let missing = seen.required_files.iter().find(|(_, is_there)| !is_there);
     let result = missing.map_or(Ok(()), |(name, _)| Err(format!("Missing required file: {name}")));
     (!seen.required_files.is_empty()).then_some(result)
+}
+
+fn command(line: &str, end: &CommandEnd) -> Result<(), String> {
+    let how = match end {
+        CommandEnd::Code(0) => return Ok(()),
+        CommandEnd::Code(code) => format!("Command failed with exit code {code}"),
+        CommandEnd::Signal(signal) => format!("Command was killed by signal {signal}"),
+        CommandEnd::TimedOut(seconds) => format!("Command took more than {seconds} s"),
+        CommandEnd::NotStarted(reason) => format!("Command could not be started ({reason})"),
+    };
+    Err(format!("{how}: {line}"))
 }
 
 fn unless(fails: bool, message: &str) -> Result<(), String> {
@@ -106,6 +143,8 @@ mod tests {
             has_errors: Some(false),
             has_marker: Some(true),
             seconds: Some((60.0, 90.0)),
+            expected_exit_code: None,
+            command: Some(("make check".into(), CommandEnd::Code(0))),
         }
     }
 
@@ -123,8 +162,9 @@ mod tests {
         let checked = Checked::of(&whole());
         let names: Vec<_> =
             checked.criteria.iter().map(|criterion| (&*criterion.name, criterion.ok)).collect();
-        let expected = ["exit code", "required files", "error patterns", "completion marker", "duration"]
-            .map(|name| (name, true));
+        let expected =
+            ["exit code", "required files", "error patterns", "completion marker", "duration", "command"]
+                .map(|name| (name, true));
         assert_eq!((names, checked.verdict.as_str()), (expected.to_vec(), "All criteria met"));
         assert_eq!(
             Checked::of(&Seen::default()),
@@ -143,6 +183,31 @@ mod tests {
         assert_eq!(verdict(|seen| seen.seconds = Some((95.5, 90.0))), "Took 95.5 s, more than 90 s");
         let two = |seen: &mut Seen| (seen.has_errors, seen.has_marker) = (Some(true), Some(false));
         assert_eq!(verdict(two), "Error patterns detected in logs");
+    }
+
+    #[test]
+    fn a_command_that_was_run_to_check_it_must_end_well() {
+        let ended =
+            |end: CommandEnd| verdict(|seen| seen.command = Some(("make check".to_owned(), end.clone())));
+        assert_eq!(ended(CommandEnd::Code(2)), "Command failed with exit code 2: make check");
+        assert_eq!(ended(CommandEnd::Signal(9)), "Command was killed by signal 9: make check");
+        assert_eq!(ended(CommandEnd::TimedOut(600)), "Command took more than 600 s: make check");
+        assert_eq!(
+            ended(CommandEnd::NotStarted("no such folder".into())),
+            "Command could not be started (no such folder): make check"
+        );
+    }
+
+    #[test]
+    fn the_exit_code_that_is_asked_for_is_the_only_good_one() {
+        let of = |code, expected| {
+            verdict(|seen| (seen.exit_code, seen.expected_exit_code) = (code, Some(expected)))
+        };
+        assert_eq!(of(Some(0), 0), "All criteria met");
+        assert_eq!(of(Some(3), 0), "Exit code non-zero: 3");
+        assert_eq!(of(Some(3), 3), "All criteria met");
+        assert_eq!(of(Some(0), 3), "Exit code 0, not 3");
+        assert_eq!(of(None, 0), "Exit code not known");
     }
 
     #[test]

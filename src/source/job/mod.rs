@@ -14,7 +14,7 @@ mod tests;
 mod vitals;
 mod watched;
 
-pub use crate::source::batch::checklist::{Checked, Seen, Status};
+pub use crate::source::batch::checklist::{Checked, CommandEnd, Seen, Status};
 pub use crate::source::batch::files::is_present;
 pub use crate::source::job::config::JobConfig;
 

@@ -7,6 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::base::zone::Zone;
 use crate::source::output::config::PatternsConfig;
 use crate::source::output::groups::Groups;
+use crate::source::output::plain;
 use crate::source::output::preset::{ERRORS, Known, MARKERS, PROGRESS, known};
 use crate::source::output::time;
 use regex::{Captures, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
@@ -111,6 +112,19 @@ impl Patterns {
     #[must_use]
     pub fn time(&self, line: &str) -> Option<Timestamp> {
         time::time_in(line, self.zone)
+    }
+
+    /// Whether a line has a sign of an error, and whether it has a marker, whatever else it says.
+    #[must_use]
+    pub fn signs(&self, line: &str) -> (bool, bool) {
+        let mut signs = (false, false);
+        for update in plain::updates(line) {
+            let text = plain::of(update);
+            let found = self.found(&text);
+            signs.0 |= found.iter().any(|rule| rule.kind == Kind::Error);
+            signs.1 |= found.iter().any(|rule| rule.kind == Kind::Marker);
+        }
+        signs
     }
 
     /// By how much progress must have changed to be said again.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::projection::health::Number;
+use crate::projection::status::Verified;
 use crate::view::fixture::{crew, now, task, task_a, task_b};
 
 fn shown(task: &TaskStatus) -> String {
@@ -55,6 +56,16 @@ fn every_verdict_has_its_sentence() {
         ..task("f", Health::Failed, None)
     });
     tasks.push(with_number(task("d", Health::Failed, Some(Reason::Unverified)), "criteria_met", 2.0, 3.0));
+    for total in [1, 3] {
+        tasks.push(TaskStatus {
+            verified: Some(Verified { met: total, total }),
+            ..task("d", Health::Completed, None)
+        });
+    }
+    tasks.push(TaskStatus {
+        source: Some("job".to_owned()),
+        ..task("j", Health::Stuck, Some(Reason::Silent))
+    });
     for reason in [Reason::Retrying, Reason::Timeouts] {
         tasks.push(TaskStatus { consecutive_failures: 4, ..task("r", Health::Struggling, Some(reason)) });
     }
@@ -89,7 +100,10 @@ fn every_verdict_has_its_sentence() {
         stuck      a tool call has run for 22 minutes, its budget is 15 minutes | call open 22m, budget 15m
         failed     failed: exit code 2 | exit code 2
         failed     failed: Missing required file: a.csv | Missing required file: a.csv
-        failed     says it is done, but 2 of 3 criteria are met | unverified, 2/3 criteria met
+        failed     says it is done, but only 2 of 3 criteria are met | unverified, 2/3 criteria met
+        completed  completed, and its one criterion is met | verified 1/1
+        completed  completed, and all 3 criteria are met | verified 3/3
+        stuck      silent at work | silent
         struggling the same call failed 4 times in a row | same call failed 4 times
         struggling 4 timeouts in a row | 4 timeouts in a row
         healthy    working; its last 2 tool calls failed | no tool call yet
@@ -98,6 +112,22 @@ fn every_verdict_has_its_sentence() {
         unknown    nothing was seen of it yet | nothing seen yet
         failed     says it is done, but not all criteria are met | unverified
         "#);
+}
+
+#[test]
+fn a_completion_that_was_verified_says_so() {
+    let done = TaskStatus {
+        title: Some("Index the shop".to_owned()),
+        created_at: Some(now().plus_millis(-600_000)),
+        ended_at: Some(now()),
+        verified: Some(Verified { met: 3, total: 3 }),
+        ..task("bg_77aa77aa", Health::Completed, None)
+    };
+    assert_eq!(shown(&done), "[09:41] Index the shop (bg_77aa77aa): took 10m, verified 3/3 | ✓ Completed");
+    assert_eq!(brief(&done, now()), "verified 3/3");
+    assert_eq!(message(&done, now()), "completed after 10 minutes, and all 3 criteria are met");
+    let claimed = TaskStatus { verified: None, ..done };
+    assert_eq!(shown(&claimed), "[09:41] Index the shop (bg_77aa77aa): took 10m | ✓ Completed");
 }
 
 #[test]

@@ -67,6 +67,36 @@ fn a_hundred_and_twenty_columns_hold_more() {
 }
 
 #[test]
+fn a_failed_task_shows_its_reason_as_far_as_there_is_room() {
+    let failed = TaskStatus {
+        title: Some("Index the shop".to_owned()),
+        end_reason: Some("Killed: out of memory while building the index\nsecond line".to_owned()),
+        ended_at: Some(ago(30)),
+        last_activity_at: Some(ago(30)),
+        ..task("worktree-search-index", Health::Failed, None)
+    };
+    let verified = TaskStatus {
+        verified: Some(crate::projection::status::Verified { met: 3, total: 3 }),
+        created_at: Some(ago(70)),
+        ended_at: Some(ago(60)),
+        last_activity_at: Some(ago(60)),
+        ..task("bg_77aa77aa", Health::Completed, None)
+    };
+    let shown =
+        |width| table(&[failed.clone(), verified.clone()], now(), StatusOptions::default(), &at(width));
+    let pages = [shown(80), shown(40)].join("\n");
+    insta::assert_snapshot!(pages, @r#"
+        TASK                   HEALTH       DETAIL                  LAST  TITLE
+        worktree-search-index  ✗ Failed     Killed: out of memo…     30m  Index the shop
+        bg_77aa77aa            ✓ Completed  verified 3/3          1h 00m  task
+
+        TASK           HEALTH       DETAIL
+        worktree-sea…  ✗ Failed     Killed: out…
+        bg_77aa77aa    ✓ Completed  verified 3/3
+        "#);
+}
+
+#[test]
 fn the_wide_table_has_all_columns() {
     insta::assert_snapshot!(shown(StatusOptions { wide: true, headings: true }, &at(80)), @r#"
         3 need attention · 1 healthy · 1 waiting · 1 idle · 1 ended · 1 unknown

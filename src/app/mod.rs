@@ -1,6 +1,7 @@
 //! One file per command: wires the stages and does the input and output. The only place, beside `main`, that uses anyhow,
 //! and the only one that prints.
 
+pub mod announced;
 pub mod backlog;
 pub mod batch;
 pub mod clocks;

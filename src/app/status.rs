@@ -154,7 +154,8 @@ fn is_current(task: &TaskStatus, now: Timestamp) -> bool {
 }
 
 /// The exit code of the worst state.
-fn worst(tasks: &[TaskStatus]) -> Exit {
+#[must_use]
+pub fn worst(tasks: &[TaskStatus]) -> Exit {
     let code = |task: &TaskStatus| match task.verdict.health {
         Health::Struggling => Exit::Struggling,
         Health::Stuck => Exit::Stuck,

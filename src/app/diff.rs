@@ -1,7 +1,7 @@
 //! `agentlog diff`: what changed between two instants.
 
 use crate::app::exit::{Exit, Failure};
-use crate::app::{Context, load};
+use crate::app::{Context, load, status};
 use crate::cli::command::TextOutput;
 use crate::cli::past::Diff;
 use crate::projection::difference::difference;
@@ -34,7 +34,7 @@ pub fn run(context: &Context, arguments: &Diff) -> anyhow::Result<Exit> {
         return Ok(Exit::NothingMatched);
     }
     let mut out = context.out();
-    view::text(&difference, &context.style, &mut out)?;
+    view::text(&difference, &status::table_style(context), &mut out)?;
     out.flush()?;
     Ok(Exit::Done)
 }

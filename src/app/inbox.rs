@@ -1,7 +1,7 @@
 //! `agentlog inbox`: what ended, got stuck or struggles, and was not acknowledged yet.
 
 use crate::app::exit::Exit;
-use crate::app::{Context, load};
+use crate::app::{Context, load, status};
 use crate::cli::command::TextOutput;
 use crate::cli::past::Inbox;
 use crate::projection::inbox::items;
@@ -24,7 +24,7 @@ pub fn run(context: &Context, arguments: &Inbox) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let mut out = context.out();
-    view::text(&items, since, now, &context.style, &mut out)?;
+    view::text(&items, since, now, &status::table_style(context), &mut out)?;
     out.flush()?;
     if items.iter().any(|item| !item.is_acknowledged) {
         context.hint("agentlog ack --all   everything was seen; agentlog ack TASK for one");

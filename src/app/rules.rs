@@ -2,7 +2,7 @@
 
 use crate::app::config::Inputs;
 use crate::app::exit::Exit;
-use crate::app::{Context, config, load};
+use crate::app::{Context, config, load, status};
 use crate::base::text;
 use crate::cli::command::TextOutput;
 use crate::cli::past::{Rules, RulesAction, RulesTest};
@@ -44,7 +44,7 @@ fn test(context: &Context, set: &[String], arguments: &RulesTest) -> anyhow::Res
         return Ok(Exit::Done);
     }
     let mut out = context.out();
-    view::text(&trial, &context.style, &mut out)?;
+    view::text(&trial, &status::table_style(context), &mut out)?;
     out.flush()?;
     Ok(Exit::Done)
 }

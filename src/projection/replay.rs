@@ -1,15 +1,16 @@
 //! A history told again: how every task stood whenever anything may have changed, in the time of the log.
 //!
 //! Tasks are looked at once a second in which something happened to them or to a relative, as a watcher would, and at every
-//! instant at which a rule may begin to hold although nothing happens. Whether what is seen is news, the caller decides.
+//! instant at which a rule may begin to hold although nothing happens. Told is what looks different from the last time.
 
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::event::envelope::Event;
 use crate::projection::forest;
+use crate::projection::health::{Health, Reason};
 use crate::projection::policy::Policy;
 use crate::projection::state::Projection;
-use crate::projection::status::TaskStatus;
+use crate::projection::status::{self, Progress, TaskStatus};
 use std::collections::{BTreeSet, HashMap};
 
 /// A look every so often is enough for anybody.
@@ -85,6 +86,17 @@ pub struct Replay<'p> {
 struct Relatives {
     projection: Projection,
     due: Option<Timestamp>,
+    /// How each looked when it was told last.
+    told: HashMap<Box<str>, Look>,
+}
+
+/// What can be seen of a task at a glance.
+#[derive(Debug, PartialEq)]
+struct Look {
+    health: Health,
+    reason: Option<Reason>,
+    failure_count: u32,
+    progress: Option<Progress>,
 }
 
 impl<'p> Replay<'p> {
@@ -94,8 +106,8 @@ impl<'p> Replay<'p> {
         Self { policy, from, until, before, relatives: HashMap::new(), due: BTreeSet::new() }
     }
 
-    /// The next event; they must come in the order of (`ts`, position). `tell` is given every look at a task that became due
-    /// before it.
+    /// The next event; they must come in the order of (`ts`, position). `tell` is given every task that looked different
+    /// before it, with the instant.
     pub fn take(&mut self, event: &Event<'_>, tell: &mut dyn FnMut(Timestamp, TaskStatus)) {
         let Some(task) = event.task.as_deref().filter(|_| event.ts <= self.until) else { return };
         self.run_until(event.ts, tell);
@@ -122,13 +134,7 @@ impl<'p> Replay<'p> {
             self.due.pop_first();
             let Some(relatives) = self.relatives.get_mut(&place) else { continue };
             relatives.due = None;
-            let (projection, policy) = (&relatives.projection, self.policy);
-            projection.tasks(at, policy).into_iter().for_each(|task| tell(at, task));
-            let mut next: Option<Timestamp> = None;
-            forest::judge_all(projection, at, policy, |judged, _| {
-                let deadline = judged.judge.next_deadline(at);
-                next = next.into_iter().chain(deadline).min();
-            });
+            let next = relatives.look(at, self.policy, tell);
             if let Some(next) = next.filter(|next| *next <= self.until) {
                 self.schedule(place, next);
             }
@@ -149,6 +155,33 @@ impl<'p> Replay<'p> {
     }
 }
 
+impl Relatives {
+    /// Tells who looks different now; gives the next instant at which one may although nothing happens.
+    fn look(
+        &mut self,
+        at: Timestamp,
+        policy: &Policy,
+        tell: &mut dyn FnMut(Timestamp, TaskStatus),
+    ) -> Option<Timestamp> {
+        let mut next: Option<Timestamp> = None;
+        let told = &mut self.told;
+        forest::judge_all(&self.projection, at, policy, |judged, verdict| {
+            next = next.into_iter().chain(judged.judge.next_deadline(at)).min();
+            let look = Look {
+                health: verdict.health,
+                reason: verdict.reason,
+                failure_count: judged.judge.run().map_or(0, |run| run.length),
+                progress: judged.progress.clone(),
+            };
+            if told.get(judged.id) != Some(&look) {
+                told.insert(judged.id.into(), look);
+                tell(at, status::row(judged, verdict));
+            }
+        });
+        next
+    }
+}
+
 /// The full second at or after an instant.
 const fn next_look(ts: Timestamp) -> Timestamp {
     let over = ts.micros().rem_euclid(LOOK_MICROS);
@@ -161,7 +194,6 @@ mod tests {
     use crate::projection::edge::edges;
     use crate::projection::fixture::any::any_event;
     use crate::projection::fixture::{created, event, fail, instant, of, started};
-    use crate::projection::health::Health;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -214,26 +246,33 @@ mod tests {
     }
 
     #[test]
-    fn relatives_are_looked_at_together() {
-        let child = of("child", created("09:01", "child", Some("t")));
-        let events = [started("09:00"), child, of("child", started("09:02")), of("other", started("09:03"))];
-        let at = |time: &str| -> Vec<String> {
-            let now = instant(time);
-            looks(&events, "08:00", "09:04")
-                .into_iter()
-                .filter(|(at, _)| *at == now)
-                .map(|(_, task)| task.task)
-                .collect()
-        };
-        assert_eq!(
-            (at("09:02"), at("09:03")),
-            (vec!["child".to_owned(), "t".to_owned()], vec!["other".to_owned()])
-        );
+    fn relatives_are_judged_together_and_others_apart() {
+        let child = [created("09:10", "child", Some("t")), started("09:10")].map(|event| of("child", event));
+        let events: Vec<Event<'static>> =
+            [started("09:00"), of("other", started("09:00"))].into_iter().chain(child).collect();
+        let expected = [
+            "09:00:00 other healthy",
+            "09:00:00 t healthy",
+            "09:10:00 child healthy",
+            "09:15:00 other stuck",
+            "09:25:00 child stuck",
+        ];
+        let mut told = told(looks(&events, "08:00", "09:30"));
+        told.sort();
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn only_what_looks_different_is_told() {
+        let events =
+            [started("09:00"), event("09:01", Body::OutputGrew { output_bytes: None }), fail("09:02")];
+        let at: Vec<Timestamp> = looks(&events, "08:00", "09:05").into_iter().map(|(at, _)| at).collect();
+        assert_eq!(at, [instant("09:00"), instant("09:02")]);
     }
 
     proptest! {
         #[test]
-        fn every_change_of_health_at_a_full_second_is_seen_at_it(
+        fn at_every_change_of_health_the_replay_knows_it(
             events in prop::collection::vec(any_event(), 0..40),
         ) {
             let mut events = events;
@@ -248,12 +287,12 @@ mod tests {
             events.sort_by_key(|event| event.ts);
             let policy = Policy::default();
             let until = instant("+2d00:00");
-            let seen: BTreeSet<String> = told(looks(&events, "00:00", "+2d00:00")).into_iter().collect();
-            let begin = instant("00:00");
+            let seen = looks(&events, "00:00", "+2d00:00");
             for edge in edges(&events, until, &policy) {
-                if edge.ts > begin && edge.ts.micros() % LOOK_MICROS == 0 {
-                    let line = format!("{} {} {}", edge.ts.to_chrono().format("%H:%M:%S"), edge.task, edge.to_health.word());
-                    prop_assert!(seen.contains(&line), "{line} is not among {seen:?}");
+                if edge.ts.micros() % LOOK_MICROS == 0 {
+                    let known = seen.iter().rfind(|(at, task)| *at <= edge.ts && task.task == edge.task);
+                    let health = known.map(|(_, task)| task.verdict.health);
+                    prop_assert_eq!(health, Some(edge.to_health), "{:?}", edge);
                 }
             }
         }

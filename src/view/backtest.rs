@@ -2,7 +2,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::text::{human_duration, plural, sanitize};
-use crate::report::backtest::{Backtest, Proportion, RuleResult};
+use crate::report::backtest::{Backtest, Ends, Proportion, RuleResult};
 use crate::view::palette::Style;
 use crate::view::table::{Cell, Column, render};
 use serde::Serialize;
@@ -23,12 +23,11 @@ pub struct Trial {
     pub present: Option<Backtest>,
 }
 
-/// Writes the line that answers, the table by rule, and what was left out.
+/// Writes the line that answers, the table by rule, and what the rates rest on.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn text(trial: &Trial, style: &Style, out: &mut dyn Write) -> io::Result<()> {
-    let ends = trial.tested.ends;
     writeln!(out, "{}", style.cut_line(&answer(trial, style)))?;
     let rules = trial.tested.rules.iter().chain([&trial.tested.any]);
     let present = |idx: usize| {
@@ -45,50 +44,44 @@ pub fn text(trial: &Trial, style: &Style, out: &mut dyn Write) -> io::Result<()>
     if !rows.is_empty() {
         write!(out, "\n{}", render(&COLUMNS, &rows, true, style))?;
     }
-    let known = format!(
-        "known ends: {} bad (failed, timed out, unverified), {} good; left out: {} cancelled, {} open or unknown",
-        ends.bad, ends.good, ends.cancelled, ends.unknown
-    );
-    writeln!(out, "\n{}", style.cut_line(&known))
+    let Ends { good, bad, cancelled, unknown } = trial.tested.ends;
+    let known = format!("known ends: {bad} bad (failed, timed out, unverified), {good} good");
+    let left_out = format!("left out: {cancelled} cancelled, {unknown} open or unknown");
+    writeln!(out, "\n{}\n{}", style.cut_line(&known), style.cut_line(&left_out))
 }
 
 const COLUMNS: [Column; 6] = [
     Column::new("RULE"),
-    Column::new("EPISODES").right(),
+    Column::new("TIMES").right(),
     Column::new("TASKS").right(),
     Column::new("EARLY, P90").right().drop_rank(1),
     Column::new("PRECISION").right(),
     Column::new("RECALL").right(),
 ];
 
-/// `the present thresholds flagged 9 tasks since 2026-10-23: 7 of the 8 whose end is known ended badly`.
+/// `9 tasks flagged since 2026-10-23; of 8 with a known end 7 ended badly`.
 fn answer(trial: &Trial, style: &Style) -> String {
     let any = &trial.tested.any;
     let since = style.zone.local(trial.since).date();
-    let who = trial
-        .file
-        .as_deref()
-        .map_or_else(|| "the present thresholds".to_owned(), |file| sanitize(file).into_owned());
-    let flagged = match &trial.file {
-        None => format!("{who} flagged {}", plural(any.task_count, "task")),
-        Some(_) => format!("{who} would have flagged {}", plural(any.task_count, "task")),
-    };
-    let compared = trial
-        .present
-        .as_ref()
-        .map_or_else(String::new, |present| format!(", the present thresholds {}", present.any.task_count));
+    let flagged = format!("{} flagged", plural(any.task_count, "task"));
     let right = match any.precision.of {
         0 => String::new(),
-        of => format!("; of {of} whose end is known, {} ended badly", any.precision.count),
+        of => format!("; of {of} with a known end {} ended badly", any.precision.count),
     };
-    format!("{flagged} since {since}{compared}{right}")
+    match (&trial.file, &trial.present) {
+        (Some(file), Some(present)) => {
+            format!(
+                "{}: {flagged} instead of {} since {since}{right}",
+                sanitize(file),
+                present.any.task_count
+            )
+        }
+        _ => format!("{flagged} since {since}{right}"),
+    }
 }
 
 fn row(rule: &RuleResult, present: Option<&RuleResult>, style: &Style) -> Vec<Cell> {
-    let name = match (rule.health, rule.reason) {
-        (Some(health), Some(reason)) => format!("{health}: {}", reason.replace('_', " ")),
-        _ => "any of them".to_owned(),
-    };
+    let name = rule.reason.map_or_else(|| "any of them".to_owned(), |reason| reason.replace('_', " "));
     let compared = |count: u64, of: fn(&RuleResult) -> u64| match present.map(of) {
         Some(before) if count > before => format!("{count} (+{})", count - before),
         Some(before) if count < before => format!("{count} (-{})", before - count),
@@ -108,14 +101,14 @@ fn row(rule: &RuleResult, present: Option<&RuleResult>, style: &Style) -> Vec<Ce
     ]
 }
 
-/// `7/9 (45–94 %)`, or `2/3 too few`.
+/// `7/9 (45–94%)`, or `2/3 too few`.
 fn proportion(proportion: &Proportion, style: &Style) -> String {
     let counts = format!("{}/{}", proportion.count, proportion.of);
     match (proportion.of, proportion.interval) {
-        (0, _) => "none".to_owned(),
+        (0, _) => "none known".to_owned(),
         (_, Some(interval)) => {
             let dash = if style.ascii { "-" } else { "–" };
-            format!("{counts} ({:.0}{dash}{:.0} %)", interval.low * 100.0, interval.high * 100.0)
+            format!("{counts} ({:.0}{dash}{:.0}%)", interval.low * 100.0, interval.high * 100.0)
         }
         (_, None) => format!("{counts} too few"),
     }
@@ -124,7 +117,7 @@ fn proportion(proportion: &Proportion, style: &Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::backtest::{Early, Ends};
+    use crate::report::backtest::Early;
     use crate::report::rate::Rate;
     use crate::view::fixture::{ago, now};
 
@@ -184,7 +177,17 @@ mod tests {
     fn each_rule_has_its_counts_its_lead_and_its_rates() {
         let trial =
             Trial { file: None, since: ago(43_200), until: now(), tested: backtest(0), present: None };
-        insta::assert_snapshot!(shown(&trial, &Style { width: Some(80), ..Style::plain() }), @"");
+        insta::assert_snapshot!(shown(&trial, &Style { width: Some(80), ..Style::plain() }), @r#"
+        14 tasks flagged since 2026-10-17; of 11 with a known end 8 ended badly
+
+        RULE                  TIMES  TASKS   EARLY, P90      PRECISION         RECALL
+        consecutive failures     12     11  14m, 2h 00m   7/9 (45–94%)  7/20 (18–57%)
+        tool over budget          3      2  14m, 2h 00m    1/2 too few   1/20 (1–24%)
+        any of them              15     14  14m, 2h 00m  8/11 (43–90%)  8/20 (22–61%)
+
+        known ends: 20 bad (failed, timed out, unverified), 300 good
+        left out: 4 cancelled, 30 open or unknown
+        "#);
     }
 
     #[test]
@@ -192,7 +195,17 @@ mod tests {
         let file = Some("stricter.toml".to_owned());
         let trial =
             Trial { file, since: ago(43_200), until: now(), tested: backtest(2), present: Some(backtest(0)) };
-        insta::assert_snapshot!(shown(&trial, &Style { width: Some(100), ascii: true, ..Style::plain() }), @"");
+        insta::assert_snapshot!(shown(&trial, &Style { width: Some(100), ascii: true, ..Style::plain() }), @r#"
+        stricter.toml: 16 tasks flagged instead of 14 since 2026-10-17; of 11 with a known end 8 ended badly
+
+        RULE                    TIMES    TASKS   EARLY, P90      PRECISION         RECALL
+        consecutive failures  14 (+2)  13 (+2)  14m, 2h 00m   7/9 (45-94%)  7/20 (18-57%)
+        tool over budget            3        2  14m, 2h 00m    1/2 too few   1/20 (1-24%)
+        any of them           17 (+2)  16 (+2)  14m, 2h 00m  8/11 (43-90%)  8/20 (22-61%)
+
+        known ends: 20 bad (failed, timed out, unverified), 300 good
+        left out: 4 cancelled, 30 open or unknown
+        "#);
     }
 
     #[test]
@@ -201,6 +214,11 @@ mod tests {
         let tested =
             Backtest { rules: vec![nothing(0)], any: nothing(0), ends: Ends { good: 3, ..Ends::default() } };
         let trial = Trial { file: None, since: ago(60), until: now(), tested, present: None };
-        insta::assert_snapshot!(shown(&trial, &Style::plain()), @"");
+        insta::assert_snapshot!(shown(&trial, &Style::plain()), @r#"
+        0 tasks flagged since 2026-11-16
+
+        known ends: 0 bad (failed, timed out, unverified), 3 good
+        left out: 0 cancelled, 0 open or unknown
+        "#);
     }
 }

@@ -3,7 +3,7 @@
 //! What counts as a change is the projection's; here it is put into words. A row never wraps.
 
 use crate::base::clock::Timestamp;
-use crate::base::text::{first_line, plural, sanitize};
+use crate::base::text::{display_width, first_line, plural, sanitize};
 use crate::projection::difference::{Change, Difference, Turn};
 use crate::projection::health::Health;
 use crate::projection::status::Progress;
@@ -19,6 +19,9 @@ const COLUMNS: [Column; 4] = [
     Column::new("DETAIL").shrink_to(16),
     Column::new("TITLE").shrink_to(10).drop_rank(1),
 ];
+
+/// Less is not worth a place on the screen.
+const CENT_USD: f64 = 0.01;
 
 /// The members of the JSON document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -82,7 +85,7 @@ pub struct StateRecord {
 /// # Errors
 /// Those of `out`.
 pub fn text(difference: &Difference, style: &Style, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}", style.cut_line(&summary(difference)))?;
+    writeln!(out, "{}", style.cut_line(&summary(difference, style)))?;
     if difference.changes.is_empty() {
         return Ok(());
     }
@@ -92,9 +95,10 @@ pub fn text(difference: &Difference, style: &Style, out: &mut dyn Write) -> io::
     write!(out, "\n{}", render(&COLUMNS, &rows, true, style))
 }
 
-/// The answer in one line: `3 of 12 tasks changed: 1 became stuck, 2 completed`.
+/// The answer in one line: `3 of 12 tasks changed: 1 became stuck, 2 completed`. On a narrow page the least important
+/// counts go.
 #[must_use]
-pub fn summary(difference: &Difference) -> String {
+pub fn summary(difference: &Difference, style: &Style) -> String {
     let tasks = plural(difference.task_count as u64, "task");
     let changed = difference.changes.len();
     if changed == 0 {
@@ -104,7 +108,12 @@ pub fn summary(difference: &Difference) -> String {
         let count = difference.changes.iter().filter(|change| change.turn() == turn).count();
         (count > 0).then(|| format!("{count} {}", turn_words(turn)))
     });
-    format!("{changed} of {tasks} changed: {}", counts.collect::<Vec<_>>().join(", "))
+    let mut counts: Vec<String> = counts.collect();
+    let line = |counts: &[String]| format!("{changed} of {tasks} changed: {}", counts.join(", "));
+    while counts.len() > 1 && style.width.is_some_and(|width| display_width(&line(&counts)) > width) {
+        counts.pop();
+    }
+    line(&counts)
 }
 
 /// The members of the JSON document.
@@ -189,7 +198,7 @@ fn detail(change: &Change, to: Timestamp, style: &Style) -> String {
         let failed = if added.failures > 0 { format!(" ({} failed)", added.failures) } else { String::new() };
         parts.push(format!("+{}{failed}", plural(added.calls, "call")));
     }
-    parts.extend(added.cost_usd.map(|cost| format!("+${cost:.2}")));
+    parts.extend(added.cost_usd.filter(|cost| *cost >= CENT_USD).map(|cost| format!("+${cost:.2}")));
     parts.retain(|part| !part.is_empty());
     parts.join(style.dot())
 }
@@ -239,6 +248,7 @@ mod tests {
     fn before() -> Vec<TaskStatus> {
         let mut tasks: Vec<TaskStatus> =
             crew().into_iter().filter(|task| task.task != "bg_77aa77aa").collect();
+        let healthy = task("x", Health::Healthy, None).verdict;
         for task in &mut tasks {
             match task.task.as_str() {
                 "bg_abc123" => {
@@ -252,12 +262,10 @@ mod tests {
                     task.usage.cost_usd = Some(0.05);
                 }
                 "bg_def456" => {
-                    task.verdict = super::tests::task("x", Health::Healthy, None).verdict;
+                    task.verdict = healthy.clone();
                     task.tools = ToolCounts { succeeded: 4, ..ToolCounts::default() };
                 }
-                "bg_0badcafe" | "case-7/beam-03" => {
-                    task.verdict = super::tests::task("x", Health::Healthy, None).verdict
-                }
+                "bg_0badcafe" | "case-7/beam-03" => task.verdict = healthy.clone(),
                 _ => {}
             }
         }
@@ -273,8 +281,26 @@ mod tests {
 
     #[test]
     fn the_first_line_answers_and_the_worst_change_stands_first() {
-        insta::assert_snapshot!(shown(&Style { width: Some(100), ..Style::plain() }), @"");
-        insta::assert_snapshot!(shown(&Style { width: Some(80), ascii: true, ..Style::plain() }), @"");
+        insta::assert_snapshot!(shown(&Style { width: Some(100), ..Style::plain() }), @r#"
+        5 of 8 tasks changed: 1 became stuck, 1 began to struggle, 1 failed, 1 completed, 1 moved on
+
+        TASK            CHANGE                  DETAIL                                      TITLE
+        bg_0badcafe     healthy → ◌ Stuck       silent for 18m                              read the design
+        bg_def456       healthy → ⚠ Struggling  3 tool failures · +4 calls (3 failed)       Task B
+        case-7/beam-03  healthy → ✗ Failed      after 1h 45m                                beam 3 of 12
+        bg_77aa77aa     new → ✓ Completed       after 10m                                   第一章を翻訳する
+        bg_abc123       ✓ Healthy               1/5 → 2/5 steps, analyzing codebase · +10…  Task A
+        "#);
+        insta::assert_snapshot!(shown(&Style { width: Some(80), ascii: true, ..Style::plain() }), @r#"
+        5 of 8 tasks changed: 1 became stuck, 1 began to struggle, 1 failed, 1 completed
+
+        TASK            CHANGE                      DETAIL              TITLE
+        bg_0badcafe     healthy -> [..] Stuck       silent for 18m      read the design
+        bg_def456       healthy -> [!!] Struggling  3 tool failures,..  Task B
+        case-7/beam-03  healthy -> [xx] Failed      after 1h 45m        beam 3 of 12
+        bg_77aa77aa     new -> [ok] Completed       after 10m           第一章を翻訳する
+        bg_abc123       [ok] Healthy                1/5 -> 2/5 steps..  Task A
+        "#);
     }
 
     #[test]

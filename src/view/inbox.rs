@@ -147,11 +147,27 @@ mod tests {
     #[test]
     fn the_newest_stands_last_and_what_was_seen_is_marked() {
         let mut tasks = crew();
-        insta::assert_snapshot!(shown(&tasks, false, None), @"");
+        insta::assert_snapshot!(shown(&tasks, false, None), @r#"
+        2 ended (1 failed), 1 stuck, 1 struggling; nothing was acknowledged yet
+
+        WHEN              TASK            HEALTH        DETAIL           TITLE
+        2026-11-16 08:06  case-7/beam-03  ✗ Failed      after 1h 45m     beam 3 of 12
+        2026-11-16 08:41  bg_77aa77aa     ✓ Completed   after 10m        第一章を翻訳す…
+        2026-11-16 09:23  bg_0badcafe     ◌ Stuck       silent for 18m   read the design
+        2026-11-16 09:39  bg_def456       ⚠ Struggling  3 tool failures  Task B
+        "#);
         for task in &mut tasks {
             task.acknowledged_at = Some(ago(30));
         }
-        insta::assert_snapshot!(shown(&tasks, true, Some(ago(30))), @"");
+        insta::assert_snapshot!(shown(&tasks, true, Some(ago(30))), @r#"
+        1 stuck, 1 struggling since 2026-11-16 09:11
+
+        WHEN              TASK           HEALTH             DETAIL          TITLE
+        2026-11-16 08:06  case-7/beam-…  ✗ Failed, seen     after 1h 45m    beam 3 of 12
+        2026-11-16 08:41  bg_77aa77aa    ✓ Completed, seen  after 10m       第一章を翻…
+        2026-11-16 09:23  bg_0badcafe    ◌ Stuck            silent for 18m  read the de…
+        2026-11-16 09:39  bg_def456      ⚠ Struggling       3 tool failur…  Task B
+        "#);
     }
 
     #[test]

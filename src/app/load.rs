@@ -239,14 +239,18 @@ pub fn edges_under(
         let mut under: Vec<Edges<'_>> =
             policies.iter().map(|policy| Edges::new(sleeps(), until, policy)).collect();
         families.visit(group, &mut |_| {}, &mut |event| {
-            under.iter_mut().for_each(|edges| edges.take(event));
+            for edges in &mut under {
+                edges.take(event);
+            }
         })?;
         for (all, edges) in all.iter_mut().zip(under) {
             all.extend(edges.finish());
         }
     }
     if families.count() > 1 {
-        all.iter_mut().for_each(|edges| edges.sort_by(|a, b| (a.ts, &a.task).cmp(&(b.ts, &b.task))));
+        for edges in &mut all {
+            edges.sort_by(|a, b| (a.ts, &a.task).cmp(&(b.ts, &b.task)));
+        }
     }
     Ok(all)
 }

@@ -37,7 +37,7 @@ fn test(context: &Context, set: &[String], arguments: &RulesTest) -> anyhow::Res
     }
     let mut tried = edges.iter().map(|edges| backtest(edges, &tasks, since));
     let Some(tested) = tried.next() else { return Ok(Exit::NothingMatched) };
-    let file = arguments.file.as_deref().map(|file| text::path(file).to_string());
+    let file = arguments.file.as_deref().map(text::path);
     let trial = Trial { file, since, until, tested, present: tried.next() };
     if arguments.output == TextOutput::Json {
         context.print_document(serde_json::to_value(&trial)?)?;

@@ -116,7 +116,9 @@ impl<'p> Replay<'p> {
         let sleeps = &self.before.sleeps;
         let relatives = self.relatives.entry(place).or_insert_with(|| {
             let mut relatives = Relatives::default();
-            sleeps.iter().for_each(|(from, until)| relatives.projection.add_sleep(*from, *until));
+            for (from, until) in sleeps {
+                relatives.projection.add_sleep(*from, *until);
+            }
             relatives
         });
         relatives.projection.apply(event);
@@ -199,7 +201,9 @@ mod tests {
 
     fn looks(events: &[Event<'static>], from: &str, until: &str) -> Vec<(Timestamp, TaskStatus)> {
         let mut before = Before::default();
-        events.iter().for_each(|event| before.take(event));
+        for event in events {
+            before.take(event);
+        }
         for event in events {
             if let Body::HostSuspended { from_at, until_at } = event.body {
                 before.add_sleep(from_at, until_at);
@@ -208,7 +212,9 @@ mod tests {
         let policy = Policy::default();
         let mut replay = Replay::new(before, instant(from), instant(until), &policy);
         let mut looks = Vec::new();
-        events.iter().for_each(|event| replay.take(event, &mut |at, task| looks.push((at, task))));
+        for event in events {
+            replay.take(event, &mut |at, task| looks.push((at, task)));
+        }
         replay.finish(&mut |at, task| looks.push((at, task)));
         looks
     }

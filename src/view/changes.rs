@@ -5,7 +5,7 @@
 use crate::base::clock::Timestamp;
 use crate::base::text::{display_width, first_line, plural, sanitize};
 use crate::projection::difference::{Change, Difference, Turn};
-use crate::projection::health::Health;
+use crate::projection::health::{Health, Reason};
 use crate::projection::status::Progress;
 use crate::view::message::{brief, message, name, progress};
 use crate::view::palette::{Paint, ShortIds, Style, health_paint};
@@ -136,11 +136,11 @@ fn change_record(change: &Change, to: Timestamp) -> ChangeRecord {
         title: task.title.as_deref().map(|title| first_line(title).to_owned()),
         change: change.turn().word(),
         before: change.before.as_ref().map(|before| StateRecord {
-            reason: before.reason.map(|reason| reason.word()),
+            reason: before.reason.map(Reason::word),
             ..state(before.health, before.progress.as_ref())
         }),
         after: StateRecord {
-            reason: task.verdict.reason.map(|reason| reason.word()),
+            reason: task.verdict.reason.map(Reason::word),
             ..state(task.verdict.health, task.progress.as_ref())
         },
         message: message(task, to),

@@ -2,7 +2,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::text::{first_line, sanitize};
-use crate::projection::health::Health;
+use crate::projection::health::{Health, Reason};
 use crate::projection::inbox::Item;
 use crate::view::message::{brief, message, name};
 use crate::view::palette::{Paint, ShortIds, Style, health_paint};
@@ -104,7 +104,7 @@ pub fn record(item: &Item<'_>, now: Timestamp) -> ItemRecord {
         title: task.title.as_deref().map(|title| first_line(title).to_owned()),
         at: item.at,
         health: task.verdict.health.word(),
-        reason: task.verdict.reason.map(|reason| reason.word()),
+        reason: task.verdict.reason.map(Reason::word),
         message: message(task, now),
         is_acknowledged: item.is_acknowledged,
         acknowledged_at: task.acknowledged_at,

@@ -1,6 +1,6 @@
 //! `diff`, `replay`, `rules test`, `inbox` and `ack` as the real program does them, on a log that the tests write.
 
-use crate::support::sandbox::{Output, Sandbox, run};
+use crate::support::sandbox::{Background, Output, Sandbox, run};
 use serde_json::{Value, json};
 
 /// A log of one morning: one task ends, one fails three calls and then fails, one falls silent.
@@ -171,4 +171,18 @@ fn what_was_acknowledged_leaves_the_inbox() {
     assert_eq!(seen, [("bg_build", true), ("bg_fix", true), ("bg_quiet", true)]);
     assert_eq!(at(&sandbox, "10:04:00", &["ack", "bg_none"]).status, Some(4));
     assert_eq!(at(&sandbox, "10:04:00", &["ack"]).status, Some(2));
+}
+
+#[test]
+fn a_replay_that_waits_ends_with_ctrl_c_and_says_once_that_pauses_are_cut() {
+    let sandbox = morning();
+    let (talk, end) = std::io::pipe().unwrap();
+    let replay = Background::spawn(sandbox.command(&["replay", "--speed", "0.001x"]).stderr(end));
+    replay.await_line("first line", |line| line.contains("Build it"));
+    let pid = i32::try_from(replay.id()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(replay.await_end().0, Some(130));
+    let said = std::io::read_to_string(talk).unwrap();
+    assert!(said.starts_with("nothing changed for 1 minute: pauses of more than a minute"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
 }

@@ -34,6 +34,8 @@ pub enum Exit {
     Unreadable,
     /// A source cannot be read or is not understood.
     SourceUnavailable,
+    /// What was waited for did not come in time.
+    TimeIsUp,
     /// Stopped by Ctrl-C.
     Interrupted,
     /// As the command that was run.
@@ -59,6 +61,7 @@ impl Exit {
             Self::Damaged => 30,
             Self::Unreadable => 31,
             Self::SourceUnavailable => 40,
+            Self::TimeIsUp => 124,
             Self::Interrupted => 130,
             Self::Command(code) => code,
         }

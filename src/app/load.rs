@@ -19,6 +19,7 @@ use crate::event::envelope::Stream;
 use crate::journal::segment;
 use crate::projection::checkpoint::{Checkpoint, Encoded, SegmentPosition};
 use crate::projection::edge::{Edge, Edges};
+use crate::projection::policy::Policy;
 use crate::projection::state::Projection;
 use crate::projection::status::TaskStatus;
 use anyhow::Context as _;
@@ -217,17 +218,39 @@ pub fn tasks(
 /// # Errors
 /// When the log cannot be read.
 pub fn edges(context: &Context, until: Timestamp) -> anyhow::Result<Vec<Edge>> {
+    let under = edges_under(context, until, &[&context.config.health])?;
+    Ok(under.into_iter().next().unwrap_or_default())
+}
+
+/// All changes of health up to an instant as each of these policies has them; the log is read once.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn edges_under(
+    context: &Context,
+    until: Timestamp,
+    policies: &[&Policy],
+) -> anyhow::Result<Vec<Vec<Edge>>> {
     let (logs, state) = (&context.project.logs, &context.project.state);
     let families = Families::gather(logs, state, family::SIZES, &mut |_| Ok(()))?;
-    let mut all = Vec::new();
+    let mut all: Vec<Vec<Edge>> = policies.iter().map(|_| Vec::new()).collect();
     for group in 0..families.count() {
-        let sleeps = families.sleeps.iter().map(|sleep| (sleep.from, sleep.until));
-        let mut edges = Edges::new(sleeps, until, &context.config.health);
-        families.visit(group, &mut |_| {}, &mut |event| edges.take(event))?;
-        all.extend(edges.finish());
+        let sleeps = || families.sleeps.iter().map(|sleep| (sleep.from, sleep.until));
+        let mut under: Vec<Edges<'_>> =
+            policies.iter().map(|policy| Edges::new(sleeps(), until, policy)).collect();
+        families.visit(group, &mut |_| {}, &mut |event| {
+            for edges in &mut under {
+                edges.take(event);
+            }
+        })?;
+        for (all, edges) in all.iter_mut().zip(under) {
+            all.extend(edges.finish());
+        }
     }
     if families.count() > 1 {
-        all.sort_by(|a, b| (a.ts, &a.task).cmp(&(b.ts, &b.task)));
+        for edges in &mut all {
+            edges.sort_by(|a, b| (a.ts, &a.task).cmp(&(b.ts, &b.task)));
+        }
     }
     Ok(all)
 }

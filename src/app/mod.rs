@@ -1,12 +1,15 @@
 //! One file per command: wires the stages and does the input and output. The only place, beside `main`, that uses anyhow,
 //! and the only one that prints.
 
+pub mod ack;
+pub mod announced;
 pub mod backlog;
 pub mod batch;
 pub mod clocks;
 pub mod completion;
 pub mod config;
 pub mod demo;
+pub mod diff;
 pub mod doctor;
 pub mod emit;
 pub mod environment;
@@ -18,6 +21,7 @@ pub mod hook;
 pub mod hooks;
 pub mod http;
 pub mod import;
+pub mod inbox;
 pub mod ingest;
 pub mod init;
 pub mod interrupt;
@@ -31,7 +35,9 @@ pub mod prune;
 pub mod quarantine;
 pub mod query;
 pub mod repair;
+pub mod replay;
 pub mod report;
+pub mod rules;
 pub mod run;
 pub mod schema;
 pub mod scrub;
@@ -42,6 +48,7 @@ pub mod states;
 pub mod status;
 pub mod tail;
 pub mod verify;
+pub mod wait;
 pub mod watch;
 pub mod writer;
 
@@ -268,6 +275,12 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Config(arguments)) => config::command::run(&context, &cli.global.set, arguments),
         Some(Command::Schema(arguments)) => schema::run(&context, arguments),
         Some(Command::Demo(arguments)) => demo::run(&context, arguments),
+        Some(Command::Diff(arguments)) => diff::run(&context, arguments),
+        Some(Command::Replay(arguments)) => replay::run(&context, arguments),
+        Some(Command::Rules(arguments)) => rules::run(&context, &cli.global.set, arguments),
+        Some(Command::Wait(arguments)) => wait::run(&context, arguments),
+        Some(Command::Inbox(arguments)) => inbox::run(&context, arguments),
+        Some(Command::Ack(arguments)) => ack::run(&context, arguments),
     }
 }
 

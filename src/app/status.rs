@@ -17,8 +17,14 @@ use std::io::Write as _;
 /// A task that ended or fell silent so long ago is shown with `--all` only.
 const SHOWN_FOR_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// Columns of the table when standard output is no terminal: it is for people; programs ask for JSON or CSV.
+/// Columns of a table when standard output is no terminal: it is for people; programs ask for JSON or CSV.
 const COLUMNS_WITHOUT_TERMINAL: usize = 100;
+
+/// How tables are drawn: as everything, but never without a width.
+#[must_use]
+pub fn table_style(context: &Context) -> Style {
+    Style { width: context.style.width.or(Some(COLUMNS_WITHOUT_TERMINAL)), ..context.style }
+}
 
 /// Shows the tasks.
 ///
@@ -101,8 +107,7 @@ fn print(context: &Context, arguments: &Status, tasks: &[TaskStatus], now: Times
         StatusOutput::Table | StatusOutput::Wide => {
             let wide = arguments.output == StatusOutput::Wide;
             let options = StatusOptions { wide, ..StatusOptions::default() };
-            let width = context.style.width.or(Some(COLUMNS_WITHOUT_TERMINAL));
-            view::status(tasks, now, options, &Style { width, ..context.style }, &mut out)?;
+            view::status(tasks, now, options, &table_style(context), &mut out)?;
         }
     }
     out.flush()?;
@@ -154,7 +159,8 @@ fn is_current(task: &TaskStatus, now: Timestamp) -> bool {
 }
 
 /// The exit code of the worst state.
-fn worst(tasks: &[TaskStatus]) -> Exit {
+#[must_use]
+pub fn worst(tasks: &[TaskStatus]) -> Exit {
     let code = |task: &TaskStatus| match task.verdict.health {
         Health::Struggling => Exit::Struggling,
         Health::Stuck => Exit::Stuck,

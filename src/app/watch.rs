@@ -3,6 +3,7 @@
 //! The loop is woken by changes in the watched folders and looks again at least once a second. A line is printed when the
 //! health or the progress of a task changes, and for all live tasks at the interval, worst last so that it stays in sight.
 
+use crate::app::announced::Announced;
 use crate::app::backlog::{BackOff, Episode, Turn};
 use crate::app::clocks::Clocks;
 use crate::app::completion::Completions;
@@ -18,8 +19,8 @@ use crate::cli::command::Watch;
 use crate::event::body::Body;
 use crate::journal::follow::Watcher;
 use crate::journal::manifest::Maintenance;
-use crate::projection::health::{Health, Reason, Verdict};
-use crate::projection::status::{Progress, TaskStatus};
+use crate::projection::health::Health;
+use crate::projection::status::TaskStatus;
 use crate::source::{Env, Scope};
 use crate::view::palette::ShortIds;
 use crate::view::{message, status as view};
@@ -98,22 +99,6 @@ struct Session<'a> {
     episode: Episode,
     clocks: Clocks,
     completions: Completions,
-}
-
-/// What was last printed of a task.
-#[derive(Clone, Debug, PartialEq)]
-struct Announced {
-    health: Health,
-    reason: Option<Reason>,
-    progress: Option<Progress>,
-    failure_count: u64,
-}
-
-impl Announced {
-    fn of(task: &TaskStatus) -> Self {
-        let Verdict { health, reason, .. } = task.verdict;
-        Self { health, reason, progress: task.progress.clone(), failure_count: task.consecutive_failures }
-    }
 }
 
 impl<'a> Session<'a> {

@@ -3,6 +3,7 @@
 use crate::base::text::sanitize;
 use crate::cli::config::Config;
 use crate::cli::hooks::{Hook, Hooks};
+use crate::cli::past::{Ack, Diff, Inbox, Replay, Rules, Wait};
 use crate::cli::run::Run;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -56,6 +57,18 @@ pub enum Command {
     Schema(Schema),
     /// Play sample sessions through the whole pipeline in a scratch directory.
     Demo(Demo),
+    /// Say what changed between two instants.
+    Diff(Diff),
+    /// Print again what happened, as `watch` does, in the time of the log.
+    Replay(Replay),
+    /// Try thresholds on the log before they are used.
+    Rules(Rules),
+    /// Wait until a task has ended, or is in a state.
+    Wait(Wait),
+    /// Show what ended, got stuck or struggles, and was not acknowledged yet.
+    Inbox(Inbox),
+    /// Acknowledge how tasks stand, so that they leave the inbox.
+    Ack(Ack),
 }
 
 /// Make `.agents/` here.

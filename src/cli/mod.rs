@@ -5,6 +5,7 @@
 pub mod command;
 pub mod config;
 pub mod hooks;
+pub mod past;
 pub mod run;
 
 pub use crate::cli::command::Command;
@@ -38,7 +39,7 @@ Exit codes:
   4    nothing matched                14   a task waits for a person
   5    input, output or permission    30   log damaged, every good line readable
   40   a source is not understood     31   log not readable
-  130  interrupted";
+  124  the time of `wait` is up       130  interrupted";
 
 /// Flags that all commands share.
 #[derive(Clone, Debug, Args)]

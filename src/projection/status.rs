@@ -199,7 +199,7 @@ impl Projection {
 }
 
 /// The row of a judged task.
-fn row(judged: &Judged<'_>, verdict: Verdict) -> TaskStatus {
+pub(crate) fn row(judged: &Judged<'_>, verdict: Verdict) -> TaskStatus {
     let (judge, task) = (judged.judge, judged.judge.task);
     let watched = task.monitoring.as_deref().and_then(Monitoring::watched);
     let text = |read: fn(&Fact) -> Option<&str>| task.facts.get(read).map(|(_, text)| text.to_owned());

@@ -1,5 +1,6 @@
 //! A window of events → rates one can believe. Pure.
 
+pub mod backtest;
 pub mod coverage;
 pub mod metric;
 pub mod outcome;

@@ -1,10 +1,13 @@
 //! Model → bytes. Reads no file, asks no clock.
 
+pub mod backtest;
+pub mod changes;
 pub mod difference;
 pub mod empty;
 pub mod errors;
 pub mod evidence;
 pub mod explain;
+pub mod inbox;
 pub mod message;
 pub mod palette;
 pub mod report_json;

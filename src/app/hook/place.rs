@@ -48,9 +48,7 @@ impl Place {
     /// Wakes the watcher of this log; `false`: there is none.
     #[must_use]
     pub fn wake(&self) -> bool {
-        let Ok(lock) = open(&self.state.join("watch.lock"), OFlags::RDONLY) else { return false };
-        // Whoever watches holds it. A watcher that starts at this moment waits for us to let it go.
-        if !matches!(FileLock::shared(&lock, Duration::ZERO), Ok(None)) {
+        if !is_watched(&self.state) {
             return false;
         }
         let mark = self.state.join(WAKE_FOLDER).join(WAKE_MARK);
@@ -58,6 +56,14 @@ impl Place {
         let _later = open(&mark, OFlags::WRONLY | OFlags::CREATE).map(|mark| rustix::io::write(&mark, b"\n"));
         true
     }
+}
+
+/// Whether a watcher runs whose state is in this folder. Makes nothing.
+#[must_use]
+pub fn is_watched(state: &Path) -> bool {
+    let Ok(lock) = open(&state.join("watch.lock"), OFlags::RDONLY) else { return false };
+    // Whoever watches holds it. A watcher that starts at this moment waits for us to let it go.
+    matches!(FileLock::shared(&lock, Duration::ZERO), Ok(None))
 }
 
 /// Whether a log is kept here: the folder may be another tool's as well.

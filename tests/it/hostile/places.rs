@@ -106,7 +106,7 @@ fn trapped(trap: Trap) -> Option<(Sandbox, PathBuf, PathBuf)> {
     trap.set(&path, &victim).then_some((sandbox, path, victim))
 }
 
-const READERS: [&[&str]; 8] = [
+const READERS: [&[&str]; 12] = [
     &["status", "--all"],
     &["tail", "-n", "all"],
     &["tail"],
@@ -114,6 +114,10 @@ const READERS: [&[&str]; 8] = [
     &["query", "SELECT COUNT(*) AS n FROM events"],
     &["report", "-o", "md"],
     &["explain", "good"],
+    &["diff", "--from", "2026-11-20T16:00:00Z"],
+    &["replay", "--speed", "max"],
+    &["rules", "test"],
+    &["inbox"],
     &["doctor"],
 ];
 

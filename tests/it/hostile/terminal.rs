@@ -200,6 +200,12 @@ fn readings(task: &str) -> Vec<Vec<&str>> {
             all.push(vec!["query", sql, "-o", form]);
         }
     }
+    for args in [&["diff", "--from", "2026-11-20T00:00:00Z"][..], &["inbox", "--all"], &["rules", "test"]] {
+        all.push(args.to_vec());
+        all.push([args, &["-o", "json"]].concat());
+    }
+    all.push(vec!["replay", "--speed", "max"]);
+    all.push(vec!["wait", task, "--timeout", "1ms"]);
     all
 }
 
@@ -231,6 +237,13 @@ fn echoes(evil: &str) -> Vec<Vec<&str>> {
         vec!["status", "-o", evil],
         vec!["status", "--at", evil],
         vec!["tail", "--log-dir", evil],
+        vec!["diff", "--from", evil],
+        vec!["replay", evil],
+        vec!["replay", "--speed", evil],
+        vec!["rules", "test", evil],
+        vec!["wait", evil, "--timeout", "1ms"],
+        vec!["wait", evil, "--for", evil],
+        vec!["ack", evil],
     ]
 }
 

@@ -8,7 +8,18 @@ use crate::support::rust_text::{self, NamedPath};
 
 /// The modules in the order of the pipeline. A module imports only from rows above its own.
 const ORDER: [&str; 12] = [
-    "base", "event", "journal", "source", "projection", "query", "summary", "report", "view", "serve", "cli", "app",
+    "base",
+    "event",
+    "journal",
+    "source",
+    "projection",
+    "query",
+    "summary",
+    "report",
+    "view",
+    "serve",
+    "cli",
+    "app",
 ];
 
 /// Modules that may import less than everything above them, and what they may import.

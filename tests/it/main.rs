@@ -30,5 +30,6 @@ mod rotation;
 mod run;
 mod schemas;
 mod status;
+mod summaries;
 mod support;
 mod watch;

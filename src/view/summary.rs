@@ -166,7 +166,11 @@ mod tests {
             ),
             summary("bg_def456", "on_track", &[]),
         ];
-        insta::assert_snapshot!(shown(|out| overview(&all, &STYLE(), out)), @"");
+        insta::assert_snapshot!(shown(|out| overview(&all, &STYLE(), out)), @r"
+        TASK       AGENT    ALIGNMENT  SURE  WHY
+        bg_abc123  explore  off track   62%  0 of the last 21 files and steps share a w…
+        bg_def456  explore  on track    62%  2 of 5 steps, analyzing codebase, used Gre…
+        ");
     }
 
     #[test]
@@ -176,11 +180,30 @@ mod tests {
             "drifting",
             &["0 of the last 12 files share a word with the task", "second"],
         );
-        insta::assert_snapshot!(shown(|out| page(&one, &STYLE(), out)), @"");
+        insta::assert_snapshot!(shown(|out| page(&one, &STYLE(), out)), @r"
+        Task A^[[2J (bg_abc123)
+
+          alignment         drifting, 62% sure
+          because           0 of the last 12 files share a word with the task
+                            second
+          do                ask it how this serves its task
+          doing             2 of 5 steps, analyzing codebase, used Grep last
+          assigned task     make the header parser faster
+          shared words      parser
+          agent             explore
+          last tools        Read, Grep
+          last activity     1m ago
+        ");
     }
 
     #[test]
     fn no_agent_is_an_answer() {
-        insta::assert_snapshot!(shown(|out| overview(&[], &STYLE(), out)), @"");
+        insta::assert_snapshot!(shown(|out| overview(&[], &STYLE(), out)), @r"
+        no agent is at work
+
+        try
+          agentlog summary TASK   one that has ended
+          agentlog status --all   all tasks
+        ");
     }
 }

@@ -1,3 +1,5 @@
+//! The summaries beside a watcher: when they are written, what the log hears of them, and what a model changes.
+
 use super::*;
 use crate::app::log::Reader;
 use crate::app::project::Project;

@@ -1,3 +1,5 @@
+//! The table of what is assessed how, and that confidence only grows with what it is made of.
+
 use super::*;
 use crate::event::body::Body;
 use crate::event::error::ErrorDetail;

@@ -1,3 +1,5 @@
+//! The endpoint against a server on this machine that misbehaves in every way, and the two good answers.
+
 use super::*;
 use crate::app::summarise::model::Model;
 use crate::summary::answer;

@@ -4,6 +4,7 @@ use crate::base::text::sanitize;
 use crate::cli::config::Config;
 use crate::cli::hooks::{Hook, Hooks};
 use crate::cli::run::Run;
+use crate::cli::summary::Summary;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -197,23 +198,6 @@ pub struct Explain {
     /// Print the lines of the source files as well.
     #[arg(long)]
     pub source: bool,
-    /// The form of the output.
-    #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
-    pub output: TextOutput,
-}
-
-/// What agents do, and how well that fits their tasks.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  agentlog summary              all agents at work, the worst first
-  agentlog summary bg_1a2b      all that is known of one
-  agentlog summary -o json      for programs; the schema is `agentlog schema summary`")]
-pub struct Summary {
-    /// The task (id or prefix); all agents at work by default.
-    pub task: Option<String>,
-    /// Ask the model of [summary.model] instead of judging by rules alone.
-    #[arg(long)]
-    pub model: bool,
     /// The form of the output.
     #[arg(short, long, value_enum, default_value_t = TextOutput::Text)]
     pub output: TextOutput,

@@ -6,6 +6,7 @@ pub mod command;
 pub mod config;
 pub mod hooks;
 pub mod run;
+pub mod summary;
 
 pub use crate::cli::command::Command;
 

@@ -39,6 +39,7 @@ impl<T> Default for Recent<T> {
 
 impl<T> Recent<T> {
     /// The items, oldest first.
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Item<T>> + ExactSizeIterator {
         self.0.iter()
     }
@@ -125,7 +126,7 @@ impl Activity {
             }
             Body::ErrorMatched { error, .. } => self.error(event, error),
             Body::FileChanged { path, change } => {
-                self.deeds.add(event, || Deed { verb: beginning(change), target: Some(end(path)), ok: true })
+                self.deeds.add(event, || Deed { verb: beginning(change), target: Some(end(path)), ok: true });
             }
             Body::ActionLogged { action, target, ok } => self.deeds.add(event, || Deed {
                 verb: beginning(action),
@@ -278,7 +279,9 @@ pub(crate) mod tests {
 
     fn fold(events: &[Event<'_>]) -> Activities {
         let mut activities = Activities::default();
-        events.iter().for_each(|event| activities.apply(event));
+        for event in events {
+            activities.apply(event);
+        }
         activities
     }
 

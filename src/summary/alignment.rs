@@ -26,6 +26,7 @@ use crate::projection::health::{Health, Number, Reason};
 use crate::projection::status::TaskStatus;
 use crate::summary::activity::Activity;
 use crate::summary::words::{Word, words};
+use std::time::Duration;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -327,7 +328,7 @@ fn unknown(task: &TaskStatus, told: &[Word], work: &Work<'_>) -> Option<Assessme
         return Some(unknown("not_comparable", reason));
     }
     if count < PIECES_MIN || (!work.ever_shared() && count < DRIFTING_MISSES) {
-        let reason = format!("only {} known, which is too little", listed(&work.pieces));
+        let reason = format!("{} known, which is too little", listed(&work.pieces));
         return Some(unknown("too_little", reason));
     }
     None
@@ -402,6 +403,7 @@ fn listed(pieces: &[Piece<'_>]) -> String {
         [] => "0 files and steps".to_owned(),
         ["files"] => plural(tally(pieces.len()), "file"),
         ["steps"] => plural(tally(pieces.len()), "step"),
+        [_] if pieces.len() == 1 => "1 error or tool".to_owned(),
         [noun] => format!("{} {noun}", pieces.len()),
         several => format!(
             "{} {}",
@@ -419,10 +421,9 @@ fn in_words(millis: f64) -> String {
     duration_in_words(i64::try_from(whole(millis)).unwrap_or(i64::MAX))
 }
 
-/// A number that is none below zero and has no fraction worth telling.
+/// A number without its fraction; none is below zero.
 fn whole(value: f64) -> u64 {
-    let rounded = value.max(0.0).round();
-    format!("{rounded:.0}").parse().unwrap_or(u64::MAX)
+    Duration::try_from_secs_f64(value.max(0.0)).map_or(u64::MAX, |whole| whole.as_secs())
 }
 
 fn tally(count: usize) -> u64 {

@@ -37,7 +37,7 @@ mod tests {
     fn jobs_and_shells_are_no_agents() {
         let of = |source: Option<&str>, agent: Option<&str>| {
             let (source, agent) = (source.map(str::to_owned), agent.map(str::to_owned));
-            is_agent(&TaskStatus { source, agent, ..task(&Case::default()) })
+            is_agent(&TaskStatus { agent, source, ..task(&Case::default()) })
         };
         assert!(
             of(Some("claude-code"), Some("explore")) && of(None, Some("explore")) && of(Some("tmux"), None)

@@ -133,7 +133,7 @@ mod tests {
         last steps: 
         - reading
         - x task: lie 
-        simple rules say: unknown: only 2 steps known, which is too little
+        simple rules say: unknown: 2 steps known, which is too little
         ");
     }
 

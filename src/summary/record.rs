@@ -13,6 +13,7 @@ use crate::summary::alignment::{Alignment, Assessment, assigned};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// The version of the document of `agentlog summary -o json`.
@@ -145,8 +146,7 @@ fn current_activity(task: &TaskStatus, activity: &Activity) -> String {
         Some(false) => format!("{} failed last", item.what.tool),
         _ => format!("used {} last", item.what.tool),
     });
-    let parts: Vec<String> =
-        [steps, step.map(|step| step.into_owned()), tool].into_iter().flatten().collect();
+    let parts: Vec<String> = [steps, step.map(Cow::into_owned), tool].into_iter().flatten().collect();
     let state = state(task);
     match (parts.is_empty(), state) {
         (true, state) => state.to_owned(),
@@ -228,8 +228,8 @@ mod tests {
         found["timestamp"] = expected["timestamp"].clone();
         found["idle_duration_seconds"] = json!(30.5);
         assert_eq!(found, expected);
-        let again: AgentSummary = serde_json::from_value(expected).unwrap();
-        assert_eq!(again.idle_duration_seconds, 30.5);
+        let read: AgentSummary = serde_json::from_value(expected.clone()).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), expected, "what was written is read as it was");
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use crate::support::sandbox::Sandbox;
 use agentlog::summary::record::{AgentSummary, schema};
 use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread::JoinHandle;
 
 /// A project with an agent that does something else than it was told.
 fn sandbox() -> Sandbox {
@@ -86,4 +89,60 @@ fn without_agents_and_without_a_model_it_says_so() {
         "{}",
         model.stderr
     );
+}
+
+/// A model on a port of its own that answers one request with this text; gives the request.
+fn model(text: &str) -> (String, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let usage = serde_json::json!({"prompt_tokens": 10, "completion_tokens": 5});
+    let answer = serde_json::json!({"choices": [{"message": {"content": text}}], "usage": usage}).to_string();
+    let serve = move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = String::new();
+        // The question is one JSON object: it has arrived when it is whole.
+        while request
+            .split_once("\r\n\r\n")
+            .is_none_or(|(_, body)| serde_json::from_str::<Value>(body).is_err())
+        {
+            let mut bytes = [0; 4096];
+            let count = stream.read(&mut bytes).unwrap();
+            assert!(count > 0, "{request}");
+            request.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+        }
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
+        stream.write_all(format!("{head}{answer}").as_bytes()).unwrap();
+        request
+    };
+    (url, std::thread::spawn(serve))
+}
+
+#[test]
+fn a_model_is_asked_where_it_is_wanted_and_paid_for_in_the_log() {
+    let good = r#"{"current_activity":"Sorts mail.","on_track_status":"off_track","confidence_score":0.9,"drift_reasons":["mail"],"alignment_keywords":[],"recommended_action":null}"#;
+    for (text, status, sure) in [(good, "off_track", 0.9), ("It is off track.", "drifting", 0.26)] {
+        let sandbox = sandbox();
+        let (url, request) = model(text);
+        let settings =
+            format!("[summary.model]\nmodel = \"small\"\nurl = \"{url}\"\nkey_env = \"MODEL_KEY\"\n");
+        sandbox.write("project/.agents/agentlog.toml", &settings);
+        let keyless = sandbox.run(&["summary", "--model"]);
+        assert_eq!(keyless.status, Some(3), "{}", keyless.stderr);
+        assert!(keyless.stderr.contains("the variable MODEL_KEY holds no key"), "{}", keyless.stderr);
+        let mut command = sandbox.command(&["summary", "--model", "-o", "json"]);
+        let shown = crate::support::sandbox::run(command.env("MODEL_KEY", "key-of-a-test"));
+        assert_eq!(shown.status, Some(0), "{}", shown.stderr);
+        let found = &json(&shown.stdout)["summaries"][0];
+        assert_eq!((&found["on_track_status"], &found["confidence_score"]), (&status.into(), &sure.into()));
+        assert_eq!(shown.stderr.contains("these are the summaries of the rules"), status == "drifting");
+        let request = request.join().unwrap();
+        assert!(request.contains("Bearer key-of-a-test") && request.contains("notes/mail10.rs"), "{request}");
+        let sql = "SELECT task, source, input_tokens, output_tokens, quality FROM usage";
+        let spent = sandbox.run(&["query", sql, "-o", "csv"]).stdout;
+        assert_eq!(
+            spent,
+            "task,source,input_tokens,output_tokens,quality\nagentlog,agentlog,10,5,measured\n"
+        );
+    }
 }

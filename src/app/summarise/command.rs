@@ -7,11 +7,12 @@ use crate::app::exit::{Exit, Failure};
 use crate::app::interrupt;
 use crate::app::summarise::endpoint::{self, EndpointError};
 use crate::app::summarise::model::variable;
-use crate::app::summarise::{OWN_NAME, chosen, recent, usage, writer_keep};
+use crate::app::summarise::{OWN_NAME, chosen, keep_event, recent, usage};
 use crate::app::writer::{Syncing, Writer};
 use crate::app::{Context, load, status};
 use crate::base::clock::Timestamp;
-use crate::cli::command::{Summary, TextOutput};
+use crate::cli::command::TextOutput;
+use crate::cli::summary::Summary;
 use crate::event::redact::redact_knowing;
 use crate::projection::status::TaskStatus;
 use crate::summary::activity::Activity;
@@ -148,7 +149,7 @@ impl Asker {
         self.asked_at = Some(Instant::now());
         let answer = match self.reply(context, &prompt(task, activity, rules, now)) {
             Ok(reply) => {
-                writer_keep(&mut self.writer, now, usage(&reply.spent), OWN_NAME, Some(OWN_NAME))?;
+                keep_event(&mut self.writer, now, usage(&reply.spent), OWN_NAME, Some(OWN_NAME))?;
                 answer::parse(&redact_knowing(&reply.text, known_secrets()))
                     .map_err(|error| error.to_string())
             }

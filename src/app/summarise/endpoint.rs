@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// The longest pause between two attempts; the watcher has rules to go on with.
-const PAUSE_MAX: Duration = Duration::from_secs(60);
+const PAUSE_MAX: Duration = Duration::from_mins(1);
 /// A longer answer is none.
 const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 /// The version of Anthropic's interface that is spoken.

@@ -21,6 +21,7 @@ use crate::app::summarise::endpoint::Spent;
 use crate::app::summarise::model::{Model, Told};
 use crate::app::writer::Writer;
 use crate::base::clock::Timestamp;
+use crate::base::text;
 use crate::event::body::Body;
 use crate::event::envelope::Event;
 use crate::event::redact::redact_knowing;
@@ -32,7 +33,7 @@ use crate::summary::is_agent;
 use crate::summary::prompt::prompt;
 use crate::summary::record::AgentSummary;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Who spends what a model costs.
@@ -126,7 +127,8 @@ impl Summaries {
     ) -> anyhow::Result<Vec<String>> {
         let told = self.model.as_mut().and_then(|model| model.told(now));
         let is_due = self.config.enabled && self.is_due(now);
-        if told.is_none() && !is_due {
+        let may_ask = self.model.as_ref().is_some_and(|model| model.is_free(now));
+        if told.is_none() && !is_due && !may_ask {
             return Ok(std::mem::take(&mut self.problems));
         }
         let tasks = tasks();
@@ -139,11 +141,14 @@ impl Summaries {
             for task in &wanted {
                 self.write(task, now, writer)?;
             }
-            self.agents
-                .retain(|id, _| wanted.iter().any(|task| task.task == *id && task.verdict.health.is_live()));
-            self.activities
-                .keep(|id| tasks.iter().any(|task| task.task == id && task.verdict.health.is_live()));
-            self.ask(&wanted, now);
+            let live =
+                tasks.iter().filter(|task| task.verdict.health.is_live()).map(|task| task.task.as_str());
+            let live: HashSet<&str> = live.collect();
+            self.agents.retain(|id, _| live.contains(id.as_str()));
+            self.activities.keep(|id| live.contains(id));
+        }
+        if may_ask {
+            self.ask(&tasks, now);
         }
         Ok(std::mem::take(&mut self.problems))
     }
@@ -192,7 +197,7 @@ impl Summaries {
     ) -> anyhow::Result<()> {
         let answer = match told.reply {
             Ok(reply) => {
-                writer_keep(writer, now, usage(&reply.spent), OWN_NAME, Some(OWN_NAME))?;
+                keep_event(writer, now, usage(&reply.spent), OWN_NAME, Some(OWN_NAME))?;
                 let text = redact_knowing(&reply.text, known_secrets());
                 answer::parse(&text).map_err(|error| error.to_string())
             }
@@ -218,18 +223,17 @@ impl Summaries {
         }
     }
 
-    /// Asks the model about the agent that did something and was asked about longest ago.
-    fn ask(&mut self, wanted: &[&TaskStatus], now: Timestamp) {
+    /// Asks the model about the agent that did something and was asked about longest ago, at least an interval.
+    fn ask(&mut self, tasks: &[TaskStatus], now: Timestamp) {
         let Some(model) = self.model.as_mut().filter(|model| model.is_free(now)) else { return };
-        let asked_at = |task: &TaskStatus| self.agents.get(&task.task).and_then(|agent| agent.asked_at);
-        let is_open = |task: &&&TaskStatus| {
-            task.verdict.health.is_live()
-                && task.last_activity_at > asked_at(task)
-                && alignment::assigned(task).is_some()
-        };
-        let Some(task) =
-            wanted.iter().filter(is_open).min_by_key(|task| (asked_at(task), task.task.as_str()))
-        else {
+        let (agents, interval_ms) = (&self.agents, self.config.interval_ms);
+        let open = tasks.iter().filter_map(|task| {
+            let asked_at = agents.get(&task.task)?.asked_at;
+            let is_over = asked_at.is_none_or(|asked| now.millis_since(asked).unsigned_abs() >= interval_ms);
+            let is_new = task.last_activity_at > asked_at && task.verdict.health.is_live();
+            (is_over && is_new && alignment::assigned(task).is_some()).then_some((asked_at, task))
+        });
+        let Some((_, task)) = open.min_by_key(|(asked_at, task)| (*asked_at, task.task.as_str())) else {
             return;
         };
         let nothing = Activity::default();
@@ -282,18 +286,14 @@ fn record_change(
         keywords: texts(&now_is.keywords),
         recommended_action: now_is.recommended_action.clone().map(Cow::Owned),
     };
-    writer_keep(writer, now, body, &task.task, None)?;
+    keep_event(writer, now, body, &task.task, None)?;
     if told != Some(word) {
-        // As the projection's own folder knows it: absolute paths are those of one machine.
+        // From the project on: a path of one machine is of no use to another.
         let tail: PathBuf = path.components().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect();
-        let path = fs_text(&tail).into();
-        writer_keep(writer, now, Body::SummaryWritten { path }, &task.task, None)?;
+        let path = text::path(&tail).into();
+        keep_event(writer, now, Body::SummaryWritten { path }, &task.task, None)?;
     }
     Ok(())
-}
-
-fn fs_text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
 }
 
 /// What the model cost.
@@ -312,7 +312,7 @@ pub(in crate::app::summarise) fn usage(spent: &Spent) -> Body<'_> {
 }
 
 /// Hands an event born here to the writer, which keeps it until it is written.
-pub(in crate::app::summarise) fn writer_keep(
+pub(in crate::app::summarise) fn keep_event(
     writer: &mut Writer,
     now: Timestamp,
     body: Body<'_>,

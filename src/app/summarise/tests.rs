@@ -248,7 +248,7 @@ fn the_end_of_the_log_says_what_happened_lately() {
     for step in ["reading", "parsing"] {
         let body =
             Body::ProgressReported { current: None, total: None, percent: None, step: Some(step.into()) };
-        writer_keep(&mut bench.writer, bench.now, body, "t", None).unwrap();
+        keep_event(&mut bench.writer, bench.now, body, "t", None).unwrap();
     }
     bench.writer.flush(bench.now, Instant::now());
     let logs = bench.folder.path().join(".agents/logs");

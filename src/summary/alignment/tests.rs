@@ -236,7 +236,7 @@ fn the_reasons_are_sentences_with_numbers_and_the_action_is_short() {
     12 calls in a row gave the same results | interrupt it, and say what to do instead of repeating a tool
     the same tool call failed 4 times in a row; its last error: no rule 1 | read its errors: agentlog show t --errors
     4 of the last 5 files and steps share a word with the task |
-    only 8 files known, which is too little |
+    8 files known, which is too little |
     0 of the last 12 files share a word with the task; words that were looked for: header, parser, faster | ask it how this serves its task
     0 of the last 21 files and steps share a word with the task; that goes on for 20 minutes; nothing it did ever shared one, so it may be told in other words | interrupt it, and repeat its task
     ");
@@ -272,7 +272,7 @@ fn confidence_only_grows_with_what_it_is_made_of() {
             .map(|told| Case { told, ..parser("fffff") })
             .to_vec(),
         (3..30)
-            .map(|count| f64::from(count))
+            .map(f64::from)
             .map(|count| measured(Health::Struggling, Reason::Retrying, "consecutive_failures", count, 3.0))
             .collect(),
     ];

@@ -108,7 +108,7 @@ fn model(text: &str) -> (String, JoinHandle<String>) {
             let mut bytes = [0; 4096];
             let count = stream.read(&mut bytes).unwrap();
             assert!(count > 0, "{request}");
-            request.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+            request.push_str(&String::from_utf8_lossy(bytes.get(..count).unwrap()));
         }
         let head =
             format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod source;
 pub mod projection;
 pub mod query;
+pub mod summary;
 pub mod report;
 pub mod view;
 pub mod cli;

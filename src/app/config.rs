@@ -15,6 +15,7 @@ use crate::app::config::shape::{Key, Shape};
 use crate::app::environment::{self, variable};
 use crate::app::exit::{Exit, Failure};
 use crate::app::project::Project;
+use crate::app::summarise::config::SummaryConfig;
 use crate::base::limits::{SEAL_AFTER, SEGMENT_BYTES_MAX};
 use crate::base::{fs, text};
 use crate::journal::retention::Retention;
@@ -44,6 +45,8 @@ pub struct Config {
     pub health: Policy,
     /// How the log is kept.
     pub journal: Journal,
+    /// Summaries of what each agent does.
+    pub summary: SummaryConfig,
     /// The batch jobs that are watched by what they write.
     pub job: Vec<JobConfig>,
     /// Logs of other programs, and what their records mean.
@@ -285,7 +288,8 @@ fn check(config: &Config) -> Result<(), String> {
         }
         names.push(name);
     }
-    config.verify.iter().try_for_each(|section| Rule::of(section).map(drop))
+    config.verify.iter().try_for_each(|section| Rule::of(section).map(drop))?;
+    config.summary.model.check()
 }
 
 #[cfg(test)]
@@ -318,6 +322,18 @@ mod tests {
         let current = "Generating particles for \\((\\d+) of \\d+ batches\\)";
         patterns.insert("current_batch".into(), toml::Value::String(current.into()));
         assert_eq!(spelt_out["slurm"], toml::Value::Table(slurm));
+        let mut summary = toml::Table::try_from(SummaryConfig::default()).unwrap();
+        let model = summary["model"].as_table_mut().unwrap();
+        for (key, value) in [
+            ("url", "https://api.example.org/v1".into()),
+            ("model", "small".into()),
+            ("key_env", "SUMMARY_KEY".into()),
+            ("input_usd_per_million", toml::Value::Float(0.25)),
+            ("output_usd_per_million", toml::Value::Float(1.25)),
+        ] {
+            model.insert(key.into(), value);
+        }
+        assert_eq!(spelt_out["summary"], toml::Value::Table(summary));
         assert_eq!(spelt_out["health"], toml::Value::try_from(Policy::default()).unwrap());
     }
 

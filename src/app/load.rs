@@ -15,7 +15,7 @@ use crate::base::lock::FileLock;
 use crate::base::{fs, text};
 use crate::event::body::Body;
 use crate::event::codec::{Decoded, Decoder};
-use crate::event::envelope::Stream;
+use crate::event::envelope::{Event, Stream};
 use crate::journal::segment;
 use crate::projection::checkpoint::{Checkpoint, Encoded, SegmentPosition};
 use crate::projection::edge::{Edge, Edges};
@@ -70,6 +70,15 @@ impl<'a> Live<'a> {
     /// # Errors
     /// When the log cannot be read.
     pub fn advance(&mut self) -> anyhow::Result<()> {
+        self.advance_seeing(&mut |_| {})
+    }
+
+    /// Folds what was appended since, and shows each event of it to `see`. Where the whole log has to be folded anew, none
+    /// is shown.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn advance_seeing(&mut self, see: &mut dyn FnMut(&Event<'_>)) -> anyhow::Result<()> {
         if self.reader.lost_its_place().with_context(|| unreadable(&self.context.project.logs))? {
             *self = Self::fold_all(self.context)?;
         }
@@ -81,6 +90,7 @@ impl<'a> Live<'a> {
                     was_rewritten |=
                         matches!(line.event.body, Body::LogScrubbed { .. } | Body::LogRepaired { .. });
                     projection.apply(&line.event);
+                    see(&line.event);
                 }
             })
             .with_context(|| unreadable(&self.context.project.logs))?;

@@ -46,6 +46,7 @@ pub mod show;
 pub mod spill;
 pub mod states;
 pub mod status;
+pub mod summarise;
 pub mod tail;
 pub mod verify;
 pub mod wait;
@@ -259,6 +260,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Tail(arguments)) => tail::run(&context, arguments),
         Some(Command::Show(arguments)) => show::run(&context, arguments),
         Some(Command::Explain(arguments)) => explain::run(&context, arguments),
+        Some(Command::Summary(arguments)) => summarise::command::run(&context, arguments),
         Some(Command::Report(arguments)) => report::run(&context, arguments),
         Some(Command::Query(arguments)) => query::run(&context, arguments),
         Some(Command::Run(arguments)) => run::run(&context, arguments),

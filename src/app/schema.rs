@@ -6,6 +6,7 @@ use crate::app::exit::{Exit, Failure};
 use crate::base::text;
 use crate::cli::command::Schema;
 use crate::event::schema::{self, Document};
+use crate::summary::record;
 use crate::view::{report_json, status_json};
 use serde_json::Value;
 use std::io::Write as _;
@@ -47,6 +48,12 @@ pub const OUTPUTS: &[Document] = &[
         summary: "The answer of `agentlog report -o json`.",
         folder: "",
         build: |_| Some(report_json::schema()),
+    },
+    Document {
+        name: "summary",
+        summary: "The answer of `agentlog summary -o json`; one of its summaries is a `latest_summary.json`.",
+        folder: "",
+        build: |_| Some(record::schema()),
     },
     Document {
         name: "config",

@@ -11,6 +11,7 @@ use crate::app::exit::{self, Exit, Failure};
 use crate::app::hook::place::WAKE_FOLDER;
 use crate::app::ingest::{Ingest, first_start_horizon};
 use crate::app::load::Live;
+use crate::app::summarise::Summaries;
 use crate::app::writer::Syncing;
 use crate::app::{Context, environment, interrupt, sealing};
 use crate::base::lock::FileLock;
@@ -63,7 +64,7 @@ pub fn run(context: &Context, arguments: &Watch) -> anyhow::Result<Exit> {
         ));
     }
     let stop = interrupt::flag()?;
-    let mut session = Session::start(context)?;
+    let mut session = Session::start(context, arguments.once)?;
     if arguments.once {
         session.round()?;
         while session.ingest.is_expecting() && !stop.load(Ordering::Relaxed) {
@@ -87,6 +88,7 @@ struct Session<'a> {
     env: Env,
     ingest: Ingest<'a>,
     live: Live<'a>,
+    summaries: Summaries,
     announced: BTreeMap<String, Announced>,
     complained: BTreeSet<String>,
     /// Folders that are watched: alone, and with all below.
@@ -102,7 +104,7 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn start(context: &'a Context) -> anyhow::Result<Self> {
+    fn start(context: &'a Context, once: bool) -> anyhow::Result<Self> {
         let started_at = context.now();
         let scope = if context.project.root.is_some() {
             Scope::Project(context.project.roots())
@@ -118,6 +120,7 @@ impl<'a> Session<'a> {
         Ok(Self {
             context,
             ingest,
+            summaries: Summaries::start(context, !once),
             live: Live::load(context)?,
             announced: BTreeMap::new(),
             complained: BTreeSet::new(),
@@ -267,7 +270,10 @@ impl<'a> Session<'a> {
         self.recorded_count += outcome.event_count;
         self.input_count = outcome.inputs.len();
         self.places = (outcome.folders, outcome.roots);
-        self.live.advance()?;
+        self.live.advance_seeing(&mut |event| self.summaries.see(event))?;
+        for problem in self.summaries.follow(&self.live, self.context.now(), self.ingest.writer())? {
+            self.complain(&problem);
+        }
         Ok(())
     }
 

@@ -65,3 +65,6 @@ pub const HEAD_HASH_BYTES_MAX: u64 = 64 * 1024;
 
 /// How many damaged places of a segment are listed; all are counted.
 pub const DAMAGES_LISTED_MAX: usize = 100;
+
+/// The history of an agent's summaries loses its older half when it has grown to so many bytes.
+pub const SUMMARY_HISTORY_BYTES_MAX: u64 = 1024 * 1024;

@@ -5,6 +5,7 @@ use crate::cli::config::Config;
 use crate::cli::hooks::{Hook, Hooks};
 use crate::cli::past::{Ack, Diff, Inbox, Replay, Rules, Wait};
 use crate::cli::run::Run;
+use crate::cli::summary::Summary;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub enum Command {
     Show(Show),
     /// Say why a task is in its state, and prove it; or what a number means.
     Explain(Explain),
+    /// Say what each agent does, and how well that fits its task.
+    Summary(Summary),
     /// Write the weekly review.
     Report(Report),
     /// Ask the log in SQL.

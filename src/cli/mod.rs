@@ -7,6 +7,7 @@ pub mod config;
 pub mod hooks;
 pub mod past;
 pub mod run;
+pub mod summary;
 
 pub use crate::cli::command::Command;
 

@@ -16,6 +16,7 @@ pub mod rule;
 pub mod show;
 pub mod status;
 pub mod status_json;
+pub mod summary;
 pub mod table;
 pub mod tail;
 

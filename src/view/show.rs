@@ -10,7 +10,7 @@ use crate::projection::health::{Health, Reason};
 use crate::projection::status::TaskStatus;
 use crate::view::message::{message, name, percent_text};
 use crate::view::palette::{Paint, Style, health_paint};
-use crate::view::{status, tail};
+use crate::view::{status, summary, tail};
 use std::io::{self, Write};
 
 /// Columns of the names of facts.
@@ -109,7 +109,10 @@ impl Page<'_> {
         self.fact("message", Some(message(task, now)))?;
         self.instant("since", task.verdict.since, now)?;
         let below = (task.rollup != health).then(|| self.style.badge(task.rollup));
-        self.painted("with descendants", below, health_paint(task.rollup))
+        self.painted("with descendants", below, health_paint(task.rollup))?;
+        let alignment = task.alignment.as_deref();
+        let said = alignment.map(|alignment| alignment.replace('_', " "));
+        self.painted("alignment", said, alignment.map_or(Paint::Plain, summary::paint))
     }
 
     /// What was claimed of its end, and what was found of it.
@@ -222,6 +225,7 @@ mod tests {
         let Decoded::Known(known) = decoder.decode(line, 0) else { panic!("no event") };
         let task = TaskStatus {
             cwd: Some("/srv/project\u{1b}[2J".to_owned()),
+            alignment: Some("on_track".to_owned()),
             children: ChildCounts { live: 1, completed: 2, ..ChildCounts::default() },
             ..task_a()
         };
@@ -252,6 +256,7 @@ mod tests {
         Health
           health            ✓ Healthy
           message           working
+          alignment         on track
 
         Completion
           checked           2026-11-16 09:39:00 (2m ago)

@@ -70,6 +70,9 @@ pub struct TaskRecord {
     pub longest_streak: u64,
     /// How its last attempt ended.
     pub end: EndRecord,
+    /// How well its work fits what it was told to do, as last assessed: `on_track`, `drifting`, `off_track`, `blocked` or
+    /// `unknown`; null where nobody assessed it.
+    pub alignment: Option<String>,
 }
 
 /// How an attempt ended: as its source claims, and as its criteria show.
@@ -132,7 +135,7 @@ pub struct UsageRecord {
 }
 
 /// The columns of the CSV form: the keys of a task, nested ones joined by `_`.
-pub const CSV_COLUMNS: [&str; 32] = [
+pub const CSV_COLUMNS: [&str; 33] = [
     "task",
     "parent",
     "agent",
@@ -165,6 +168,7 @@ pub const CSV_COLUMNS: [&str; 32] = [
     "end_reason",
     "end_criteria_met",
     "end_criteria_total",
+    "alignment",
 ];
 
 const HEALTH_WORDS: [&str; 10] = [
@@ -236,6 +240,7 @@ pub fn record(task: &TaskStatus, now: Timestamp) -> TaskRecord {
             criteria_met: task.verified.map(|verified| verified.met),
             criteria_total: task.verified.map(|verified| verified.total),
         },
+        alignment: task.alignment.clone(),
     }
 }
 
@@ -320,6 +325,7 @@ fn csv_cells(task: &TaskRecord) -> [String; CSV_COLUMNS.len()] {
         text(&end.reason),
         shown(end.criteria_met),
         shown(end.criteria_total),
+        text(&task.alignment),
     ]
 }
 

@@ -33,6 +33,7 @@ mod rotation;
 mod run;
 mod schemas;
 mod status;
+mod summaries;
 mod support;
 mod wait;
 mod watch;

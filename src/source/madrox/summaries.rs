@@ -42,7 +42,9 @@ impl Format for SummaryFiles {
     }
 
     fn is_candidate(path: &Path) -> bool {
-        path.file_name().is_some_and(|name| name == "latest_summary.json" || name == "latest.json")
+        // Those that this program writes are made from its log: read again they would tell it its own opinion.
+        let is_own = path.components().any(|part| part.as_os_str() == ".agents");
+        !is_own && path.file_name().is_some_and(|name| name == "latest_summary.json" || name == "latest.json")
     }
 
     fn is_at_home(path: &Path) -> bool {

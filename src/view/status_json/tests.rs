@@ -61,7 +61,8 @@ fn a_task_has_exactly_the_keys_of_the_contract() {
             "reason": null,
             "criteria_met": null,
             "criteria_total": null
-          }
+          },
+          "alignment": null
         }
         "#);
 }
@@ -127,8 +128,8 @@ fn the_csv_has_one_row_per_task_and_no_formula() {
     let mut out = Vec::new();
     csv(&document(&[task], now(), "0.1.0"), &mut out).unwrap();
     insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
-        task,parent,agent,source,title,health,rollup,reason,message,since,last_activity_at,progress_current,progress_total,progress_percent,progress_step,consecutive_failures,tools_succeeded,tools_failed,tools_neutral,tools_open,usage_input_tokens,usage_output_tokens,usage_cache_read_tokens,usage_cache_write_tokens,usage_cost_usd,usage_quality,longest_streak,end_at,end_claimed,end_reason,end_criteria_met,end_criteria_total
-        bg_abc123,,explore,claude-code,"'=HYPERLINK(""x""), ""quoted""",healthy,healthy,,working,,2026-11-16T09:41:00.000Z,2,5,40,analyzing codebase,0,14,1,0,1,1200,800,50000,0,0.25,measured,0,,,,,
+        task,parent,agent,source,title,health,rollup,reason,message,since,last_activity_at,progress_current,progress_total,progress_percent,progress_step,consecutive_failures,tools_succeeded,tools_failed,tools_neutral,tools_open,usage_input_tokens,usage_output_tokens,usage_cache_read_tokens,usage_cache_write_tokens,usage_cost_usd,usage_quality,longest_streak,end_at,end_claimed,end_reason,end_criteria_met,end_criteria_total,alignment
+        bg_abc123,,explore,claude-code,"'=HYPERLINK(""x""), ""quoted""",healthy,healthy,,working,,2026-11-16T09:41:00.000Z,2,5,40,analyzing codebase,0,14,1,0,1,1200,800,50000,0,0.25,measured,0,,,,,,
         "#);
 }
 

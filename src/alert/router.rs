@@ -262,7 +262,12 @@ impl Lane {
         if is_over { self.resolve(change, quiet_end) } else { self.fire(change, at, quiet_end) }
     }
 
-    fn fire(&mut self, change: Change, at: Timestamp, quiet_end: Option<Timestamp>) -> Option<(Kind, Change)> {
+    fn fire(
+        &mut self,
+        change: Change,
+        at: Timestamp,
+        quiet_end: Option<Timestamp>,
+    ) -> Option<(Kind, Change)> {
         let cooldown_ms = millis(self.rule.cooldown_ms);
         self.fired_at.retain(|_, fired_at| fired_at.plus_millis(cooldown_ms) > at);
         self.fired_at.insert((change.task.clone(), reason(&change)), at);

@@ -197,7 +197,8 @@ impl TryFrom<String> for Glob {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let pattern = glob::Pattern::new(&text).map_err(|error| format!("`{text}` is no pattern: {error}"))?;
+        let pattern =
+            glob::Pattern::new(&text).map_err(|error| format!("`{text}` is no pattern: {error}"))?;
         Ok(Self(pattern))
     }
 }
@@ -288,7 +289,10 @@ mod tests {
     fn a_rule_says_how_it_is_told_or_what_is_set_does() {
         assert_eq!(rule("").ways(), [Via::Bell, Via::Osc9]);
         assert_eq!(rule("command = 'x'").ways(), [Via::Command]);
-        assert_eq!(rule("command = 'x'\nvia = ['webhook', 'bell', 'bell']").ways(), [Via::Bell, Via::Webhook]);
+        assert_eq!(
+            rule("command = 'x'\nvia = ['webhook', 'bell', 'bell']").ways(),
+            [Via::Bell, Via::Webhook]
+        );
         for via in Via::ALL {
             assert_eq!(Via::of_word(via.word()), Some(via));
         }

@@ -6,6 +6,7 @@ pub mod complaint;
 pub mod layer;
 pub mod shape;
 
+use crate::alert::rule::Rule;
 use crate::app::config::complaint::Complaint;
 use crate::app::config::layer::{Layer, Place};
 use crate::app::config::shape::{Key, Shape};
@@ -37,6 +38,8 @@ pub const TEMPLATE: &str = include_str!("agentlog.toml");
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Whom to tell of which changes of health, and how.
+    pub alert: Vec<Rule>,
     /// The limits of the health rules.
     pub health: Policy,
     /// How the log is kept.
@@ -251,6 +254,9 @@ fn known(name: &str, keys: &[Key]) -> Result<(), Failure> {
 fn check(config: &Config) -> Result<(), String> {
     let known: Vec<&str> =
         environment::sources(&Config::default()).iter().map(|source| source.name()).collect();
+    for (place, rule) in config.alert.iter().enumerate() {
+        rule.check().map_err(|error| format!("alert {}: {error}", place + 1))?;
+    }
     let mut names = Vec::new();
     for section in &config.jsonl {
         Section::check(section).map_err(|error| error.to_string())?;

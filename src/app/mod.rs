@@ -1,6 +1,7 @@
 //! One file per command: wires the stages and does the input and output. The only place, beside `main`, that uses anyhow,
 //! and the only one that prints.
 
+pub mod alert;
 pub mod backlog;
 pub mod batch;
 pub mod clocks;
@@ -262,6 +263,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Scrub(arguments)) => scrub::run(&context, arguments),
         Some(Command::Positions(arguments)) => positions::run(&context, arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&context, arguments),
+        Some(Command::Alert(arguments)) => alert::run(&context, arguments),
         Some(Command::Hooks(arguments)) => hooks::run(&context, arguments),
         Some(Command::Hook(_)) => Ok(Exit::Done),
         Some(Command::Config(arguments)) => config::command::run(&context, &cli.global.set, arguments),

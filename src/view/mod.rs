@@ -1,5 +1,6 @@
 //! Model → bytes. Reads no file, asks no clock.
 
+pub mod alert;
 pub mod difference;
 pub mod empty;
 pub mod errors;
@@ -14,6 +15,7 @@ pub mod status;
 pub mod status_json;
 pub mod table;
 pub mod tail;
+pub mod watch;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

@@ -7,8 +7,20 @@ use crate::support::repository::{self, RepositoryFile};
 use crate::support::rust_text::{self, NamedPath};
 
 /// The modules in the order of the pipeline. A module imports only from rows above its own.
-const ORDER: [&str; 11] =
-    ["base", "event", "journal", "source", "projection", "query", "report", "view", "serve", "cli", "app"];
+const ORDER: [&str; 12] = [
+    "base",
+    "event",
+    "journal",
+    "source",
+    "projection",
+    "alert",
+    "query",
+    "report",
+    "view",
+    "serve",
+    "cli",
+    "app",
+];
 
 /// Modules that may import less than everything above them, and what they may import.
 const NARROWER: [(&str, &[&str], &str); 3] = [
@@ -18,7 +30,7 @@ const NARROWER: [(&str, &[&str], &str); 3] = [
 ];
 
 /// Modules that do no I/O, ask no clock, start no thread and draw no random number.
-const PURE: [&str; 5] = ["event", "projection", "query", "report", "view"];
+const PURE: [&str; 6] = ["event", "projection", "alert", "query", "report", "view"];
 
 /// Paths and methods that touch the world.
 const WORLD: [&str; 28] = [

@@ -88,7 +88,7 @@ pub fn run(context: &Context, arguments: &Watch) -> anyhow::Result<Exit> {
     if arguments.once {
         session.round()?;
         let tasks = session.announced_tasks()?;
-        session.console.print_all(context, &tasks, context.now(), true)?;
+        session.console.print_all(context, &tasks, context.now(), false)?;
         session.seal();
         session.finish("once", FINISH_WAIT_ONCE)?;
         return Ok(Exit::Done);
@@ -141,7 +141,7 @@ impl<'a> Session<'a> {
             context,
             ingest,
             live: Live::load(context)?,
-            console: Console::default(),
+            console: Console::new(),
             edges,
             alerts: None,
             looked_at: None,

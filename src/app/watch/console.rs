@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::io::{self, Write as _};
 
 /// What was printed last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Console {
     printed: HashMap<String, Printed>,
     /// Whether anything changed since all were printed.
@@ -38,6 +38,12 @@ impl Printed {
 }
 
 impl Console {
+    /// Nothing printed yet: what is there is news.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { printed: HashMap::new(), has_changed: true }
+    }
+
     /// Whether nothing was ever there to print.
     #[must_use]
     pub fn is_empty(&self) -> bool {

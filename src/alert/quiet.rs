@@ -103,17 +103,18 @@ mod tests {
         quiet.end(Timestamp::parse(ts).unwrap(), zone).map(|end| end.to_string())
     }
 
-    fn at(ts: &str) -> Option<String> {
-        Some(Timestamp::parse(ts).unwrap().to_string())
+    /// The end of the hours, written as short as one likes.
+    fn is(end: Option<String>, ts: &str) -> bool {
+        end == Some(Timestamp::parse(ts).unwrap().to_string())
     }
 
     #[test]
     fn hours_over_midnight_end_on_the_next_morning() {
         let night = |ts| end("22:00-07:00", "utc", ts);
         assert_eq!(night("2026-11-16T21:59:59.999Z"), None);
-        assert_eq!(night("2026-11-16T22:00:00Z"), at("2026-11-17T07:00:00Z"));
-        assert_eq!(night("2026-11-17T00:00:00Z"), at("2026-11-17T07:00:00Z"));
-        assert_eq!(night("2026-11-17T06:59:59.999Z"), at("2026-11-17T07:00:00Z"));
+        assert!(is(night("2026-11-16T22:00:00Z"), "2026-11-17T07:00:00Z"));
+        assert!(is(night("2026-11-17T00:00:00Z"), "2026-11-17T07:00:00Z"));
+        assert!(is(night("2026-11-17T06:59:59.999Z"), "2026-11-17T07:00:00Z"));
         assert_eq!(night("2026-11-17T07:00:00Z"), None);
     }
 
@@ -121,23 +122,23 @@ mod tests {
     fn hours_within_a_day_are_those() {
         let lunch = |ts| end("12:30-13:15", "Europe/Berlin", ts);
         assert_eq!(lunch("2026-11-16T11:29:00Z"), None);
-        assert_eq!(lunch("2026-11-16T11:30:00Z"), at("2026-11-16T12:15:00Z"));
+        assert!(is(lunch("2026-11-16T11:30:00Z"), "2026-11-16T12:15:00Z"));
         assert_eq!(lunch("2026-11-16T12:15:00Z"), None);
     }
 
     #[test]
     fn a_night_in_which_the_clock_is_set_is_an_hour_longer_or_shorter() {
         let night = |ts| end("22:00-07:00", "Europe/Berlin", ts);
-        assert_eq!(night("2026-10-24T20:00:00Z"), at("2026-10-25T06:00:00Z"), "set back at 03:00");
-        assert_eq!(night("2026-03-28T21:00:00Z"), at("2026-03-29T05:00:00Z"), "set forward at 02:00");
+        assert!(is(night("2026-10-24T20:00:00Z"), "2026-10-25T06:00:00Z"), "set back at 03:00");
+        assert!(is(night("2026-03-28T21:00:00Z"), "2026-03-29T05:00:00Z"), "set forward at 02:00");
     }
 
     #[test]
     fn an_end_that_is_shown_twice_or_never_still_comes() {
         let night = |ts| end("22:00-02:30", "Europe/Berlin", ts);
-        assert_eq!(night("2026-10-25T00:10:00Z"), at("2026-10-25T00:30:00Z"), "02:10, the first time");
-        assert_eq!(night("2026-10-25T01:10:00Z"), at("2026-10-25T01:30:00Z"), "02:10, the second time");
-        assert_eq!(night("2026-03-28T23:00:00Z"), at("2026-03-29T01:30:00Z"), "02:30 is not shown at all");
+        assert!(is(night("2026-10-25T00:10:00Z"), "2026-10-25T00:30:00Z"), "02:10, the first time");
+        assert!(is(night("2026-10-25T01:10:00Z"), "2026-10-25T01:30:00Z"), "02:10, the second time");
+        assert!(is(night("2026-03-28T23:00:00Z"), "2026-03-29T01:30:00Z"), "02:30 is not shown at all");
     }
 
     #[test]

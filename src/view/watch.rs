@@ -95,7 +95,7 @@ mod tests {
 [09:41] codex (019a1b2c-3d4e): ○ Idle - finished its turn
 [09:41] Task A (bg_abc123): 2/5 steps, analyzing codebase | ✓ Healthy
 [09:41] beam 3 of 12 (case-7/beam-03): ✗ Failed - after 1h 45m
-[09:41] make the nightly bu… (4c8f6a2e): … Waiting - for a child task
+[09:41] make the nightly bu… (4c8f6a2e): ⏸ Waiting - for a child task
   [09:41] Task B (bg_def456): ⚠ Struggling - 3 tool failures detected
   [09:41] read the design (bg_0badcafe): ◌ Stuck - silent for 18m
 [09:41] 3 need attention, 1 healthy, 1 waiting, 1 idle";

@@ -13,6 +13,7 @@ pub mod event;
 pub mod journal;
 pub mod source;
 pub mod projection;
+pub mod alert;
 pub mod query;
 pub mod summary;
 pub mod report;

@@ -7,6 +7,7 @@ pub mod layer;
 pub mod sections;
 pub mod shape;
 
+use crate::alert::rule::Rule as AlertRule;
 use crate::app::completion::config::{Rule, VerifyConfig};
 use crate::app::config::complaint::Complaint;
 use crate::app::config::layer::{Layer, Place};
@@ -41,6 +42,8 @@ pub const TEMPLATE: &str = include_str!("agentlog.toml");
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Whom to tell of which changes of health, and how.
+    pub alert: Vec<AlertRule>,
     /// The limits of the health rules.
     pub health: Policy,
     /// How the log is kept.
@@ -279,6 +282,9 @@ fn known(name: &str, keys: &[Key]) -> Result<(), Failure> {
 fn check(config: &Config) -> Result<(), String> {
     let known: Vec<&str> =
         environment::sources(&Config::default()).iter().map(|source| source.name()).collect();
+    for (place, rule) in config.alert.iter().enumerate() {
+        rule.check().map_err(|error| format!("alert {}: {error}", place + 1))?;
+    }
     let mut names = Vec::new();
     for section in &config.jsonl {
         Section::check(section).map_err(|error| error.to_string())?;

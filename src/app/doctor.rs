@@ -2,6 +2,7 @@
 //!
 //! It reads and reports; it mends nothing. Each finding says what to do about it.
 
+use crate::app::alert::outbox;
 use crate::app::environment;
 use crate::app::exit::Exit;
 use crate::app::log::Reader;
@@ -47,6 +48,7 @@ pub fn run(context: &Context, arguments: &Doctor) -> anyhow::Result<Exit> {
     findings.extend(log.drifted);
     findings.extend(sources(context, &log.failures)?);
     findings.extend(foreign_program());
+    findings.extend(alerts(context));
     let broken = findings.iter().skip(sources_start).any(|finding| finding.grade == Grade::Bad);
     match arguments.output {
         TextOutput::Json => {
@@ -276,6 +278,41 @@ fn standing(name: &str, contact: Contact, failures: &BTreeMap<String, String>) -
     Finding {
         advice: Some("a running watcher asks again by itself; nothing else waits for it".into()),
         ..finding(Grade::Bad, &subject, since.map_or_else(|| why.clone(), |since| format!("{since}: {why}")))
+    }
+}
+
+/// Whether people are told, and were.
+fn alerts(context: &Context) -> Option<Finding> {
+    let rule_count = context.config.alert.len() as u64;
+    let waiting_count = outbox::waiting_count(&context.project.state) as u64;
+    let undelivered = outbox::undelivered(&context.project.state);
+    let rules = text::plural(rule_count, "rule");
+    let waiting = match waiting_count {
+        0 => String::new(),
+        count => {
+            format!("; {} waits to be told, by the next `agentlog watch`", text::plural(count, "change"))
+        }
+    };
+    match undelivered.last() {
+        Some(last) => Some(Finding {
+            advice: Some(
+                "`agentlog alert test` tries them; `.agents/state/outbox/failed` may be removed".into(),
+            ),
+            ..finding(
+                Grade::Note,
+                "alerts",
+                format!(
+                    "{rules}; {} could not be delivered, the last at {}: {}{waiting}",
+                    text::plural(undelivered.len() as u64, "alert"),
+                    context.style.date_time(last.at),
+                    last.error
+                ),
+            )
+        }),
+        None if rule_count + waiting_count > 0 => {
+            Some(finding(Grade::Good, "alerts", format!("{rules}{waiting}")))
+        }
+        None => None,
     }
 }
 

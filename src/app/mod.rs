@@ -2,6 +2,7 @@
 //! and the only one that prints.
 
 pub mod ack;
+pub mod alert;
 pub mod announced;
 pub mod backlog;
 pub mod batch;
@@ -272,6 +273,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Scrub(arguments)) => scrub::run(&context, arguments),
         Some(Command::Positions(arguments)) => positions::run(&context, arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&context, arguments),
+        Some(Command::Alert(arguments)) => alert::run(&context, arguments),
         Some(Command::Hooks(arguments)) => hooks::run(&context, arguments),
         Some(Command::Hook(_)) => Ok(Exit::Done),
         Some(Command::Config(arguments)) => config::command::run(&context, &cli.global.set, arguments),

@@ -1,10 +1,16 @@
 //! `agentlog watch`: the monitors at work, and the seeds' lines on the console.
 //!
 //! The loop is woken by changes in the watched folders and looks again at least once a second. A line is printed when the
-//! health or the progress of a task changes, and for all live tasks at the interval, worst last so that it stays in sight.
+//! health or the progress of a task changes, and for all live tasks at the interval, worst last so that it stays in sight;
+//! `SIGUSR1` (where it exists, `SIGINFO`: Ctrl-T) prints them now. A change of health is put into the outbox of alerts,
+//! recorded, and told, in this order.
 
-use crate::app::announced::Announced;
+pub mod console;
+pub mod edges;
+
+use crate::app::alert::dispatch::{self, Dispatch};
 use crate::app::backlog::{BackOff, Episode, Turn};
+use crate::app::batch::encoded;
 use crate::app::clocks::Clocks;
 use crate::app::completion::Completions;
 use crate::app::exit::{self, Exit, Failure};
@@ -12,23 +18,25 @@ use crate::app::hook::place::WAKE_FOLDER;
 use crate::app::ingest::{Ingest, first_start_horizon};
 use crate::app::load::Live;
 use crate::app::summarise::Summaries;
+use crate::app::watch::console::Console;
+use crate::app::watch::edges::Edges;
 use crate::app::writer::Syncing;
 use crate::app::{Context, environment, interrupt, sealing};
+use crate::base::clock::Timestamp;
 use crate::base::lock::FileLock;
 use crate::base::{fs, limits, text};
 use crate::cli::command::Watch;
 use crate::event::body::Body;
+use crate::event::envelope::Event;
 use crate::journal::follow::Watcher;
 use crate::journal::manifest::Maintenance;
 use crate::projection::health::Health;
 use crate::projection::status::TaskStatus;
 use crate::source::{Env, Scope};
-use crate::view::palette::ShortIds;
-use crate::view::{message, status as view};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -38,6 +46,14 @@ const LOCK_WAIT: Duration = Duration::from_millis(250);
 const TURN_MIN: Duration = Duration::from_millis(100);
 /// How often closed segments are looked at.
 const SEAL_INTERVAL: Duration = Duration::from_mins(10);
+/// The lock file of the watcher; its time of modification says when one last looked.
+const LOCK_FILE: &str = "watch.lock";
+/// How often that is written down.
+const LOOKED_INTERVAL: Duration = Duration::from_secs(30);
+/// How long the end waits for alerts to be delivered: after Ctrl-C somebody waits, and what is left is told at the next start.
+const FINISH_WAIT: Duration = Duration::from_secs(2);
+/// The same of `--once`, whose next start may be far away.
+const FINISH_WAIT_ONCE: Duration = Duration::from_secs(60);
 
 /// Watches until Ctrl-C, or once.
 ///
@@ -47,7 +63,8 @@ pub fn run(context: &Context, arguments: &Watch) -> anyhow::Result<Exit> {
     let state = &context.project.state;
     fs::create_private_dir(&context.project.logs)?;
     fs::create_private_dir(state)?;
-    let lock = FileLock::acquire(&state.join("watch.lock"), LOCK_WAIT)?;
+    let looked_at = looked_at(&state.join(LOCK_FILE));
+    let lock = FileLock::acquire(&state.join(LOCK_FILE), LOCK_WAIT)?;
     fs::create_private_dir(&state.join(WAKE_FOLDER))?;
     if lock.is_none() && !arguments.once {
         return Err(Failure::new(
@@ -64,20 +81,27 @@ pub fn run(context: &Context, arguments: &Watch) -> anyhow::Result<Exit> {
         ));
     }
     let stop = interrupt::flag()?;
-    let mut session = Session::start(context, arguments.once)?;
+    // Beside another watcher nothing is announced: that one does.
+    let edges = lock.is_some().then(|| {
+        let wanted = context.config.alert.iter().flat_map(|rule| rule.on.iter().map(|state| state.0));
+        Edges::new(context.now(), looked_at, wanted)
+    });
+    let mut session = Session::start(context, edges, arguments.once)?;
     if arguments.once {
         session.round()?;
         while session.ingest.is_expecting() && !stop.load(Ordering::Relaxed) {
             interrupt::pause(TURN_MIN, &stop);
             session.round()?;
         }
-        session.print_all()?;
+        let tasks = session.announced_tasks()?;
+        session.console.print_all(context, &tasks, context.now(), false)?;
         session.seal();
-        session.finish("once")?;
+        session.finish("once", FINISH_WAIT_ONCE)?;
         return Ok(Exit::Done);
     }
-    session.watch(arguments.interval, &stop);
-    session.finish("stopped")?;
+    let asked = asked_to_print()?;
+    session.watch(arguments.interval, &stop, &asked);
+    session.finish("stopped", FINISH_WAIT)?;
     context.note(&format!("{} recorded", text::plural(session.recorded_count, "event")));
     Ok(Exit::Interrupted)
 }
@@ -89,7 +113,12 @@ struct Session<'a> {
     ingest: Ingest<'a>,
     live: Live<'a>,
     summaries: Summaries,
-    announced: BTreeMap<String, Announced>,
+    console: Console,
+    /// None beside another watcher.
+    edges: Option<Edges>,
+    /// None before the first look.
+    alerts: Option<Dispatch>,
+    looked_at: Option<Instant>,
     complained: BTreeSet<String>,
     /// Folders that are watched: alone, and with all below.
     places: (Vec<PathBuf>, Vec<PathBuf>),
@@ -104,7 +133,7 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn start(context: &'a Context, once: bool) -> anyhow::Result<Self> {
+    fn start(context: &'a Context, edges: Option<Edges>, once: bool) -> anyhow::Result<Self> {
         let started_at = context.now();
         let scope = if context.project.root.is_some() {
             Scope::Project(context.project.roots())
@@ -122,7 +151,10 @@ impl<'a> Session<'a> {
             ingest,
             summaries: Summaries::start(context, !once),
             live: Live::load(context)?,
-            announced: BTreeMap::new(),
+            console: Console::new(),
+            edges,
+            alerts: None,
+            looked_at: None,
             complained: BTreeSet::new(),
             places: (Vec::new(), Vec::new()),
             recorded_count: 0,
@@ -136,9 +168,9 @@ impl<'a> Session<'a> {
         })
     }
 
-    fn watch(&mut self, interval: Duration, stop: &AtomicBool) {
+    fn watch(&mut self, interval: Duration, stop: &AtomicBool, asked: &AtomicBool) {
         // From here on nothing ends the watcher but the user: a disk may be full for a while.
-        match self.round().and_then(|()| self.print_all()) {
+        match self.first_look() {
             Err(error) if exit::of_error(&error).is_none() => return,
             Err(error) => {
                 self.failed = true;
@@ -147,7 +179,7 @@ impl<'a> Session<'a> {
             }
             Ok(()) => {}
         }
-        if self.announced.is_empty() {
+        if self.console.is_empty() {
             self.context.note(&format!(
                 "watching {}; nothing to show yet. Ctrl-C ends",
                 text::plural(self.input_count as u64, "file")
@@ -166,7 +198,7 @@ impl<'a> Session<'a> {
             interrupt::pause(TURN_MIN.saturating_sub(looked_at.elapsed()), stop);
             looked_at = Instant::now();
             let is_due = printed_at.elapsed() >= interval;
-            match self.turn(is_due) {
+            match self.turn(is_due, asked.swap(false, Ordering::Relaxed)) {
                 Ok(()) => self.back_off.succeeded(),
                 Err(error) if exit::of_error(&error).is_none() => return,
                 Err(error) => {
@@ -210,7 +242,7 @@ impl<'a> Session<'a> {
     }
 
     /// Reads what is new and prints what follows from it.
-    fn turn(&mut self, is_due: bool) -> anyhow::Result<()> {
+    fn turn(&mut self, is_due: bool, is_asked: bool) -> anyhow::Result<()> {
         if self.failed {
             // Beginning again reads the whole log, which is worth its while only when something can be written to it.
             fs::create_private_dir(&self.context.project.logs)?;
@@ -225,9 +257,10 @@ impl<'a> Session<'a> {
             self.record(body, Some(Cow::Owned(task)))?;
         }
         self.round()?;
-        self.print_changes()?;
-        if is_due {
-            self.print_all()?;
+        let (context, tasks) = (self.context, self.announced_tasks()?);
+        self.console.print_changes(context, &tasks, context.now())?;
+        if is_due || is_asked {
+            self.console.print_all(context, &tasks, context.now(), is_asked)?;
         }
         self.failed = false;
         let flushed = self.ingest.writer().flush(self.context.now(), Instant::now());
@@ -277,76 +310,65 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Prints the tasks whose health or progress is not as it was, and records each change of health.
-    fn print_changes(&mut self) -> anyhow::Result<()> {
-        let tasks = self.tasks();
-        let mut out = self.context.out();
-        for task in tasks {
-            let now = Announced::of(&task);
-            let before = self.announced.get(&task.task);
-            if before == Some(&now) {
-                continue;
-            }
-            let health = task.verdict.health;
-            if before.is_some() || is_shown(health) {
-                writeln!(out, "{}", self.line(&task, &self.hour()))?;
-            }
-            if before.is_some_and(|before| before.health != health) {
-                self.record_change(before.map(|before| before.health), &task)?;
-            }
-            self.announced.insert(task.task, now);
-        }
-        out.flush()?;
-        Ok(())
+    fn first_look(&mut self) -> anyhow::Result<()> {
+        self.round()?;
+        let (context, tasks) = (self.context, self.announced_tasks()?);
+        Ok(self.console.print_all(context, &tasks, context.now(), false)?)
     }
 
-    /// Prints all live tasks, worst last.
-    fn print_all(&mut self) -> anyhow::Result<()> {
-        let tasks = self.tasks();
-        let mut out = self.context.out();
-        for task in &tasks {
-            if is_shown(task.verdict.health) {
-                writeln!(out, "{}", self.line(task, &self.hour()))?;
-            }
+    /// All tasks, their changes of health announced.
+    fn announced_tasks(&mut self) -> anyhow::Result<Vec<TaskStatus>> {
+        let tasks = self.live.tasks(self.context.now());
+        let Some(edges) = &mut self.edges else { return Ok(tasks) };
+        if self.alerts.is_none() {
+            self.alerts = Some(Dispatch::start(self.context, &tasks, self.context.now())?);
         }
-        out.flush()?;
-        self.announced = tasks
-            .into_iter()
-            .map(|task| {
-                let announced = Announced::of(&task);
-                (task.task, announced)
-            })
-            .collect();
-        Ok(())
+        for (before, task) in edges.take(&tasks) {
+            self.announce(before, task)?;
+        }
+        let told = self.alerts.as_mut().map(|alerts| alerts.advance(self.context.now()));
+        told.unwrap_or_default().iter().for_each(|complaint| self.complain(complaint));
+        if self.looked_at.is_none_or(|looked_at| looked_at.elapsed() >= LOOKED_INTERVAL) {
+            self.remember_look();
+        }
+        Ok(tasks)
     }
 
-    fn record_change(&mut self, before: Option<Health>, task: &TaskStatus) -> anyhow::Result<()> {
+    /// Records a change of health and has it told.
+    fn announce(&mut self, before: Option<Health>, task: &TaskStatus) -> anyhow::Result<()> {
+        let now = self.context.now();
+        let id = self.ingest.writer().fresh_id(now)?;
+        let change = dispatch::change(task, before, id.to_string(), now);
+        let prepared = self.alerts.as_ref().map_or(Ok(()), |alerts| alerts.prepare(&change));
+        if let Err(error) = prepared {
+            self.complain(&format!("alerts may be told twice: {error}"));
+        }
         let body = Body::HealthChanged {
             from_health: before.map(|health| health.word().into()),
             to_health: task.verdict.health.word().into(),
             reason: task.verdict.reason.map(|reason| reason.word().into()),
-            text: Some(message::message(task, self.context.now()).into()),
+            text: Some(change.text.clone().into()),
         };
-        self.record(body, Some(Cow::Borrowed(&task.task)))
+        let writer = self.ingest.writer();
+        let event = writer.event(now, body, Some(Cow::Borrowed(&task.task)))?;
+        let (stream, object) = encoded(Event { id, ..event });
+        writer.keep(stream, object);
+        if let Some(failure) = writer.flush(now, Instant::now()).failure {
+            self.observe(Some(&failure.into()));
+        }
+        if let Some(alerts) = &mut self.alerts {
+            alerts.take(&change);
+        }
+        Ok(())
     }
 
-    /// All tasks, worst last.
-    fn tasks(&self) -> Vec<TaskStatus> {
-        let now = self.context.now();
-        let tasks = self.live.tasks(now);
-        let mut ordered: Vec<TaskStatus> =
-            view::ordered(&tasks, now).into_iter().map(|(task, _)| task.clone()).collect();
-        ordered.reverse();
-        ordered
-    }
-
-    fn line(&self, task: &TaskStatus, hour_minute: &str) -> String {
-        let ids = ShortIds::new([task.task.as_str()]);
-        message::line(task, hour_minute, &ids, self.context.now(), &self.context.style)
-    }
-
-    fn hour(&self) -> String {
-        self.context.zone.local(self.context.now()).format("%H:%M").to_string()
+    /// Writes down that a watcher looks.
+    fn remember_look(&mut self) {
+        self.looked_at = Some(Instant::now());
+        let path = self.context.project.state.join(LOCK_FILE);
+        let set = || std::fs::File::open(&path)?.set_modified(self.context.now().to_chrono().into());
+        // The next watcher then takes a little more for news; what was announced it knows from the log.
+        let _unwritten: std::io::Result<()> = set();
     }
 
     fn complain(&mut self, problem: &str) {
@@ -355,7 +377,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn finish(&mut self, reason: &'static str) -> anyhow::Result<()> {
+    fn finish(&mut self, reason: &'static str, wait: Duration) -> anyhow::Result<()> {
+        let complaints = self.alerts.as_mut().map(|alerts| alerts.finish(wait)).unwrap_or_default();
+        complaints.iter().for_each(|complaint| self.complain(complaint));
+        if self.edges.is_some() {
+            self.remember_look();
+        }
         // Whatever fails, the end is recorded and what waits is tried once more.
         let saved = self.ingest.save();
         let numbers = self.ingest.writer().last_numbers();
@@ -389,7 +416,16 @@ fn engine<'a>(context: &'a Context, env: &Env) -> anyhow::Result<Ingest<'a>> {
     )
 }
 
-/// Whether a task is printed without having changed: what has ended or fallen silent long ago is not news.
-const fn is_shown(health: Health) -> bool {
-    matches!(health, Health::Healthy | Health::Idle | Health::Waiting | Health::Struggling | Health::Stuck)
+/// When a watcher last looked; `None`: none ever did.
+fn looked_at(lock_file: &Path) -> Option<Timestamp> {
+    Some(Timestamp::from_system(std::fs::metadata(lock_file).ok()?.modified().ok()?))
+}
+
+/// A flag that becomes true when somebody asks for the status.
+fn asked_to_print() -> std::io::Result<Arc<AtomicBool>> {
+    let asked = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&asked))?;
+    #[cfg(any(target_os = "macos", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd"))]
+    signal_hook::flag::register(signal_hook::consts::SIGINFO, Arc::clone(&asked))?;
+    Ok(asked)
 }

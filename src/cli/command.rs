@@ -1,6 +1,7 @@
 //! One struct per command.
 
 use crate::base::text::sanitize;
+use crate::cli::alert::Alert;
 use crate::cli::config::Config;
 use crate::cli::hooks::{Hook, Hooks};
 use crate::cli::past::{Ack, Diff, Inbox, Replay, Rules, Wait};
@@ -49,6 +50,8 @@ pub enum Command {
     Positions(Positions),
     /// Find every source on this machine and say what is wrong.
     Doctor(Doctor),
+    /// Try the alerts: send a sample through every rule.
+    Alert(Alert),
     /// Have the agents' hooks wake the watcher, or no longer.
     Hooks(Hooks),
     /// Pass on that something happened; what the installed hooks call.
@@ -83,7 +86,10 @@ pub struct Init {}
 #[command(after_help = "Examples:
   agentlog watch                 record and print until Ctrl-C
   agentlog watch --once          read what is new, print the status, end (for cron)
-  agentlog watch --interval 30s  print every 30 seconds")]
+  agentlog watch --interval 30s  print every 30 seconds
+
+Changes of health are recorded as health.changed, and told as the [[alert]] sections of the configuration say.
+SIGUSR1 (Ctrl-T where there is SIGINFO) prints the state of all live tasks now.")]
 pub struct Watch {
     /// Read what is new once, print, and end.
     #[arg(long)]

@@ -2,6 +2,7 @@
 //!
 //! What is typed becomes values here; what they refer to (a task's prefix, a time relative to now) is resolved in `app`.
 
+pub mod alert;
 pub mod command;
 pub mod config;
 pub mod hooks;

@@ -1,5 +1,6 @@
 //! Model → bytes. Reads no file, asks no clock.
 
+pub mod alert;
 pub mod backtest;
 pub mod changes;
 pub mod difference;
@@ -19,6 +20,7 @@ pub mod status_json;
 pub mod summary;
 pub mod table;
 pub mod tail;
+pub mod watch;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

@@ -54,6 +54,32 @@ pub fn status(
 /// How things stand, in one line: `2 need attention · 5 healthy · 1 waiting`.
 #[must_use]
 pub fn summary(tasks: &[TaskStatus], now: Timestamp, style: &Style) -> String {
+    let (attention, mut parts) = count_by_group(tasks, now);
+    // On a narrow page the least important counts go.
+    while parts.len() > 1 && style.width.is_some_and(|width| display_width(&parts.join(style.dot())) > width)
+    {
+        parts.pop();
+    }
+    if let Some(first) = parts.first_mut() {
+        *first = style.paint(if attention == 0 { Paint::Green } else { Paint::Red }, first);
+    }
+    parts.join(style.dot())
+}
+
+/// The same for a console line: `2 need attention, 5 healthy, 1 waiting`.
+#[must_use]
+pub fn counts(tasks: &[TaskStatus], now: Timestamp) -> String {
+    count_by_group(tasks, now).1.join(", ")
+}
+
+/// Whether a person should look at it.
+#[must_use]
+pub fn needs_attention(task: &TaskStatus, now: Timestamp) -> bool {
+    Group::ATTENTION.contains(&group_of(task, now))
+}
+
+/// How many need attention, and that and all other counts in words.
+fn count_by_group(tasks: &[TaskStatus], now: Timestamp) -> (usize, Vec<String>) {
     let count = |group: Group| tasks.iter().filter(|task| group_of(task, now) == group).count();
     let attention = Group::ATTENTION.into_iter().map(count).sum::<usize>();
     let answer = match attention {
@@ -68,20 +94,12 @@ pub fn summary(tasks: &[TaskStatus], now: Timestamp, style: &Style) -> String {
         (Group::Ended, "ended"),
         (Group::Unknown, "unknown"),
     ];
-    let mut parts = vec![answer.clone()];
+    let mut parts = vec![answer];
     parts.extend(rest.into_iter().filter_map(|(group, word)| match count(group) {
         0 => None,
         some => Some(format!("{some} {word}")),
     }));
-    // On a narrow page the least important counts go.
-    while parts.len() > 1 && style.width.is_some_and(|width| display_width(&parts.join(style.dot())) > width)
-    {
-        parts.pop();
-    }
-    if let Some(first) = parts.first_mut() {
-        *first = style.paint(if attention == 0 { Paint::Green } else { Paint::Red }, &answer);
-    }
-    parts.join(style.dot())
+    (attention, parts)
 }
 
 /// The table alone.

@@ -13,6 +13,7 @@ const ORDER: [&str; 12] = [
     "journal",
     "source",
     "projection",
+    "alert",
     "query",
     "summary",
     "report",
@@ -30,7 +31,7 @@ const NARROWER: [(&str, &[&str], &str); 3] = [
 ];
 
 /// Modules that do no I/O, ask no clock, start no thread and draw no random number.
-const PURE: [&str; 6] = ["event", "projection", "query", "summary", "report", "view"];
+const PURE: [&str; 7] = ["event", "projection", "alert", "query", "summary", "report", "view"];
 
 /// Paths and methods that touch the world.
 const WORLD: [&str; 28] = [

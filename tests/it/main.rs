@@ -9,6 +9,7 @@
 )]
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
+mod alerts;
 mod bad_input;
 mod configuration;
 mod crowd;

@@ -1,62 +1,10 @@
 //! `watch` and `tail -f` as real processes beside a transcript that grows.
 
 use crate::support::sandbox::{Background, Sandbox};
+use crate::support::transcript::Transcript;
 use crate::support::wait::await_condition;
-use std::fs::OpenOptions;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::time::{Duration, Instant};
-
-const SESSION: &str = "22222222-2222-4222-8222-222222222222";
-
-/// A live transcript of the sandbox's project, written line by line.
-struct Transcript<'a> {
-    sandbox: &'a Sandbox,
-    next: u32,
-}
-
-impl<'a> Transcript<'a> {
-    fn begin(sandbox: &'a Sandbox) -> Self {
-        let mut transcript = Self { sandbox, next: 0 };
-        transcript.line(r#""type":"user","message":{"role":"user","content":"Fix the build"}"#);
-        transcript
-    }
-
-    fn line(&mut self, fields: &str) {
-        let folder = self.sandbox.claude().join("projects/-project");
-        std::fs::create_dir_all(&folder).unwrap();
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(folder.join(format!("{SESSION}.jsonl")))
-            .unwrap();
-        let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::UNIX_EPOCH + unix_time());
-        let ts = now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
-        let cwd = self.sandbox.project();
-        let cwd = cwd.canonicalize().unwrap();
-        writeln!(
-            file,
-            r#"{{"uuid":"{:08}-0000-4000-8000-000000000000","sessionId":"{SESSION}","timestamp":"{ts}","cwd":"{}","version":"2.1.100","isSidechain":false,{fields}}}"#,
-            self.next,
-            cwd.display()
-        )
-        .unwrap();
-        self.next += 1;
-    }
-
-    fn failing_call(&mut self, call: u32) {
-        self.line(&format!(
-            r#""type":"assistant","requestId":"req_{call}","message":{{"id":"msg_{call}","role":"assistant","model":"m","content":[{{"type":"tool_use","id":"toolu_{call}","name":"Bash","input":{{"command":"make {call}"}}}}],"usage":{{"input_tokens":1,"output_tokens":1}}}}"#
-        ));
-        self.line(&format!(
-            r#""type":"user","message":{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"toolu_{call}","content":"Exit code 2\nmake: no rule","is_error":true}}]}}"#
-        ));
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the transcript is live: its times are now")]
-fn unix_time() -> Duration {
-    std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap()
-}
 
 /// How often each call was recorded as failed, in the order of the calls.
 fn failures(sandbox: &Sandbox) -> Vec<String> {
@@ -172,6 +120,38 @@ fn tail_follows_every_line_once_and_ends_with_ctrl_c() {
 }
 
 fn interrupt(process: &Background) {
+    signal(process, rustix::process::Signal::INT);
+}
+
+fn signal(process: &Background, signal: rustix::process::Signal) {
     let pid = i32::try_from(process.id()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+#[test]
+fn whoever_asks_by_a_signal_is_told_how_all_are() {
+    let sandbox = Sandbox::new().with_file("project/.agents/agentlog.toml", "");
+    let _transcript = Transcript::begin(&sandbox);
+    let watch = sandbox.spawn(&["watch", "--interval", "1h"]);
+    let counts =
+        || watch.lines().iter().filter(|line| line.ends_with("nothing needs attention, 1 healthy")).count();
+    await_condition("first print", || counts() == 1);
+    signal(&watch, rustix::process::Signal::USR1);
+    await_condition("print that was asked for", || counts() == 2);
+    interrupt(&watch);
+    assert_eq!(watch.await_end().0, Some(130));
+}
+
+#[test]
+fn while_nothing_is_at_work_and_nothing_changes_nothing_is_printed() {
+    let sandbox = Sandbox::new().with_file("project/.agents/agentlog.toml", "");
+    let mut transcript = Transcript::begin(&sandbox);
+    transcript.answer();
+    let watch = sandbox.spawn(&["watch", "--interval", "0s"]);
+    let counts = |word: &str| watch.lines().iter().filter(|line| line.ends_with(word)).count();
+    await_condition("first print", || counts("1 idle") == 1);
+    // A second task begins: now something is at work, and it is printed at every look.
+    let _second = Transcript::begin_as(&sandbox, "33333333-3333-4333-8333-333333333333");
+    await_condition("prints of the second", || counts("1 healthy, 1 idle") > 2);
+    assert_eq!(counts("nothing needs attention, 1 idle"), 1, "{:?}", watch.lines());
 }

@@ -3,4 +3,5 @@
 pub(crate) mod repository;
 pub(crate) mod rust_text;
 pub(crate) mod sandbox;
+pub(crate) mod transcript;
 pub(crate) mod wait;

@@ -37,13 +37,14 @@ impl Printed {
     }
 }
 
-impl Console {
-    /// Nothing printed yet: what is there is news.
-    #[must_use]
-    pub fn new() -> Self {
+/// Nothing printed yet: what is there is news.
+impl Default for Console {
+    fn default() -> Self {
         Self { printed: HashMap::new(), has_changed: true }
     }
+}
 
+impl Console {
     /// Whether nothing was ever there to print.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -105,7 +105,7 @@ mod tests {
 
     /// The end of the hours, written as short as one likes.
     fn is(end: Option<String>, ts: &str) -> bool {
-        end == Some(Timestamp::parse(ts).unwrap().to_string())
+        end.is_some_and(|end| end == Timestamp::parse(ts).unwrap().to_string())
     }
 
     #[test]

@@ -53,7 +53,7 @@ const LOOKED_INTERVAL: Duration = Duration::from_secs(30);
 /// How long the end waits for alerts to be delivered: after Ctrl-C somebody waits, and what is left is told at the next start.
 const FINISH_WAIT: Duration = Duration::from_secs(2);
 /// The same of `--once`, whose next start may be far away.
-const FINISH_WAIT_ONCE: Duration = Duration::from_secs(60);
+const FINISH_WAIT_ONCE: Duration = Duration::from_mins(1);
 
 /// Watches until Ctrl-C, or once.
 ///
@@ -151,7 +151,7 @@ impl<'a> Session<'a> {
             ingest,
             summaries: Summaries::start(context, !once),
             live: Live::load(context)?,
-            console: Console::new(),
+            console: Console::default(),
             edges,
             alerts: None,
             looked_at: None,
@@ -327,7 +327,9 @@ impl<'a> Session<'a> {
             self.announce(before, task)?;
         }
         let told = self.alerts.as_mut().map(|alerts| alerts.advance(self.context.now()));
-        told.unwrap_or_default().iter().for_each(|complaint| self.complain(complaint));
+        for complaint in told.unwrap_or_default() {
+            self.complain(&complaint);
+        }
         if self.looked_at.is_none_or(|looked_at| looked_at.elapsed() >= LOOKED_INTERVAL) {
             self.remember_look();
         }
@@ -379,7 +381,9 @@ impl<'a> Session<'a> {
 
     fn finish(&mut self, reason: &'static str, wait: Duration) -> anyhow::Result<()> {
         let complaints = self.alerts.as_mut().map(|alerts| alerts.finish(wait)).unwrap_or_default();
-        complaints.iter().for_each(|complaint| self.complain(complaint));
+        for complaint in &complaints {
+            self.complain(complaint);
+        }
         if self.edges.is_some() {
             self.remember_look();
         }

@@ -147,7 +147,7 @@ fn server(statuses: &'static [&'static str]) -> (String, JoinHandle<Vec<String>>
             let mut bytes = [0; 4096];
             let count = stream.read(&mut bytes).unwrap();
             assert!(count > 0, "the request ends in the middle");
-            request.extend_from_slice(&bytes[..count]);
+            request.extend_from_slice(bytes.get(..count).unwrap());
         }
         write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
         String::from_utf8(request).unwrap()

@@ -4,8 +4,7 @@
 use crate::app::Context;
 use crate::app::announced::Announced;
 use crate::base::clock::Timestamp;
-use crate::projection::health::{Health, Reason};
-use crate::projection::status::{Progress, TaskStatus};
+use crate::projection::status::TaskStatus;
 use crate::view::{status, watch as view};
 use std::collections::HashMap;
 use std::io::{self, Write as _};
@@ -18,13 +17,14 @@ pub struct Console {
     has_changed: bool,
 }
 
-impl Console {
-    /// Nothing printed yet: what is there is news.
-    #[must_use]
-    pub fn new() -> Self {
+/// Nothing printed yet: what is there is news.
+impl Default for Console {
+    fn default() -> Self {
         Self { printed: HashMap::new(), has_changed: true }
     }
+}
 
+impl Console {
     /// Whether nothing was ever there to print.
     #[must_use]
     pub fn is_empty(&self) -> bool {

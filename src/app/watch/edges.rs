@@ -42,26 +42,27 @@ impl Edges {
 
     /// The tasks to announce, each with how it was; they count as announced from now on.
     pub fn take<'t>(&mut self, tasks: &'t [TaskStatus]) -> Vec<(Option<Health>, &'t TaskStatus)> {
-        tasks.iter().filter_map(|task| Some((self.change(task)?, task))).collect()
+        let mut changed = Vec::new();
+        for task in tasks {
+            let now = (task.verdict.health, task.verdict.reason);
+            let recorded = || task.announced.map(|announced| (announced.health, announced.reason));
+            let before = self.known.get(&task.task).copied().or_else(recorded);
+            let is_news = before.map_or_else(|| self.is_news(task), |before| is_change(before, now));
+            // What was announced stays the measure: a reason that changes without news must not hide a later change.
+            if is_news || before.is_none() {
+                self.known.insert(task.task.clone(), now);
+            }
+            if is_news {
+                changed.push((before.map(|(health, _)| health), task));
+            }
+        }
+        changed
     }
 
-    /// How the task was, if it is to be announced.
-    fn change(&mut self, task: &TaskStatus) -> Option<Option<Health>> {
-        let now = (task.verdict.health, task.verdict.reason);
-        let recorded = || task.announced.map(|announced| (announced.health, announced.reason));
-        let before = self.known.get(&task.task).copied().or_else(recorded);
-        let is_news = match before {
-            Some(before) => is_change(before, now),
-            None => {
-                let since = task.verdict.since.or(task.ended_at).or(task.last_activity_at);
-                self.bad.contains(&now.0) && since.is_some_and(|since| since >= self.horizon)
-            }
-        };
-        // What was announced stays the measure: a reason that changes without news must not hide a later change.
-        if is_news || before.is_none() {
-            self.known.insert(task.task.clone(), now);
-        }
-        is_news.then_some(before.map(|(health, _)| health))
+    /// Whether a task that is seen for the first time is to be announced.
+    fn is_news(&self, task: &TaskStatus) -> bool {
+        let since = task.verdict.since.or(task.ended_at).or(task.last_activity_at);
+        self.bad.contains(&task.verdict.health) && since.is_some_and(|since| since >= self.horizon)
     }
 }
 

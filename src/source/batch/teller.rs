@@ -235,6 +235,7 @@ fn seen(rules: &Rules, evidence: &Evidence, recorded: &Recorded, stated: &Stated
         has_errors: (!logs.is_empty()).then_some(has_errors),
         has_marker: rules.asks_for_marker.then_some(has_marker),
         seconds: None,
+        ..checklist::Seen::default()
     }
 }
 

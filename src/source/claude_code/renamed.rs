@@ -141,13 +141,10 @@ pub(super) fn is_renamed(
 /// A line of a transcript without its session, its directory, its request or what its tool gave.
 pub(super) fn in_line(record: &Record<'_>, entries: &[Entry<'_>]) -> bool {
     let is_renamed = |name, looks_so: fn(Raw<'_>) -> bool| is_renamed(entries, &[name], &OF_LINE, looks_so);
-    match record.kind {
-        "user" | "system" => {}
-        "assistant" if is_renamed("requestId", is_request) => return true,
-        "assistant" => {}
-        _ => return false,
-    }
-    is_renamed("cwd", is_path) || is_renamed("sessionId", is_uuid)
+    matches!(record.kind, "user" | "assistant" | "system")
+        && (record.kind == "assistant" && is_renamed("requestId", is_request)
+            || is_renamed("cwd", is_path)
+            || is_renamed("sessionId", is_uuid))
 }
 
 /// A line with the result of a call, but without its details, which are an object.

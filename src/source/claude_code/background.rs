@@ -105,18 +105,18 @@ impl Background {
         }
     }
 
-    /// The result of a shell command: it may have gone to the background.
+    /// The result of a shell command: it may have gone to the background. Whether it has.
     pub(super) fn shell_answered(
         &mut self,
         call: &str,
         title: Option<String>,
         result: &[Entry<'_>],
         out: &mut Scribe<'_>,
-    ) {
+    ) -> bool {
         let Some(id) =
             ["backgroundTaskId", "taskId"].iter().find_map(|name| member(result, name)).and_then(word)
         else {
-            return;
+            return false;
         };
         let launch = Launch {
             task: shell_task(id, out),
@@ -128,6 +128,7 @@ impl Background {
         };
         let ts = out.ts();
         self.launch(launch, title, ts, out);
+        true
     }
 
     /// The result of a tool that looks after background work, or stops it.

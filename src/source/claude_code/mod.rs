@@ -22,6 +22,7 @@ mod background;
 mod discovery;
 mod failure;
 mod record;
+mod renamed;
 mod said;
 mod stream;
 #[cfg(test)]

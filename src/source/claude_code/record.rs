@@ -5,6 +5,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::event::scan::{Entry, Raw, RawKind};
+use crate::source::claude_code::renamed;
 use crate::source::text::{beginning, count, elements, member, members, objects, word};
 
 /// The types of line that Claude Code writes, 1.0 to 2.1 and what its documentation adds.
@@ -121,6 +122,29 @@ pub(super) struct Record<'a> {
     pub(super) data: Option<Raw<'a>>,
     pub(super) call: Option<&'a str>,
     is_foreign: bool,
+    /// What every line has stands there under a name that nobody knows.
+    is_renamed: bool,
+    /// The same of what its tool gave.
+    has_renamed_result: bool,
+}
+
+/// Whether a record has what it must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Shape {
+    Whole,
+    /// It lacks what every record of its kind has.
+    Lacking,
+    /// It lacks what can only have been renamed, so that one such record is enough to tell.
+    Changed,
+}
+
+/// Whether a message of a model says what it cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    All,
+    Nothing,
+    /// Some of it, and the rest under a name that nobody knows.
+    Part,
 }
 
 impl Record<'_> {
@@ -133,35 +157,50 @@ impl Record<'_> {
 
 impl Record<'_> {
     /// Whether it lacks what every record of its kind has: a sign that the format has changed. Nothing is asked for that a
-    /// version may leave out.
-    pub(super) fn is_misshapen(&self) -> bool {
+    /// version may leave out, unless it stands there under another name.
+    pub(super) fn shape(&self) -> Shape {
         let lacks = |name: &str| member(&self.message, name).is_none();
-        match self.kind {
-            "user" => self.ts.is_none() || self.blocks().iter().any(|block| is_misshapen_answer(block)),
+        let (is_lacking, of_blocks) = match self.kind {
+            "user" => (self.ts.is_none(), self.shape_of_blocks(shape_of_answer)),
             "assistant" => {
                 let is_model = !self.is_api_error
                     && member(&self.message, "model").and_then(word) != Some("<synthetic>");
-                self.ts.is_none()
-                    || lacks("id")
-                    || is_model && lacks("model")
-                    || self.blocks().iter().any(|block| is_misshapen_call(block))
+                let is_lacking = self.ts.is_none() || lacks("id") || is_model && lacks("model");
+                (is_lacking, self.shape_of_blocks(shape_of_call))
             }
             "system" => {
-                self.subtype.is_empty() || self.subtype == "turn_duration" && self.duration_ms.is_none()
+                let is_turn = self.subtype == "turn_duration";
+                (self.subtype.is_empty() || is_turn && self.duration_ms.is_none(), Shape::Whole)
             }
-            _ => false,
+            _ => (false, Shape::Whole),
+        };
+        let of_line = if is_lacking || self.is_renamed { Shape::Lacking } else { Shape::Whole };
+        of_line.max(of_blocks)
+    }
+
+    fn shape_of_blocks(&self, shape_of: impl Fn(&[Entry<'_>]) -> Shape) -> Shape {
+        let blocks = self.blocks();
+        let is_answer = |block: &Vec<Entry<'_>>| member(block, "type").and_then(word) == Some("tool_result");
+        if self.has_renamed_result && blocks.iter().any(is_answer) {
+            return Shape::Changed;
         }
+        blocks.iter().map(|block| shape_of(block)).max().unwrap_or(Shape::Whole)
     }
 
     /// Whether it is a message of a model; and then, whether it says what that cost.
-    pub(super) fn tells_usage(&self) -> Option<bool> {
+    pub(super) fn tells_usage(&self) -> Option<Told> {
         let is_model =
             member(&self.message, "model").and_then(word).is_some_and(|model| model != "<synthetic>");
         if self.kind != "assistant" || self.is_api_error || !is_model {
             return None;
         }
         let usage = member(&self.message, "usage").map(members).unwrap_or_default();
-        Some(["input_tokens", "output_tokens"].iter().all(|name| member(&usage, name).is_some()))
+        let is_counted = ["input_tokens", "output_tokens"].iter().all(|name| member(&usage, name).is_some());
+        Some(match is_counted {
+            false => Told::Nothing,
+            true if renamed::in_usage(&usage) => Told::Part,
+            true => Told::All,
+        })
     }
 
     /// Whether something in it is of a kind that is not known, so that what it says may be missed.
@@ -185,26 +224,48 @@ pub(super) fn is_known_block(kind: &str) -> bool {
     BLOCKS.contains(&kind) || kind.ends_with("_tool_result")
 }
 
-fn is_misshapen_call(block: &[Entry<'_>]) -> bool {
+fn shape_of_call(block: &[Entry<'_>]) -> Shape {
     let text = |name| member(block, name).and_then(word);
-    text("type").is_none()
-        || text("type") == Some("tool_use") && (text("id").is_none() || text("name").is_none())
+    match text("type") {
+        Some("text") => shape_of_text(block),
+        Some("tool_use") if text("id").is_none() || text("name").is_none() => Shape::Lacking,
+        Some("tool_use") if renamed::is_renamed(block, &["input"], &["caller"], renamed::is_object) => {
+            Shape::Changed
+        }
+        Some(_) => Shape::Whole,
+        None => Shape::Lacking,
+    }
 }
 
-fn is_misshapen_answer(block: &[Entry<'_>]) -> bool {
+fn shape_of_answer(block: &[Entry<'_>]) -> Shape {
     let text = |name| member(block, name).and_then(word);
-    if text("type") != Some("tool_result") {
-        return text("type").is_none();
+    match text("type") {
+        Some("tool_result") if renamed::in_answer(block) => Shape::Changed,
+        Some("tool_result") => {
+            // A result that says it failed is marked as one.
+            let beginning = member(block, "content").map(beginning).unwrap_or_default();
+            let says_so = beginning.starts_with("Exit code ") || beginning.starts_with("<tool_use_error>");
+            let is_unmarked = says_so && member(block, "is_error").is_none();
+            if text("tool_use_id").is_none() || is_unmarked { Shape::Lacking } else { Shape::Whole }
+        }
+        Some("text") => shape_of_text(block),
+        Some(_) => Shape::Whole,
+        None => Shape::Lacking,
     }
-    // A result that says it failed is marked as one.
-    let beginning = member(block, "content").map(beginning).unwrap_or_default();
-    let says_so = beginning.starts_with("Exit code ") || beginning.starts_with("<tool_use_error>");
-    text("tool_use_id").is_none() || says_so && member(block, "is_error").is_none()
+}
+
+fn shape_of_text(block: &[Entry<'_>]) -> Shape {
+    if member(block, "text").is_some() { Shape::Whole } else { Shape::Changed }
 }
 
 /// Calls `take` with every record of a line; `false` when something in it is no JSON object.
 pub(super) fn records<'a>(line: &'a str, mut take: impl FnMut(&Record<'a>)) -> bool {
-    objects(line, |_, entries| take(&record(entries)))
+    objects(line, |_, entries| {
+        let mut record = record(entries);
+        record.is_renamed = renamed::in_line(&record, entries);
+        record.has_renamed_result = record.kind == "user" && renamed::in_details(entries, "toolUseResult");
+        take(&record);
+    })
 }
 
 fn record<'a>(entries: &[Entry<'a>]) -> Record<'a> {

@@ -70,6 +70,12 @@ impl Adapter for Stream {
             if shape != Recognition::Unknown {
                 self.object(context, entries, ordinal, out);
             }
+            if shape != Recognition::Unknown
+                && (std::mem::take(&mut self.transcript.is_renamed) || shape::is_renamed(entries))
+            {
+                out.mark_rare();
+                shape = Recognition::Misshapen;
+            }
             if shape == Recognition::Known && shape::has_unknown(entries) {
                 shape = Recognition::Unknown;
             }

@@ -7,6 +7,7 @@ use crate::event::field::Text;
 use crate::event::scan::{Entry, Raw, RawKind};
 use crate::source::claude_code::failure;
 use crate::source::claude_code::record::Record;
+use crate::source::claude_code::renamed;
 use crate::source::claude_code::todo::Change;
 use crate::source::claude_code::transcript::{Context, Transcript};
 use crate::source::recent::Recent;
@@ -45,6 +46,10 @@ struct Call {
     attempt: Option<u64>,
     #[serde(default)]
     is_untimed: bool,
+    /// Something that its result will need stands in its input under a name that nobody knows. Models err, so only a call
+    /// that was accepted tells that the format has changed.
+    #[serde(default)]
+    is_renamed: bool,
 }
 
 /// What the input says that the result will need.
@@ -77,6 +82,7 @@ impl Transcript {
         if let Purpose::Wait { on } = &purpose {
             scribe.say(Body::WaitingStarted { on: Text::Owned(on.clone()), until_at: None });
         }
+        let is_renamed = input.is_some_and(|input| is_renamed(tool, &purpose, input));
         let call = Call {
             id: id.to_owned(),
             tool: tool.to_owned(),
@@ -87,6 +93,7 @@ impl Transcript {
             purpose,
             attempt: self.calls.attempt,
             is_untimed: self.calls.is_untimed,
+            is_renamed,
         };
         call.start(scribe);
         if self.calls.open.len() >= OPEN_MAX {
@@ -132,6 +139,7 @@ impl Transcript {
         if let Purpose::Wait { on } = &call.purpose {
             scribe.say(Body::WaitingEnded { on: Text::Owned(on.clone()) });
         }
+        self.is_renamed |= call.is_renamed && !failed && !matches!(call.purpose, Purpose::Shell { .. });
         if let Some(result) = result.filter(|_| !failed) {
             self.follow_up(call, result, &details, scribe);
         }
@@ -139,15 +147,18 @@ impl Transcript {
 
     /// What a good result means beyond the call itself.
     fn follow_up(&mut self, call: Call, result: Raw<'_>, details: &[Entry<'_>], scribe: &mut Scribe<'_>) {
-        let Call { id, tool, ts, purpose, thread, .. } = call;
+        let Call { id, tool, ts, purpose, thread, is_renamed, .. } = call;
         match purpose {
             Purpose::Agent { title, kind } => {
+                self.is_renamed |= renamed::in_delegated(details);
                 self.background.agent_answered(&id, (title, kind), ts, details, scribe);
             }
             Purpose::Shell { title } => {
-                self.background.shell_answered(&id, title, details, scribe);
+                let is_launched = self.background.shell_answered(&id, title, details, scribe);
+                self.is_renamed |= is_launched && is_renamed;
             }
             Purpose::TaskCreate(change) if thread == "main" => {
+                self.is_renamed |= renamed::in_made_task(details);
                 self.todos.created(change, result);
                 self.progress(scribe);
             }
@@ -193,6 +204,7 @@ impl Calls {
             purpose: Purpose::Work,
             attempt: self.attempt,
             is_untimed: self.is_untimed,
+            is_renamed: false,
         };
         call.start(scribe);
         call
@@ -273,6 +285,18 @@ fn purpose_of(tool: &str, input: Raw<'_>) -> Purpose {
         "AskUserQuestion" => Purpose::Wait { on: "question".to_owned() },
         "ExitPlanMode" | "exit_plan_mode" => Purpose::Wait { on: "permission".to_owned() },
         _ => Purpose::Work,
+    }
+}
+
+/// Whether what is looked for in an input stands there under a name that nobody knows.
+fn is_renamed(tool: &str, purpose: &Purpose, input: Raw<'_>) -> bool {
+    match purpose {
+        Purpose::Agent { .. } => renamed::in_delegation(input),
+        Purpose::Shell { title: None } => renamed::in_shell(input),
+        Purpose::TaskCreate(_) => renamed::in_new_task(input),
+        Purpose::TaskUpdate(_) => renamed::in_task_change(input),
+        Purpose::Work if tool == "TodoWrite" => renamed::in_todos(input),
+        Purpose::Shell { .. } | Purpose::Work | Purpose::Wait { .. } => false,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::event::scan::{Raw, RawKind};
 use crate::source::claude_code::SOURCE;
 use crate::source::claude_code::background::Background;
 use crate::source::claude_code::failure;
-use crate::source::claude_code::record::{Record, records};
+use crate::source::claude_code::record::{Record, Shape, Told, records};
 use crate::source::claude_code::said::{Said, what_is};
 use crate::source::claude_code::thread::Threads;
 use crate::source::claude_code::todo::TodoList;
@@ -77,6 +77,9 @@ pub struct Transcript {
     pub(super) usages: Usages,
     /// So many messages of a model in a row did not say what they cost.
     without_usage: u32,
+    /// The line at hand tells of a call under names that nobody knows.
+    #[serde(skip)]
+    pub(super) is_renamed: bool,
     last_ts: Option<Timestamp>,
     last_activity: Option<Timestamp>,
     /// What commands had printed when that was told last.
@@ -113,9 +116,14 @@ impl Adapter for Transcript {
         let (mut known, mut misshapen, mut ordinal) = (false, false, 0);
         let whole = records(line, |record| {
             known |= record.is_known() && !record.has_unknown();
-            misshapen |= record.is_known() && (record.is_misshapen() || self.lacks_usage(record));
             if record.is_known() {
+                let shape = record.shape();
+                misshapen |= shape != Shape::Whole || self.lacks_usage(record);
                 self.record(context, &task, record, ordinal, out);
+                if std::mem::take(&mut self.is_renamed) || shape == Shape::Changed {
+                    misshapen = true;
+                    out.mark_rare();
+                }
             }
             ordinal += 1;
         });
@@ -133,8 +141,9 @@ impl Transcript {
     /// Whether one message of a model after the other does not say what it cost.
     fn lacks_usage(&mut self, record: &Record<'_>) -> bool {
         match record.tells_usage() {
-            Some(true) => self.without_usage = 0,
-            Some(false) => self.without_usage += 1,
+            Some(Told::All) => self.without_usage = 0,
+            Some(Told::Nothing) => self.without_usage += 1,
+            Some(Told::Part) => return true,
             None => return false,
         }
         self.without_usage >= WITHOUT_USAGE_MAX

@@ -51,6 +51,13 @@ pub(super) fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
+/// Whether a member has a name that is none of these and a value that looks so: one that is called otherwise now.
+pub(super) fn has_other(value: &Value, known: &[&str], looks_so: impl Fn(&Value) -> bool) -> bool {
+    value.as_object().is_some_and(|members| {
+        members.iter().any(|(name, member)| looks_so(member) && !known.contains(&name.as_str()))
+    })
+}
+
 /// The digits of a number before its point.
 fn whole(value: &Value) -> Option<String> {
     let digits = value.as_number()?.to_string();

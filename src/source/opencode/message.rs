@@ -49,6 +49,9 @@ pub(super) fn say(context: &Context, session: &SessionRow, message: &MessageRow,
     message.parts.iter().filter_map(|part| text(&part.data, "type")).for_each(|kind| {
         sheet.met(PARTS.contains(&kind));
     });
+    if message.lacks_agent() {
+        sheet.drifted("a message without its agent");
+    }
     let mut teller = Teller { context, session: &session.id, agent: message.agent(), sheet };
     match role {
         "user" => of_user(message, created, &mut teller),

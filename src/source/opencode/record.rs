@@ -10,7 +10,7 @@ use crate::event::envelope::Stream;
 use crate::source::documents::{Misfit, Sheet};
 use crate::source::follower::Identity;
 use crate::source::opencode::SOURCE;
-use crate::source::opencode::json::{any_text, inner, instant, text};
+use crate::source::opencode::json::{any_text, has_other, inner, instant, text};
 use crate::source::scribe::{Scribe, TakeFact};
 use crate::source::session::About;
 use crate::source::text::captured;
@@ -20,6 +20,22 @@ use serde_json::Value;
 const AGENT: &str = "opencode";
 /// How titles begin that OpenCode gives before the model has found one.
 const UNTITLED: [&str; 2] = ["New session - ", "Child session - "];
+
+/// Texts that messages have beside the agent.
+const TEXTS: [&str; 12] = [
+    "agent",
+    "finish",
+    "id",
+    "messageID",
+    "mode",
+    "modelID",
+    "parentID",
+    "providerID",
+    "role",
+    "sessionID",
+    "system",
+    "variant",
+];
 
 /// What is known from outside the records.
 #[derive(Clone, Debug, Default)]
@@ -210,6 +226,13 @@ impl MessageRow {
     /// Who wrote it, or is told.
     pub(super) fn agent(&self) -> String {
         agent_name(any_text(&self.data, &["agent", "mode"]))
+    }
+
+    /// Whether it does not say who wrote it or is told, and something like it stands there under an unknown name. The oldest
+    /// versions said nothing of agents.
+    pub(super) fn lacks_agent(&self) -> bool {
+        let is_said = any_text(&self.data, &["agent", "mode"]).is_some();
+        !is_said && has_other(&self.data, &TEXTS, Value::is_string)
     }
 
     /// Puts messages in the order they were written, and tells each when the agent began the next one.

@@ -1,7 +1,7 @@
 //! The to-do list of a session, from the tool that writes it and from where it is stored.
 
 use crate::base::clock::Timestamp;
-use crate::source::opencode::json::{inner, text};
+use crate::source::opencode::json::{has_other, inner, text};
 use crate::source::opencode::record::Teller;
 use crate::source::session::Progress;
 use crate::source::text::captured;
@@ -37,4 +37,20 @@ pub(super) fn of_call(state: &Value) -> &[Value] {
     let list = |value: &'_ Value| value.get("todos").and_then(Value::as_array).is_some();
     let holder = [inner(state, "metadata"), inner(state, "input")].into_iter().find(|value| list(value));
     holder.map_or(&[], |holder| crate::source::opencode::json::list(holder, "todos"))
+}
+
+/// Whether the call that writes the list holds it, or what all its items say, under a name that nobody knows.
+pub(super) fn is_renamed(state: &Value) -> bool {
+    let todos = of_call(state);
+    let lacks = |name: &str| {
+        let is_other = |item: &Value| {
+            text(item, name).is_none()
+                && has_other(item, &["activeForm", "content", "id", "priority", "status"], Value::is_string)
+        };
+        !todos.is_empty() && todos.iter().all(is_other)
+    };
+    let (metadata, input) = (inner(state, "metadata"), inner(state, "input"));
+    let holds = |value: &Value| value.get("todos").is_some();
+    let is_elsewhere = [metadata, input].into_iter().any(|value| has_other(value, &[], Value::is_array));
+    !holds(metadata) && !holds(input) && is_elsewhere || lacks("content") || lacks("status")
 }

@@ -129,6 +129,9 @@ fn missing(tool: &str, status: &str, state: &Value, is_strict: bool) -> Option<&
     if is_completed && failure::lacks_exit(tool, state) {
         return Some("a command without its exit status");
     }
+    if is_completed && tool == "todowrite" && todo::is_renamed(state) {
+        return Some("a to-do list without its items");
+    }
     if !is_strict || !(is_completed || is_error) {
         return None;
     }

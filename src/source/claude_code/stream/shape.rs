@@ -4,6 +4,7 @@
 
 use crate::event::scan::{Entry, Raw, RawKind};
 use crate::source::claude_code::record::is_known_block;
+use crate::source::claude_code::renamed;
 use crate::source::follower::Recognition;
 use crate::source::text::{elements, member, members, word};
 
@@ -40,6 +41,52 @@ pub(super) fn of(entries: &[Entry<'_>]) -> Recognition {
     if is_whole { Recognition::Known } else { Recognition::Misshapen }
 }
 
+/// Whether something that a version may leave out stands there under a name that nobody knows.
+pub(super) fn is_renamed(entries: &[Entry<'_>]) -> bool {
+    let message = member(entries, "message").map(members).unwrap_or_default();
+    let is_thread_renamed = || {
+        let is_call = |raw: Raw<'_>| word(raw).is_some_and(|word| word.starts_with("toolu_"));
+        renamed::is_renamed(entries, &["parent_tool_use_id"], &[], is_call)
+    };
+    match member(entries, "type").and_then(word).unwrap_or_default() {
+        "assistant" => renamed::in_usage(&usage_of(&message)) || is_thread_renamed(),
+        "user" => {
+            let has_answer = !blocks(&message, |kind, _| kind != "tool_result");
+            let is_whole = blocks(&message, |_, block| !renamed::in_answer(block));
+            has_answer && (!is_whole || renamed::in_details(entries, "tool_use_result"))
+                || is_thread_renamed()
+        }
+        "result" => renamed::in_usage(&usage_of(entries)) || is_total_renamed(entries),
+        _ => false,
+    }
+}
+
+fn usage_of<'a>(entries: &[Entry<'a>]) -> Vec<Entry<'a>> {
+    member(entries, "usage").map(members).unwrap_or_default()
+}
+
+/// Whether the totals of the models, or one of their counts, have another name.
+fn is_total_renamed(entries: &[Entry<'_>]) -> bool {
+    const COUNTS: [&str; 5] =
+        ["inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens", "costUSD"];
+    const OTHERS: [&str; 4] = ["webSearchRequests", "contextWindow", "maxOutputTokens", "thinkingTokens"];
+    let is_total = |raw: Raw<'_>| {
+        let total = members(raw);
+        COUNTS.iter().any(|name| member(&total, name).is_some())
+    };
+    let totals = member(entries, "modelUsage").map(members).unwrap_or_default();
+    let is_count_renamed = |total: &Entry<'_>| {
+        let total = members(total.value);
+        COUNTS.iter().any(|name| {
+            let known = [&COUNTS[..], &OTHERS].concat();
+            renamed::is_renamed(&total, &[name], &known, renamed::is_number)
+        })
+    };
+    renamed::is_renamed(entries, &["modelUsage"], &[], |raw| {
+        members(raw).iter().any(|model| is_total(model.value))
+    }) || totals.iter().any(is_count_renamed)
+}
+
 /// Whether a message has a block of a kind that is not known, so that what it says may be missed.
 pub(super) fn has_unknown(entries: &[Entry<'_>]) -> bool {
     let message = member(entries, "message").map(members).unwrap_or_default();
@@ -55,7 +102,11 @@ fn is_assistant(entries: &[Entry<'_>]) -> bool {
         && is_counted
         && blocks(&message, |kind, block| {
             let has = |name| member(block, name).is_some();
-            kind != "tool_use" || has("id") && has("name") && has("input")
+            match kind {
+                "tool_use" => has("id") && has("name") && has("input"),
+                "text" => has("text"),
+                _ => true,
+            }
         })
 }
 

@@ -63,22 +63,46 @@ fn a_transcript_whose_fields_were_renamed_is_a_changed_format() {
     assert_eq!(log.count(|event| event["type"] == "source.drifted"), 1);
 }
 
-#[test]
-fn a_field_that_every_record_has_is_missed_when_it_was_renamed() {
-    let folder = tempfile::tempdir().unwrap();
-    let usage = json!({"input_tokens": 3, "output_tokens": 5});
-    let told = |second: u32, id: &str| {
-        let mut line = call(second, id, "Bash", json!({"command": "make"}));
+/// A session with every field that is read. What every version writes stands on many lines; the rest once among so many
+/// that no share of them tells anything.
+fn with_every_field() -> Vec<Value> {
+    let usage = json!({"input_tokens": 3, "output_tokens": 5, "cache_read_input_tokens": 7, "cache_creation_input_tokens": 9});
+    let told = |mut line: Value| {
         line["message"]["usage"] = usage.clone();
         line
     };
     let mut lines = vec![prompt(0, "go")];
-    for step in 0..6_u32 {
+    for step in 0..30_u32 {
         let id = format!("toolu_{step}");
-        lines.push(told(2 * step + 1, &id));
+        lines.push(told(call(2 * step + 1, &id, "Bash", json!({"command": "make"}))));
         lines.push(answer(2 * step + 2, &id, json!("Exit code 1"), true, json!("Error: Exit code 1")));
     }
-    lines.push(system(20, "turn_duration", json!({"durationMs": 5})));
+    lines.push(told(assistant(100, json!([{"type": "text", "text": "I look."}]))));
+    let item = json!({"content": "look", "status": "in_progress", "activeForm": "looking"});
+    let task = json!({"task": {"id": "7", "subject": "look"}});
+    let shell = json!({"command": "serve", "description": "Serve it", "run_in_background": true});
+    let delegation = json!({"description": "look", "prompt": "Look around", "subagent_type": "Explore"});
+    let found = json!({"agentId": "a1", "status": "completed", "totalDurationMs": 900, "totalTokens": 3});
+    let rest = [
+        ("TodoWrite", json!({"todos": [item]}), json!({"newTodos": [item]})),
+        ("Task", delegation, found),
+        ("TaskCreate", json!({"subject": "look", "description": "Look around"}), task),
+        ("TaskUpdate", json!({"taskId": "7", "status": "completed"}), json!({"success": true})),
+        ("Bash", shell, json!({"stdout": "", "backgroundTaskId": "b1"})),
+    ];
+    for (second, (tool, input, result)) in (101_u32..).step_by(2).zip(rest) {
+        let id = format!("toolu_{second}");
+        lines.push(told(call(second, &id, tool, input)));
+        lines.push(answer(second + 1, &id, json!("ok"), false, result));
+    }
+    lines.extend((200..203).map(|second| system(second, "turn_duration", json!({"durationMs": 5}))));
+    lines
+}
+
+#[test]
+fn a_field_that_every_record_has_is_missed_when_it_was_renamed() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = with_every_field();
     let drifts = |name: &str| {
         let path = folder.path().join(name).join(format!("{SESSION}.jsonl"));
         write(&path, &text(&lines).replace(&format!("\"{name}\":"), "\"renamed\":"));
@@ -102,9 +126,67 @@ fn a_field_that_every_record_has_is_missed_when_it_was_renamed() {
         "output_tokens",
         "subtype",
         "durationMs",
+        "cache_creation_input_tokens",
+        "cache_read_input_tokens",
+        "cwd",
+        "sessionId",
+        "requestId",
+        "input",
+        "text",
+        "toolUseResult",
+        "todos",
+        "status",
+        "activeForm",
+        "agentId",
+        "totalDurationMs",
+        "description",
+        "subagent_type",
+        "prompt",
+        "subject",
+        "taskId",
+        "task",
     ] {
         assert_eq!(drifts(name), 1, "{name}");
     }
+}
+
+/// What a version leaves out is not missed while nothing stands there instead, nor what a model got wrong.
+#[test]
+fn what_a_version_leaves_out_is_no_changed_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lines = with_every_field();
+    for line in &mut lines {
+        let map = line.as_object_mut().unwrap();
+        ["cwd", "sessionId", "requestId"]
+            .iter()
+            .for_each(|name| assert!(map.remove(*name).is_some() || *name == "requestId"));
+        map.insert("novelty".to_owned(), json!("new"));
+        if let Some(usage) = line["message"].get_mut("usage") {
+            *usage =
+                json!({"input_tokens": 3, "output_tokens": 5, "speed": "standard", "novelty": {"tokens": 5}});
+        }
+    }
+    let item = json!({"content": "look", "status": "in_progress"});
+    lines.push(call(300, "toolu_old", "TodoWrite", json!({"todos": [item]})));
+    lines.push(answer(301, "toolu_old", json!("ok"), false, json!({"newTodos": [item], "novelty": [1]})));
+    lines.push(call(302, "toolu_wrong", "TodoWrite", json!({"items": [item]})));
+    lines.push(answer(
+        303,
+        "toolu_wrong",
+        json!("<tool_use_error>no</tool_use_error>"),
+        true,
+        json!("Error"),
+    ));
+    lines.push(call(304, "toolu_task", "Task", json!({"description": "look", "prompt": "Look"})));
+    let mut old = answer(305, "toolu_task", json!("ok"), true, json!({"status": "completed", "content": []}));
+    old["message"]["content"][0].as_object_mut().unwrap().remove("is_error");
+    lines.push(old);
+    let path = folder.path().join(format!("{SESSION}.jsonl"));
+    write(&path, &text(&lines));
+    let mut log = Log::default();
+    import(&[&path], &mut log);
+    assert_eq!(log.count(|event| event["type"] == "source.drifted"), 0);
+    assert_eq!(log.count(|event| event["type"] == "tool.succeeded"), 7);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::support::repository::{self, RepositoryFile};
 use crate::support::rust_text::{self, NamedPath};
 
 /// The modules in the order of the pipeline. A module imports only from rows above its own.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "base",
     "event",
     "journal",

@@ -9,6 +9,7 @@ pub mod hooks;
 pub mod past;
 pub mod run;
 pub mod summary;
+mod value;
 
 pub use crate::cli::command::Command;
 

@@ -1,6 +1,7 @@
 //! The flags of the commands about the past and about waiting: `diff`, `replay`, `rules`, `wait`, `inbox`, `ack`.
 
-use crate::cli::command::{TextOutput, duration};
+use crate::cli::command::TextOutput;
+use crate::cli::value::duration;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The flags of `agentlog run`.
 
-use crate::cli::command::duration;
+use crate::cli::value::duration;
 use crate::source::output::Preset;
 use clap::Args;
 use std::ffi::OsString;

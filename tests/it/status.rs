@@ -37,6 +37,7 @@ fn the_json_status_follows_its_schema_and_has_exactly_the_promised_keys() {
         keys(task),
         [
             "agent",
+            "alignment",
             "consecutive_failures",
             "end",
             "health",

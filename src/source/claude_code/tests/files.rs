@@ -157,9 +157,9 @@ fn what_a_version_leaves_out_is_no_changed_format() {
     let mut lines = with_every_field();
     for line in &mut lines {
         let map = line.as_object_mut().unwrap();
-        ["cwd", "sessionId", "requestId"]
-            .iter()
-            .for_each(|name| assert!(map.remove(*name).is_some() || *name == "requestId"));
+        for name in ["cwd", "sessionId", "requestId"] {
+            assert!(map.remove(name).is_some() || name == "requestId");
+        }
         map.insert("novelty".to_owned(), json!("new"));
         if let Some(usage) = line["message"].get_mut("usage") {
             *usage =

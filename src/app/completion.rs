@@ -128,7 +128,7 @@ impl Completions {
             attempt: task.attempt,
             folder: folder.map_or_else(|| self.base.clone(), |folder| self.base.join(folder)),
             exit_code: exit_code.and_then(|number| format!("{:.0}", number.value).parse().ok()),
-            ran_ms: task.ended_at.zip(task.created_at).map(|(end, begin)| end.millis_since(begin)),
+            ran_ms: ran_ms(task),
         }
     }
 }
@@ -141,6 +141,14 @@ impl Drop for Completions {
             // A check that panicked has nothing to say.
             let _ended = thread.join();
         }
+    }
+}
+
+/// How long the attempt that ended took: as its source says, else since the task began.
+fn ran_ms(task: &TaskStatus) -> Option<i64> {
+    match task.duration_ms {
+        Some(duration_ms) => i64::try_from(duration_ms).ok(),
+        None => task.ended_at.zip(task.created_at).map(|(end, begin)| end.millis_since(begin)),
     }
 }
 

@@ -279,6 +279,9 @@ fn known(name: &str, keys: &[Key]) -> Result<(), Failure> {
 }
 
 /// What one key alone does not show to be wrong.
+///
+/// # Errors
+/// The first thing that does not hold.
 fn check(config: &Config) -> Result<(), String> {
     let known: Vec<&str> =
         environment::sources(&Config::default()).iter().map(|source| source.name()).collect();

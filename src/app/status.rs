@@ -1,11 +1,12 @@
 //! `agentlog status`: how every task stands, now or at an instant.
 
 use crate::app::exit::{Exit, Failure};
+use crate::app::hook::place::is_watched;
 use crate::app::ingest::first_start_horizon;
 use crate::app::{Context, environment, load};
 use crate::base::clock::Timestamp;
 use crate::cli::command::{Status, StatusOutput};
-use crate::projection::health::Health;
+use crate::projection::health::{Health, Reason};
 use crate::projection::status::TaskStatus;
 use crate::source::Scope;
 use crate::view::empty::{self, LookedFor};
@@ -115,6 +116,10 @@ fn print(context: &Context, arguments: &Status, tasks: &[TaskStatus], now: Times
     if arguments.output == StatusOutput::Table {
         for hint in view::hints(tasks, now, &context.style) {
             context.hint(&hint);
+        }
+        let is_silent = |task: &TaskStatus| task.verdict.reason == Some(Reason::Silent);
+        if arguments.at.is_none() && tasks.iter().any(is_silent) && !is_watched(&context.project.state) {
+            context.hint("agentlog watch   nobody records now: what was done since is not seen");
         }
     }
     Ok(())

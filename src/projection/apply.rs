@@ -110,18 +110,18 @@ impl Task {
 
     fn apply_result(&mut self, body: &Body<'_>, stamp: Stamp) {
         let results = self.results.get_or_insert_default();
-        let (attempt, exit_code, reason, ending) = match body {
-            Body::TaskCompleted { attempt, exit_code, reason, .. } => {
-                (attempt, exit_code, reason, Ending::Completed)
+        let (attempt, exit_code, reason, duration_ms, ending) = match body {
+            Body::TaskCompleted { attempt, exit_code, reason, duration_ms } => {
+                (attempt, exit_code, reason, duration_ms, Ending::Completed)
             }
-            Body::TaskFailed { attempt, exit_code, reason, .. } => {
-                (attempt, exit_code, reason, Ending::Failed)
+            Body::TaskFailed { attempt, exit_code, reason, duration_ms } => {
+                (attempt, exit_code, reason, duration_ms, Ending::Failed)
             }
-            Body::TaskTimedOut { attempt, exit_code, reason, .. } => {
-                (attempt, exit_code, reason, Ending::TimedOut)
+            Body::TaskTimedOut { attempt, exit_code, reason, duration_ms } => {
+                (attempt, exit_code, reason, duration_ms, Ending::TimedOut)
             }
-            Body::TaskCancelled { attempt, exit_code, reason, .. } => {
-                (attempt, exit_code, reason, Ending::Cancelled)
+            Body::TaskCancelled { attempt, exit_code, reason, duration_ms } => {
+                (attempt, exit_code, reason, duration_ms, Ending::Cancelled)
             }
             Body::CompletionChecked { attempt, criteria } => {
                 let met = criteria.iter().filter(|criterion| criterion.ok).count();
@@ -137,7 +137,14 @@ impl Task {
             _ => return,
         };
         let reason = reason.as_deref().map(Box::from);
-        let outcome = Outcome { attempt: attempt_of(*attempt), stamp, ending, exit_code: *exit_code, reason };
+        let outcome = Outcome {
+            attempt: attempt_of(*attempt),
+            stamp,
+            ending,
+            exit_code: *exit_code,
+            duration_ms: *duration_ms,
+            reason,
+        };
         results.outcome = results.outcome.take().max(Some(outcome));
     }
 

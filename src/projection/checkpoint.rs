@@ -33,7 +33,7 @@ pub use crate::projection::checkpoint::cold::{ColdPart, HEAD_BYTES, MadeCold};
 mod tests;
 
 /// What the bytes mean. To be raised whenever the fold of the same events gives another state.
-pub const CODE_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold.3");
+pub const CODE_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "+fold.4");
 
 /// As long as `status` shows a task without being asked: what is older costs it nothing.
 const HOT_DAYS: i64 = 1;

@@ -246,6 +246,8 @@ impl<'p> Timeline<'p> {
             known: node.has_children,
             live: node.live_children > 0,
             working: node.working_children > 0,
+            // Only of a task that nobody saw is it asked, and such a one has no edges.
+            ended: None,
             last: node.last_below,
         };
         let judge = Judge { task, family, suspensions: &self.projection.suspensions, policy: self.policy };

@@ -84,8 +84,12 @@ fn judge_nodes(
     let mut visit_next = |nodes: &mut [Node<'_>], place: usize| {
         let count = nodes.len();
         let node = nodes.get_mut(place)?;
-        let judge =
-            Judge { task: node.task, family: node.family, suspensions: &projection.suspensions, policy };
+        let judge = Judge {
+            task: node.task,
+            family: Family { ended: ended(node), ..node.family },
+            suspensions: &projection.suspensions,
+            policy,
+        };
         let verdict = judge.verdict(now);
         let health = verdict.health;
         node.is_judged = true;
@@ -210,6 +214,16 @@ fn count_children(nodes: &mut [Node<'_>]) {
             node.pending += 1;
         }
     }
+}
+
+/// How the children of a task ended, the worst of them, once all have.
+fn ended(node: &Node<'_>) -> Option<Health> {
+    let ChildCounts { completed, failed, timed_out, cancelled, .. } = node.children;
+    let all = completed + failed + timed_out + cancelled;
+    let worst = [(failed, Health::Failed), (timed_out, Health::TimedOut), (cancelled, Health::Cancelled)];
+    let worst =
+        worst.into_iter().find(|(count, _)| *count > 0).map_or(Health::Completed, |(_, health)| health);
+    (all > 0 && all == node.parts.count).then_some(worst)
 }
 
 /// Tells the parent of a judged task about its subtree; gives the parent if that was its last child.

@@ -33,6 +33,8 @@ pub(crate) struct Family {
     pub(crate) live: bool,
     /// Whether one is live and not idle.
     pub(crate) working: bool,
+    /// The worst end of a child, where there are children and all of them have ended.
+    pub(crate) ended: Option<Health>,
     /// The last activity among them.
     pub(crate) last: Stamp,
 }
@@ -123,6 +125,12 @@ impl<'a> Judge<'a> {
     }
 
     fn unknown(&self, now: Timestamp) -> Option<Verdict> {
+        // Nobody ever spoke of it but its children.
+        if self.task.seen_at == i64::MIN
+            && let Some(ended) = self.family.ended
+        {
+            return Some(verdict(ended, None, self.family.last.at(), self.family.last));
+        }
         if self.task.last == Stamp::NEVER && !self.family.live {
             return Some(verdict(Health::Unknown, Some(Reason::NoEvidence), None, Stamp::NEVER));
         }
@@ -223,13 +231,13 @@ impl<'a> Judge<'a> {
     fn looping(&self) -> Option<Verdict> {
         let limit = Some(self.policy.identical_calls).filter(|limit| *limit > 2)?;
         let begun = self.turn().map(|turn| turn.stamp.instant());
-        let (repeats, length, first) = self.threads().find_map(|thread| {
-            let (length, first) = thread.repeats.since(begun);
+        let (repeats, length, first, since) = self.threads().find_map(|thread| {
+            let (length, first, since) = thread.repeats.since(begun);
             let is_polling = || thread.repeats.tools().into_iter().any(|tool| self.policy.is_poller(tool));
-            (u64::from(length) >= limit && !is_polling()).then_some((&thread.repeats, length, first))
+            (u64::from(length) >= limit && !is_polling()).then_some((&thread.repeats, length, first, since))
         })?;
         let calls = count("identical_calls", length.into(), limit);
-        let mut verdict = verdict(Health::Stuck, Some(Reason::Looping), first.at(), first);
+        let mut verdict = verdict(Health::Stuck, Some(Reason::Looping), Some(since), first);
         verdict.evidence.extend(repeats.last().id());
         Some(verdict.with(calls))
     }
@@ -238,7 +246,9 @@ impl<'a> Judge<'a> {
         let deadline = self.silence_deadline(now);
         // Whoever is in a turn waits for descendants that work; a job is also carried by a session that rests.
         let carried = if self.turn().is_some() { self.family.working } else { self.family.live };
-        if now < deadline || carried || self.open_calls().next().is_some() {
+        let agent = self.task.agent.value();
+        let is_unseen = self.policy.unseen_agents.iter().any(|unseen| Some(unseen.as_str()) == agent);
+        if now < deadline || carried || is_unseen || self.open_calls().next().is_some() {
             return None;
         }
         let silence = self.suspensions.awake_ms(self.silent_from(now), now);

@@ -38,6 +38,8 @@ pub struct Policy {
     pub identical_calls: u64,
     /// Tools whose work it is to ask again and again, by their exact names: their repeated calls are no loop.
     pub pollers: Vec<String>,
+    /// Agents of whose work nothing is seen before it ends, such as shells in the background: their silence says nothing.
+    pub unseen_agents: Vec<String>,
     /// Time in uninterruptible sleep after which a process hangs, in milliseconds.
     pub process_hung_after_ms: u64,
     /// How long a tool call may be open, per kind of tool.
@@ -54,6 +56,7 @@ impl Default for Policy {
             stale_after_ms: 24 * 60 * MINUTE_MS,
             identical_calls: 10,
             pollers: POLLERS.map(str::to_owned).to_vec(),
+            unseen_agents: vec!["shell".to_owned()],
             process_hung_after_ms: MINUTE_MS,
             budgets: Budgets::default(),
             tool_budgets_ms: BTreeMap::new(),

@@ -78,16 +78,20 @@ impl Repeats {
         }
     }
 
-    /// How many calls repeat, and the first of them; since an instant, where there is one. Of calls that began to repeat
-    /// before it only the latest are known one by one, which is enough to tell a loop that goes on from one that is over.
-    pub(crate) fn since(&self, begun: Option<Timestamp>) -> (u32, Stamp) {
+    /// How many calls repeat, the first of them that is known, and since when; after an instant, where there is one. Of calls
+    /// that began to repeat before it only the latest are known one by one, which is enough to tell a loop that goes on from
+    /// one that is over; where all of these are later, the instant itself is when they began.
+    pub(crate) fn since(&self, begun: Option<Timestamp>) -> (u32, Stamp, Timestamp) {
         let Some(begun) = begun.filter(|begun| self.first_at.instant() < *begun) else {
-            return (self.length, self.first_at);
+            return (self.length, self.first_at, self.first_at.instant());
         };
         let latest = self.latest.iter().rev().take_while(|stamp| stamp.instant() >= begun);
         let count = latest.clone().count();
-        let length = if count >= LATEST_MAX { self.length } else { u32::try_from(count).unwrap_or(u32::MAX) };
-        (length, latest.last().copied().unwrap_or(self.last_at))
+        let first = latest.last().copied().unwrap_or(self.last_at);
+        if count >= LATEST_MAX {
+            return (self.length, first, begun);
+        }
+        (u32::try_from(count).unwrap_or(u32::MAX), first, first.instant())
     }
 
     /// Fingerprints of the tools that are called in turn.
@@ -182,12 +186,14 @@ mod tests {
             prop_assert_eq!(usize::try_from(found.length).unwrap(), calls.len() - from);
             let Some((last, _)) = calls.last() else { return Ok(()) };
             prop_assert_eq!(found.last(), at_millis(*last));
-            prop_assert_eq!(found.since(None), (found.length, at_millis(calls[from].0)));
+            let first = at_millis(calls[from].0);
+            prop_assert_eq!(found.since(None), (found.length, first, first.instant()));
             // Counted from an instant on, as long as there is room for all of them.
             let later: Vec<i64> = calls[from..].iter().map(|(at, _)| *at).filter(|at| *at >= begun).collect();
             if calls.len() - from > 2 && !later.is_empty() && later.len() < LATEST_MAX {
                 let length = u32::try_from(later.len()).unwrap();
-                prop_assert_eq!(found.since(Some(at_millis(begun).instant())), (length, at_millis(later[0])));
+                let first = at_millis(later[0]);
+                prop_assert_eq!(found.since(Some(at_millis(begun).instant())), (length, first, first.instant()));
             }
         }
     }

@@ -32,6 +32,9 @@ pub(crate) struct Outcome {
     pub(crate) stamp: Stamp,
     pub(crate) ending: Ending,
     pub(crate) exit_code: Option<i64>,
+    /// How long the attempt took.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) duration_ms: Option<u64>,
     /// What its source gives as the reason.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) reason: Option<Box<str>>,

@@ -58,6 +58,8 @@ pub struct TaskStatus {
     pub ended_at: Option<Timestamp>,
     /// How that attempt ended, as its source claims.
     pub claimed: Option<Health>,
+    /// How long that attempt took, as its source says.
+    pub duration_ms: Option<u64>,
     /// Why, as its source says.
     pub end_reason: Option<String>,
     /// What was found of the criteria of that attempt, where any were checked.
@@ -222,6 +224,7 @@ pub(crate) fn row(judged: &Judged<'_>, verdict: Verdict) -> TaskStatus {
         last_activity_at: task.last.at(),
         ended_at: judge.outcome().and_then(|outcome| outcome.stamp.at()),
         claimed: judge.outcome().map(|outcome| outcome.ending.health()),
+        duration_ms: judge.outcome().and_then(|outcome| outcome.duration_ms),
         end_reason: judge.outcome().and_then(|outcome| outcome.reason.as_deref()).map(str::to_owned),
         verified: judge
             .checked()

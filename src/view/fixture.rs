@@ -36,6 +36,7 @@ pub(crate) fn task(id: &str, health: Health, reason: Option<Reason>) -> TaskStat
         ended_at: None,
         claimed: None,
         end_reason: None,
+        duration_ms: None,
         verified: None,
         progress: None,
         consecutive_failures: 0,

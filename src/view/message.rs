@@ -337,7 +337,11 @@ fn silence_ms(task: &TaskStatus, now: Timestamp) -> Option<i64> {
 }
 
 fn run_ms(task: &TaskStatus) -> Option<i64> {
-    let run = task.ended_at?.millis_since(task.created_at?);
+    // A task may have been tried before; what its source says is of the attempt that ended.
+    let run = match task.duration_ms {
+        Some(duration_ms) => i64::try_from(duration_ms).ok()?,
+        None => task.ended_at?.millis_since(task.created_at?),
+    };
     (run > 0).then_some(run)
 }
 

@@ -6,6 +6,7 @@ use crate::source::output::{Patterns, PatternsConfig};
 use glob::Pattern;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// One `[[verify]]` section: what must be so when a task claims that it has completed. `watch` checks it once for each
 /// attempt that completes while it runs, and records what it found; a task whose criteria are not all met has failed. The
@@ -126,8 +127,13 @@ impl Rule {
         fits(&self.task, Some(&task.task))
             && fits(&self.agent, task.agent.as_deref())
             && (fits(&self.project, task.project.as_deref())
-                || fits(&self.project, task.project.as_deref().and_then(|path| path.rsplit('/').next())))
+                || folders(task).any(|folder| fits(&self.project, folder.to_str())))
     }
+}
+
+/// Where a task works, and what lies above: one of them is the root of its project.
+fn folders(task: &TaskStatus) -> impl Iterator<Item = &Path> {
+    task.cwd.iter().chain(&task.worktree).flat_map(|folder| Path::new(folder).ancestors())
 }
 
 #[cfg(test)]

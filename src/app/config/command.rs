@@ -190,10 +190,9 @@ fn check(
     let base = context.project.root.as_deref().unwrap_or(&context.directory);
     let (wrong, warnings) = config::objections(&layers, base);
     complaints.extend(wrong);
-    if complaints.is_empty()
-        && let Err(error) = config::typed(&layers)
-    {
-        complaints.push(error.message);
+    if complaints.is_empty() {
+        let checked = config::typed(&layers).map_err(|error| error.message);
+        complaints.extend(checked.and_then(|config| config::check(&config)).err());
     }
     if output == TextOutput::Json {
         context.print_document(serde_json::json!({ "problems": complaints, "warnings": warnings }))?;

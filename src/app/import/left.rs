@@ -53,7 +53,7 @@ impl Left {
         for folder in paths.iter().filter(|path| path.is_dir()) {
             search(folder, DEPTH_MAX, &taken, &mut found);
         }
-        found.retain(|path| !is_told(path));
+        found.retain(|path| !is_told(path) && !outcome.inputs.contains(path));
         found.sort();
         found.dedup();
         Self { named, found }
@@ -74,9 +74,12 @@ impl Left {
     }
 }
 
-/// Goes down from a folder until a source found something: what lies there is its affair.
+/// Goes down from a folder until a source found something: what lies there is its affair, but for files of lines, which no
+/// source reads along with another.
 fn search(folder: &Path, depth: usize, taken: &BTreeSet<&Path>, found: &mut Vec<PathBuf>) {
     if taken.contains(folder) {
+        let beside = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        found.extend(beside.filter(|path| path.is_file() && is_of_lines(path)));
         return;
     }
     // What cannot be listed is a problem of the sources that tried it.
@@ -96,6 +99,11 @@ fn search(folder: &Path, depth: usize, taken: &BTreeSet<&Path>, found: &mut Vec<
 fn is_foreign(folder: &OsStr) -> bool {
     let is_hidden_work = folder.to_str().is_some_and(|name| matches!(name, ".git" | ".venv" | ".cache"));
     is_hidden_work || FOREIGN_FOLDERS.iter().any(|name| folder == *name)
+}
+
+/// Whether a file's name is one of records that stand one in a line.
+fn is_of_lines(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "jsonl" || ending == "ndjson")
 }
 
 /// Whether a file's name is one of records: not README.md, not package.json.
@@ -126,7 +134,14 @@ mod tests {
         touch(root, &["a.jsonl", "b/c.log", "b/e.md", "b/d.traj", "README.md", "main.rs", "package.json"]);
         touch(
             root,
-            &["taken/x.jsonl", "taken/beside.json", "taken/parts/1.json", ".git/x.json", "refused.json"],
+            &[
+                "taken/x.jsonl",
+                "taken/strange.jsonl",
+                "taken/beside.json",
+                "taken/parts/1.json",
+                ".git/x.json",
+                "refused.json",
+            ],
         );
         let outcome = Outcome {
             inputs: BTreeSet::from([root.join("taken/x.jsonl")]),
@@ -134,10 +149,11 @@ mod tests {
             ..Outcome::default()
         };
         let left = Left::by(&outcome, &[root.to_owned()]);
-        let found = ["a.jsonl", "b/c.log", "b/d.traj", "b/e.md"].map(|name| root.join(name));
+        let found =
+            ["a.jsonl", "b/c.log", "b/d.traj", "b/e.md", "taken/strange.jsonl"].map(|name| root.join(name));
         assert_eq!(left, Left { named: Vec::new(), found: found.to_vec() });
         let sentence = left.sentence().unwrap();
-        assert!(sentence.starts_with("4 files in no format that is known here: "), "{sentence}");
+        assert!(sentence.starts_with("5 files in no format that is known here: "), "{sentence}");
         assert!(sentence.ends_with("d.traj, …") && !sentence.contains("e.md"), "{sentence}");
     }
 

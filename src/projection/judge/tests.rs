@@ -327,6 +327,15 @@ fn ten_identical_calls_with_identical_results_are_a_loop() {
 }
 
 #[test]
+fn the_silence_of_a_shell_in_the_background_says_nothing() {
+    let mut start = started("09:00");
+    start.agent = Some("shell".into());
+    given([start.clone()]).at("12:00").expect("healthy since 09:00:00 | task.started@09:00:00");
+    start.agent = Some("explore".into());
+    assert_eq!(given([start]).at("12:00").status.verdict.health, Health::Stuck);
+}
+
+#[test]
 fn a_tool_that_is_there_to_poll_may_repeat_itself() {
     let poll = |at| {
         let mut event = ok_with(at, "a", Some("in"), Some("out"));

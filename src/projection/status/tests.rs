@@ -83,6 +83,7 @@ fn a_row_has_all_that_was_said_of_a_task() {
         ended_at: None,
         claimed: None,
         end_reason: None,
+        duration_ms: None,
         verified: None,
         progress: Some(Progress {
             current: Some(2),
@@ -278,4 +279,20 @@ fn what_those_who_watch_said_of_a_task_is_in_its_row() {
         (task.announced, task.acknowledged_at, task.alignment.as_deref()),
         (Some(stuck), Some(instant("09:21")), Some("drifting"))
     );
+}
+
+#[test]
+fn a_parent_that_only_its_children_speak_of_ends_with_the_last_of_them() {
+    let child = |task, end| {
+        [of(task, created("09:00", "C", Some("case"))), of(task, started("09:00")), of(task, end)]
+    };
+    let of_case = |events: &[Event<'static>]| {
+        let case = folded(events).task("case", instant("09:10"), &Policy::default()).unwrap();
+        (case.verdict.health, case.verdict.since)
+    };
+    let done = child("a", completed("09:01"));
+    assert_eq!(of_case(&done), (Health::Completed, Some(instant("09:01"))));
+    let both = [done, child("b", failed("09:02", 1))].concat();
+    assert_eq!(of_case(&both), (Health::Failed, Some(instant("09:02"))));
+    assert_eq!(of_case(&both[..5]).0, Health::Healthy, "one still runs");
 }

@@ -366,6 +366,9 @@ impl Transcript {
             error: of_model(status, code, text),
         });
         self.end_turn("error", None, scribe);
+        if text.contains("limit reached") || text.contains("hit your") || code == "rate_limit" {
+            scribe.say(Body::WaitingStarted { on: Text::Borrowed("rate_limit"), until_at: lifted_at(text) });
+        }
     }
 
     fn notification(&mut self, context: &Context, text: Option<Raw<'_>>, scribe: &mut Scribe<'_>) {
@@ -470,4 +473,11 @@ impl Transcript {
 
 fn is_interruption(block: &[crate::event::scan::Entry<'_>]) -> bool {
     member(block, "text").is_some_and(|text| failure::is_interruption(text.text))
+}
+
+/// When a limit is lifted, where its message ends in that instant (`usage limit reached|1763290800`); the hours that other
+/// messages name have no day.
+fn lifted_at(text: &str) -> Option<Timestamp> {
+    let (_, seconds) = text.rsplit_once('|')?;
+    seconds.trim().parse::<i64>().ok().map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)))
 }

@@ -73,10 +73,10 @@ impl Drift {
             Self::Lost(_) => format!("no line of {format} is recognised any more"),
             Self::Misshapen(count) => {
                 let records = if count == 1 { "record lacks" } else { "records lack" };
-                format!("{count} {records} what every record of its kind has in a {format}")
+                format!("{count} {records} what every record of its kind has ({format})")
             }
             Self::Novel(count, of) => {
-                format!("{count} of {of} records are of kinds that are not known in a {format}")
+                format!("{count} of {of} records are of kinds that are not known ({format})")
             }
         }
     }

@@ -45,7 +45,8 @@ const COMMON: [&str; 2] = ["\"timestamp\"", "\"type\""];
 /// Kinds of line, of which the first is always there.
 const KINDS: [&str; 4] = ["\"init\"", "\"tool_use\"", "\"tool_result\"", "\"result\""];
 /// What others write whose names are alike.
-const FOREIGN: [&str; 11] = [
+const FOREIGN: [&str; 12] = [
+    "\"_type\"",
     "\"hook_event_name\"",
     "\"attributes\"",
     "\"subtype\"",

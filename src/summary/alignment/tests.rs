@@ -61,6 +61,7 @@ pub(crate) fn task(case: &Case) -> TaskStatus {
         ended_at: None,
         claimed: None,
         end_reason: None,
+        duration_ms: None,
         verified: None,
         progress: None,
         consecutive_failures: 4,

@@ -303,7 +303,9 @@ impl<'a> Session<'a> {
         self.recorded_count += outcome.event_count;
         self.input_count = outcome.inputs.len();
         self.places = (outcome.folders, outcome.roots);
-        self.live.advance_seeing(&mut |event| self.summaries.see(event))?;
+        if self.live.advance_seeing(&mut |event| self.summaries.see(event))? {
+            self.summaries.forget(&self.context.project.logs);
+        }
         for problem in self.summaries.follow(&self.live, self.context.now(), self.ingest.writer())? {
             self.complain(&problem);
         }

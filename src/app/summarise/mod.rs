@@ -68,14 +68,11 @@ impl Summaries {
     #[must_use]
     pub fn start(context: &Context, with_model: bool) -> Self {
         let config = context.config.summary.clone();
-        let mut summaries = Self::new(config, context.project.state.with_file_name("summaries"));
+        let mut summaries = Self::new(config, context.project.state.with_file_name(files::FOLDER));
         if !summaries.config.enabled {
             return summaries;
         }
-        match recent::activities(&context.project.logs) {
-            Ok(activities) => summaries.activities = activities,
-            Err(error) => summaries.problems.push(format!("summaries begin without the past: {error}")),
-        }
+        summaries.remember(&context.project.logs);
         if with_model && summaries.config.model.enabled {
             match Model::start(&summaries.config.model) {
                 Ok(model) => summaries.model = Some(model),
@@ -103,6 +100,26 @@ impl Summaries {
         if self.config.enabled {
             self.activities.apply(event);
         }
+    }
+
+    /// Forgets what was taken from events, and asks the log again, of which something may have been taken out. What stands
+    /// in the files is then written anew.
+    pub fn forget(&mut self, logs: &Path) {
+        if !self.config.enabled {
+            return;
+        }
+        self.remember(logs);
+        for agent in self.agents.values_mut() {
+            (agent.summary, agent.answer) = (None, None);
+        }
+    }
+
+    /// Takes what the end of the log says, and nothing else.
+    fn remember(&mut self, logs: &Path) {
+        self.activities = recent::activities(logs).unwrap_or_else(|error| {
+            self.problems.push(format!("summaries begin without the past: {error}"));
+            Activities::default()
+        });
     }
 
     /// Writes what is due, and takes what a model has answered; gives what went wrong. Events go to `writer`, which keeps

@@ -243,6 +243,19 @@ fn a_model_that_fails_leaves_the_rules_and_is_mentioned_once() {
 }
 
 #[test]
+fn what_was_taken_out_of_the_log_is_forgotten_and_the_latest_summary_is_written_anew() {
+    let mut bench = Bench::new(None);
+    bench.steps("hunter2", 5);
+    bench.look();
+    let latest = bench.folder.path().join(".agents/summaries/t").join(files::LATEST);
+    std::fs::remove_file(&latest).unwrap();
+    bench.summaries.forget(&bench.folder.path().join(".agents/logs"));
+    assert_eq!(bench.summaries.activities, Activities::default());
+    bench.look();
+    assert!(latest.is_file() && !bench.file(files::LATEST).contains("hunter2"));
+}
+
+#[test]
 fn the_end_of_the_log_says_what_happened_lately() {
     let mut bench = Bench::new(None);
     for step in ["reading", "parsing"] {

@@ -11,6 +11,7 @@ mod criteria;
 
 use crate::app::completion::config::{Rule, VerifyConfig};
 use crate::app::completion::criteria::Claim;
+use crate::app::summarise::OWN_NAME;
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::projection::health::Health;
@@ -114,6 +115,8 @@ impl Completions {
     fn is_due(&self, task: &TaskStatus) -> bool {
         task.claimed == Some(Health::Completed)
             && task.verified.is_none()
+            // Our own costs are no work that could be checked.
+            && task.task != OWN_NAME
             && task.ended_at >= Some(self.since)
             && task.host.as_ref().is_none_or(|host| *host == self.host)
     }

@@ -82,6 +82,7 @@ fn only_fresh_claims_of_this_machine_that_nobody_verified_are_checked() {
         TaskStatus { host: Some("elsewhere".to_owned()), ..task.clone() },
         TaskStatus { claimed: Some(Health::Failed), verdict: failed, ..task.clone() },
         TaskStatus { task: "bg_1".to_owned(), ..task.clone() },
+        TaskStatus { task: OWN_NAME.to_owned(), ..task.clone() },
         TaskStatus { agent: Some("explore".to_owned()), ..task },
     ];
     let mut completions = completions("task = \"a*\"\nagent = \"cod*\"\nfiles = [\"app.js\"]");

@@ -7,7 +7,7 @@ use crate::app::exit::{Exit, Failure};
 use crate::app::interrupt;
 use crate::app::summarise::endpoint::{self, EndpointError};
 use crate::app::summarise::model::variable;
-use crate::app::summarise::{OWN_NAME, chosen, keep_event, recent, usage};
+use crate::app::summarise::{chosen, keep_cost, recent};
 use crate::app::writer::{Syncing, Writer};
 use crate::app::{Context, load, status};
 use crate::base::clock::Timestamp;
@@ -149,7 +149,7 @@ impl Asker {
         self.asked_at = Some(Instant::now());
         let answer = match self.reply(context, &prompt(task, activity, rules, now)) {
             Ok(reply) => {
-                keep_event(&mut self.writer, now, usage(&reply.spent), OWN_NAME, Some(OWN_NAME))?;
+                keep_cost(&mut self.writer, now, &reply.spent)?;
                 answer::parse(&redact_knowing(&reply.text, known_secrets()))
                     .map_err(|error| error.to_string())
             }

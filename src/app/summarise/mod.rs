@@ -37,7 +37,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Who spends what a model costs.
-pub(in crate::app::summarise) const OWN_NAME: &str = "agentlog";
+pub(in crate::app) const OWN_NAME: &str = "agentlog";
 
 /// The summaries of all agents.
 #[derive(Debug)]
@@ -214,7 +214,7 @@ impl Summaries {
     ) -> anyhow::Result<()> {
         let answer = match told.reply {
             Ok(reply) => {
-                keep_event(writer, now, usage(&reply.spent), OWN_NAME, Some(OWN_NAME))?;
+                keep_cost(writer, now, &reply.spent)?;
                 let text = redact_knowing(&reply.text, known_secrets());
                 answer::parse(&text).map_err(|error| error.to_string())
             }
@@ -313,8 +313,18 @@ fn record_change(
     Ok(())
 }
 
-/// What the model cost.
-pub(in crate::app::summarise) fn usage(spent: &Spent) -> Body<'_> {
+/// Hands the writer what an answer cost, and that nothing more is done: between two questions nobody is at work.
+pub(in crate::app::summarise) fn keep_cost(
+    writer: &mut Writer,
+    now: Timestamp,
+    spent: &Spent,
+) -> anyhow::Result<()> {
+    let end = Body::TaskCompleted { attempt: None, exit_code: None, reason: None, duration_ms: None };
+    keep_event(writer, now, usage(spent), OWN_NAME, Some(OWN_NAME))?;
+    keep_event(writer, now, end, OWN_NAME, Some(OWN_NAME))
+}
+
+fn usage(spent: &Spent) -> Body<'_> {
     Body::UsageRecorded {
         model: spent.model.as_deref().map(Cow::Borrowed),
         message: None,

@@ -209,6 +209,26 @@ fn a_model_is_believed_where_nothing_is_blocked_and_its_cost_is_recorded() {
 }
 
 #[test]
+fn what_a_model_cost_leaves_nobody_at_work() {
+    let mut bench = Bench::new(None);
+    let mut projection = crate::projection::state::Projection::default();
+    for _ in 0..2 {
+        bench.now = bench.now.plus_millis(60_000);
+        keep_cost(&mut bench.writer, bench.now, &Spent::default()).unwrap();
+    }
+    bench.writer.flush(bench.now, Instant::now());
+    Reader::new(&bench.folder.path().join(".agents/logs"))
+        .advance(&mut |_, decoded, _| {
+            let Decoded::Known(known) = decoded else { panic!("no event") };
+            projection.apply(&known.event);
+        })
+        .unwrap();
+    let policy = crate::projection::policy::Policy::default();
+    let task = projection.task(OWN_NAME, bench.now, &policy).unwrap();
+    assert_eq!((task.verdict.health, task.attempt), (Health::Completed, 1));
+}
+
+#[test]
 fn a_model_that_fails_leaves_the_rules_and_is_mentioned_once() {
     let prose = |status| openai(&format!("Well: {}", said(status)));
     let broken = Deed::Answer("401 No", "", String::new());

@@ -156,12 +156,13 @@ impl Asker {
         interrupt::pause(rest, &self.stop);
         self.go_on()?;
         self.asked_at = Some(Instant::now());
-        let answer = match self.reply(context, &prompt(task, activity, rules, now)) {
-            Ok(reply) => {
-                keep_cost(&mut self.writer, now, &reply.spent)?;
-                answer::parse(&redact_knowing(&reply.text, known_secrets()))
-                    .map_err(|error| error.to_string())
-            }
+        let reply = self.reply(context, &prompt(task, activity, rules, now));
+        if let Some(spent) = endpoint::spent_on(&reply) {
+            keep_cost(&mut self.writer, now, spent)?;
+        }
+        let answer = match reply {
+            Ok(reply) => answer::parse(&redact_knowing(&reply.text, known_secrets()))
+                .map_err(|error| error.to_string()),
             Err(error) => {
                 // The pause between two attempts may have been interrupted.
                 self.go_on()?;

@@ -212,9 +212,11 @@ impl Summaries {
         now: Timestamp,
         writer: &mut Writer,
     ) -> anyhow::Result<()> {
+        if let Some(spent) = endpoint::spent_on(&told.reply) {
+            keep_cost(writer, now, spent)?;
+        }
         let answer = match told.reply {
             Ok(reply) => {
-                keep_cost(writer, now, &reply.spent)?;
                 let text = redact_knowing(&reply.text, known_secrets());
                 answer::parse(&text).map_err(|error| error.to_string())
             }

@@ -35,6 +35,7 @@ use crate::summary::record::AgentSummary;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Who spends what a model costs.
 pub(in crate::app) const OWN_NAME: &str = "agentlog";
@@ -142,9 +143,9 @@ impl Summaries {
         now: Timestamp,
         writer: &mut Writer,
     ) -> anyhow::Result<Vec<String>> {
-        let told = self.model.as_mut().and_then(|model| model.told(now));
+        let told = self.model.as_mut().and_then(|model| model.told(Instant::now()));
         let is_due = self.config.enabled && self.is_due(now);
-        let may_ask = self.model.as_ref().is_some_and(|model| model.is_free(now));
+        let may_ask = self.model.as_ref().is_some_and(|model| model.is_free(Instant::now()));
         if told.is_none() && !is_due && !may_ask {
             return Ok(std::mem::take(&mut self.problems));
         }
@@ -244,7 +245,7 @@ impl Summaries {
 
     /// Asks the model about the agent that did something and was asked about longest ago, at least an interval.
     fn ask(&mut self, tasks: &[TaskStatus], now: Timestamp) {
-        let Some(model) = self.model.as_mut().filter(|model| model.is_free(now)) else { return };
+        let Some(model) = self.model.as_mut().filter(|model| model.is_free(Instant::now())) else { return };
         let (agents, interval_ms) = (&self.agents, self.config.interval_ms);
         let open = tasks.iter().filter_map(|task| {
             let asked_at = agents.get(&task.task)?.asked_at;
@@ -260,7 +261,7 @@ impl Summaries {
         let rules = alignment::assess(task, activity, now);
         // What is blocked is so whatever anybody thinks of it.
         if rules.alignment != Alignment::Blocked {
-            model.ask(&task.task, prompt(task, activity, &rules, now), now);
+            model.ask(&task.task, prompt(task, activity, &rules, now), Instant::now());
         }
         if let Some(agent) = self.agents.get_mut(&task.task) {
             agent.asked_at = Some(now);

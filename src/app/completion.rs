@@ -2,7 +2,8 @@
 //! for each attempt, and says what it found.
 //!
 //! Checks run beside the watcher, one after the other. What stands in the log is not checked again, and neither is what ended
-//! before the watcher began: history, and tasks of other machines, whose files are not here. Ends with the watcher.
+//! before the watcher began: history, and tasks of other machines, whose files are not here. Ends with the watcher;
+//! `watch --once` checks nothing.
 
 pub mod config;
 
@@ -11,6 +12,7 @@ mod criteria;
 
 use crate::app::completion::config::{Rule, VerifyConfig};
 use crate::app::completion::criteria::Claim;
+use crate::app::summarise::OWN_NAME;
 use crate::base::clock::Timestamp;
 use crate::event::body::Body;
 use crate::projection::health::Health;
@@ -36,6 +38,8 @@ pub struct Completions {
     /// Attempts whose check was begun here.
     begun: BTreeSet<(String, u64)>,
     running: Option<Running>,
+    /// Something was recorded since tasks were looked at: there may be a new claim.
+    has_news: bool,
     stop: Arc<AtomicBool>,
 }
 
@@ -59,28 +63,38 @@ impl Completions {
             base: base.to_owned(),
             begun: BTreeSet::new(),
             running: None,
+            has_news: true,
             stop: Arc::default(),
         }
     }
 
-    /// What was found since the last time, and of which task; then begins what is due among `tasks`. Never waits for a check.
+    /// Something was recorded, and so the next look is at the tasks.
+    pub const fn wake(&mut self) {
+        self.has_news = true;
+    }
+
+    /// What was found since the last time, and of which task; then begins what is due among `tasks`, which are asked for
+    /// only if something was recorded. Never waits for a check.
     pub fn look(&mut self, tasks: impl FnOnce() -> Vec<TaskStatus>) -> Vec<(String, Body<'static>)> {
-        if self.rules.is_empty() {
-            return Vec::new();
-        }
-        let (found, is_over) = self.running.as_ref().map_or((Vec::new(), true), |running| {
-            // Whether it is over is asked first: what it said before it was is taken then.
-            let is_over = running.thread.is_finished();
-            (running.results.try_iter().collect(), is_over)
-        });
+        // Whether it is over is asked first: what it said before it was is taken then.
+        let is_over = self.running.as_ref().is_none_or(|running| running.thread.is_finished());
+        let found = self.found();
         if is_over {
-            self.running = self.begin(&tasks());
+            self.running = None;
+            if !self.rules.is_empty() && std::mem::take(&mut self.has_news) {
+                self.running = self.begin(&tasks());
+            }
         }
+        found
+    }
+
+    /// What was found since the last time, and of which task.
+    pub fn found(&mut self) -> Vec<(String, Body<'static>)> {
         let event = |(claim, checked): (Claim, Checked)| {
             let criteria = checked.criteria;
             (claim.task, Body::CompletionChecked { attempt: Some(claim.attempt), criteria })
         };
-        found.into_iter().map(event).collect()
+        self.running.iter().flat_map(|running| running.results.try_iter()).map(event).collect()
     }
 
     fn begin(&mut self, tasks: &[TaskStatus]) -> Option<Running> {
@@ -114,6 +128,8 @@ impl Completions {
     fn is_due(&self, task: &TaskStatus) -> bool {
         task.claimed == Some(Health::Completed)
             && task.verified.is_none()
+            // Our own costs are no work that could be checked.
+            && task.task != OWN_NAME
             && task.ended_at >= Some(self.since)
             && task.host.as_ref().is_none_or(|host| *host == self.host)
     }

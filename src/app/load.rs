@@ -70,16 +70,18 @@ impl<'a> Live<'a> {
     /// # Errors
     /// When the log cannot be read.
     pub fn advance(&mut self) -> anyhow::Result<()> {
-        self.advance_seeing(&mut |_| {})
+        self.advance_seeing(&mut |_| {}).map(|_is_anew| ())
     }
 
     /// Folds what was appended since, and shows each event of it to `see`. Where the whole log has to be folded anew, none
-    /// is shown.
+    /// is shown, and `true` comes back: whatever was kept of events may be gone from the log.
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub fn advance_seeing(&mut self, see: &mut dyn FnMut(&Event<'_>)) -> anyhow::Result<()> {
-        if self.reader.lost_its_place().with_context(|| unreadable(&self.context.project.logs))? {
+    pub fn advance_seeing(&mut self, see: &mut dyn FnMut(&Event<'_>)) -> anyhow::Result<bool> {
+        let mut is_anew =
+            self.reader.lost_its_place().with_context(|| unreadable(&self.context.project.logs))?;
+        if is_anew {
             *self = Self::fold_all(self.context)?;
         }
         let projection = &mut self.checkpoint.projection;
@@ -98,8 +100,9 @@ impl<'a> Live<'a> {
         let is_stale = was_rewritten || self.reader.has_lost_its_place();
         if is_stale || (self.checkpoint.needs_cold() && !self.join_cold()) {
             *self = Self::fold_all(self.context)?;
+            is_anew = true;
         }
-        Ok(())
+        Ok(is_anew)
     }
 
     /// Adds the tasks that ended long ago, which are kept apart.

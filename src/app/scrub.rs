@@ -4,12 +4,14 @@
 //! each changed line keeps its id, writer and number, and `log.scrubbed` says how many they were. No copy of the old bytes
 //! is kept. What was made from the log (state, positions, samples and copies of damaged places) is cleaned or removed too.
 
+use crate::app::alert::outbox;
 use crate::app::exit::{Exit, Failure};
 use crate::app::positions::cache;
+use crate::app::summarise::files;
 use crate::app::writer::known_secrets;
 use crate::app::{Context, load, maintenance, quarantine, sealing};
 use crate::base::frame;
-use crate::base::fs::{ReadAt as _, replace};
+use crate::base::fs::{ReadAt as _, read_regular, replace};
 use crate::base::limits::LINE_BYTES_MAX;
 use crate::base::lines::Piece;
 use crate::base::text::{self, plural, sanitize};
@@ -180,11 +182,41 @@ fn clean_caches(context: &Context, redact: &dyn Fn(&str) -> Option<String>) -> a
         }
     }
     quarantine::scrub(context, redact)?;
+    clean_told(context, redact)?;
     for entry in std::fs::read_dir(context.project.logs.join("damaged")).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_file() {
             clean_copy(&path, redact)?;
         }
+    }
+    Ok(())
+}
+
+/// Cleans what others were told: the summaries, of which the watcher writes the latest anew, and alerts on their way.
+fn clean_told(context: &Context, redact: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<()> {
+    let state = &context.project.state;
+    for entry in std::fs::read_dir(state.with_file_name(files::FOLDER)).into_iter().flatten().flatten() {
+        let (latest, history) = (entry.path().join(files::LATEST), entry.path().join(files::HISTORY));
+        if latest.is_file() {
+            std::fs::remove_file(latest)?;
+        }
+        if history.is_file() {
+            clean_lines(&history, redact)?;
+        }
+    }
+    for path in outbox::paths(state) {
+        clean_lines(&path, redact)?;
+    }
+    Ok(())
+}
+
+/// Cleans a file line by line, as a segment is.
+fn clean_lines(path: &Path, redact: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<()> {
+    let bytes = read_regular(path)?;
+    let clean = |line| scrubbed_line(line, redact).map_or(Cow::Borrowed(line), Cow::Owned);
+    let lines: Vec<Cow<'_, [u8]>> = bytes.split(|byte| *byte == b'\n').map(clean).collect();
+    if lines.iter().any(|line| matches!(line, Cow::Owned(_))) {
+        replace(path, &lines.join(&b'\n'))?;
     }
     Ok(())
 }

@@ -37,9 +37,17 @@ pub fn run(context: &Context, arguments: &Wait) -> anyhow::Result<Exit> {
     let watcher = Watcher::new([&context.project.logs]);
     let mut live = Live::load(context)?.with_all()?;
     let mut is_first = true;
+    let mut pinned: Option<String> = None;
     loop {
         let tasks = live.tasks(context.now());
-        let task = find(&tasks, &arguments.task)?;
+        let task = find(&tasks, pinned.as_deref().unwrap_or(&arguments.task))?;
+        if let Some(task) = task.filter(|_| pinned.is_none()) {
+            // What is waited for stays that, whatever else begins like it later.
+            pinned = Some(task.task.clone());
+            if is_first {
+                mention_end(context, &arguments.task, task);
+            }
+        }
         match task.map(|task| (task, answer(task, &arguments.states))) {
             Some((task, Answer::Reached)) => {
                 print(context, task)?;
@@ -77,6 +85,14 @@ fn find<'t>(tasks: &'t [TaskStatus], wanted: &str) -> Result<Option<&'t TaskStat
         Ok(task) => Ok(Some(task)),
         Err(failure) if failure.exit == Exit::NothingMatched => Ok(None),
         Err(failure) => Err(failure),
+    }
+}
+
+/// The beginning of an id may have meant a task that is still to come: that one is taken that ended before is said.
+fn mention_end(context: &Context, wanted: &str, task: &TaskStatus) {
+    if task.task != wanted && has_ended(task.verdict.health) {
+        let (wanted, id) = (sanitize(wanted), sanitize(&task.task));
+        context.note(&format!("`{wanted}` is taken for `{id}`, which had ended before; no other begins so"));
     }
 }
 

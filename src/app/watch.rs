@@ -303,7 +303,14 @@ impl<'a> Session<'a> {
         self.recorded_count += outcome.event_count;
         self.input_count = outcome.inputs.len();
         self.places = (outcome.folders, outcome.roots);
-        self.live.advance_seeing(&mut |event| self.summaries.see(event))?;
+        let mut see = |event: &Event<'_>| {
+            self.summaries.see(event);
+            self.completions.wake();
+        };
+        if self.live.advance_seeing(&mut see)? {
+            self.summaries.forget(&self.context.project.logs);
+            self.completions.wake();
+        }
         for problem in self.summaries.follow(&self.live, self.context.now(), self.ingest.writer())? {
             self.complain(&problem);
         }
@@ -386,6 +393,9 @@ impl<'a> Session<'a> {
         }
         if self.edges.is_some() {
             self.remember_look();
+        }
+        for (task, body) in self.completions.found() {
+            self.record(body, Some(Cow::Owned(task)))?;
         }
         // Whatever fails, the end is recorded and what waits is tried once more.
         let saved = self.ingest.save();

@@ -6,7 +6,7 @@ use crate::cli::hooks::{Hook, Hooks};
 use crate::cli::past::{Ack, Diff, Inbox, Replay, Rules, Wait};
 use crate::cli::run::Run;
 use crate::cli::summary::Summary;
-use crate::cli::value::{age, count, duration, size};
+use crate::cli::value::{age, count, duration, size, task};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -302,7 +302,7 @@ pub struct Emit {
     #[arg(long, requires = "stdin")]
     pub durable: bool,
     /// The task it is about.
-    #[arg(long, env = "AGENTLOG_TASK", hide_env_values = true)]
+    #[arg(long, env = "AGENTLOG_TASK", hide_env_values = true, value_parser = task)]
     pub task: Option<String>,
     /// Who works.
     #[arg(long, env = "AGENTLOG_AGENT", hide_env_values = true)]

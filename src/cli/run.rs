@@ -1,6 +1,6 @@
 //! The flags of `agentlog run`.
 
-use crate::cli::value::duration;
+use crate::cli::value::{duration, task};
 use crate::source::output::Preset;
 use clap::Args;
 use std::ffi::OsString;
@@ -24,7 +24,7 @@ terminal that hung up. A [[job]] of the task's name in the configuration gives p
 files that are not given here.")]
 pub struct Run {
     /// The task; by default the program's name and a random mark. One that ended before begins its next attempt.
-    #[arg(long)]
+    #[arg(long, value_parser = task)]
     pub task: Option<String>,
     /// What the task is called; by default the program and its first argument.
     #[arg(long)]

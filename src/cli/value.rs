@@ -20,6 +20,14 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// The id of a task; none at all would make one task of all that forgot it.
+pub(super) fn task(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("expected the id of a task".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// A duration whose unit must be said: a forgotten `d` would remove what is older than seconds.
 pub(super) fn age(text: &str) -> Result<Duration, String> {
     if text.ends_with(|c: char| c.is_ascii_digit()) {

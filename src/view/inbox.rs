@@ -63,20 +63,23 @@ pub fn text(
     write!(out, "\n{}", render(&COLUMNS, &rows, true, style))
 }
 
-/// `3 ended (1 failed), 1 stuck since 2026-11-20 16:12`; of what was acknowledged only that it is there.
+/// `4 ended (1 failed, 1 timed out), 1 stuck since 2026-11-20 16:12`; of what was acknowledged only that it is there.
 #[must_use]
 pub fn summary(items: &[Item<'_>], since: Option<Timestamp>, style: &Style) -> String {
     let is_new = |item: &&Item<'_>| !item.is_acknowledged;
     let count = |healths: &[Health]| {
         items.iter().filter(is_new).filter(|item| healths.contains(&item.task.verdict.health)).count()
     };
-    let failed = count(&[Health::Failed, Health::TimedOut]);
-    let ended = failed + count(&[Health::Completed, Health::Cancelled]);
+    let ended = count(&[Health::Completed, Health::Cancelled, Health::Failed, Health::TimedOut]);
+    let badly = [(Health::Failed, "failed"), (Health::TimedOut, "timed out")];
+    let badly = badly.into_iter().map(|(health, word)| (count(&[health]), word));
+    let badly: Vec<String> =
+        badly.filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     let mut parts = Vec::new();
-    match (ended, failed) {
+    match (ended, badly.is_empty()) {
         (0, _) => {}
-        (ended, 0) => parts.push(format!("{ended} ended")),
-        (ended, failed) => parts.push(format!("{ended} ended ({failed} failed)")),
+        (ended, true) => parts.push(format!("{ended} ended")),
+        (ended, false) => parts.push(format!("{ended} ended ({})", badly.join(", "))),
     }
     for (health, word) in [(Health::Stuck, "stuck"), (Health::Struggling, "struggling")] {
         match count(&[health]) {
@@ -168,6 +171,20 @@ mod tests {
         2026-11-16 09:23  bg_0badcafe    ◌ Stuck            silent for 18m  read the de…
         2026-11-16 09:39  bg_def456      ⚠ Struggling       3 tool failur…  Task B
         "#);
+    }
+
+    #[test]
+    fn a_time_that_was_up_is_no_failure() {
+        let mut tasks = crew();
+        for task in &mut tasks {
+            task.verdict.health = Health::TimedOut;
+        }
+        tasks.truncate(3);
+        let timed_out = summary(&items(&tasks), None, &Style::plain());
+        assert_eq!(timed_out, "3 ended (3 timed out); nothing was acknowledged yet");
+        tasks[0].verdict.health = Health::Failed;
+        let both = summary(&items(&tasks), None, &Style::plain());
+        assert_eq!(both, "3 ended (1 failed, 2 timed out); nothing was acknowledged yet");
     }
 
     #[test]

@@ -195,6 +195,16 @@ pub fn undelivered(state: &Path) -> Vec<Undelivered> {
     all
 }
 
+/// The files of all alerts that are on their way or were given up; they hold texts of the log.
+#[must_use]
+pub fn paths(state: &Path) -> Vec<PathBuf> {
+    let folder = state.join(FOLDER);
+    let failed = folder.join(FAILED_FOLDER);
+    let of =
+        |folder: &Path| -> Vec<PathBuf> { names(folder).iter().map(|name| path(folder, name)).collect() };
+    [of(&folder), of(&failed)].concat()
+}
+
 fn path(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.{EXTENSION}"))
 }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// One `[[verify]]` section: what must be so when a task claims that it has completed. `watch` checks it once for each
-/// attempt that completes while it runs, and records what it found; a task whose criteria are not all met has failed. The
-/// first section that fits a task is used; relative paths begin at the directory the task works in.
+/// attempt that completes while it runs, and records what it found; a task whose criteria are not all met has failed.
+/// `watch --once` checks nothing. The first section that fits a task is used; relative paths begin at the directory the task works in.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct VerifyConfig {

@@ -32,6 +32,7 @@ fn completions(text: &str) -> Completions {
 /// Looks until nothing is being checked any more.
 fn all(completions: &mut Completions, tasks: &[TaskStatus]) -> Vec<(String, Body<'static>)> {
     let began = Instant::now();
+    completions.wake();
     let mut found = completions.look(|| tasks.to_vec());
     while completions.running.is_some() {
         assert!(began.elapsed() < Duration::from_secs(10), "a check does not end");
@@ -82,6 +83,7 @@ fn only_fresh_claims_of_this_machine_that_nobody_verified_are_checked() {
         TaskStatus { host: Some("elsewhere".to_owned()), ..task.clone() },
         TaskStatus { claimed: Some(Health::Failed), verdict: failed, ..task.clone() },
         TaskStatus { task: "bg_1".to_owned(), ..task.clone() },
+        TaskStatus { task: OWN_NAME.to_owned(), ..task.clone() },
         TaskStatus { agent: Some("explore".to_owned()), ..task },
     ];
     let mut completions = completions("task = \"a*\"\nagent = \"cod*\"\nfiles = [\"app.js\"]");
@@ -106,4 +108,18 @@ fn a_command_is_run_where_the_task_works() {
     let found = all(&mut completions, &[claimed("a", folder.path())]);
     let criteria = vec![Criterion { name: "command".into(), ok: true, message: None }];
     assert_eq!(found, [("a".to_owned(), Body::CompletionChecked { attempt: Some(1), criteria })]);
+}
+
+#[test]
+fn tasks_are_looked_at_only_when_something_was_recorded() {
+    let mut completions = completions("files = [\"app.js\"]");
+    assert_eq!(completions.look(Vec::new), []);
+    assert_eq!(completions.look(|| panic!("nothing was recorded")), []);
+    completions.wake();
+    let mut is_asked = false;
+    completions.look(|| {
+        is_asked = true;
+        Vec::new()
+    });
+    assert!(is_asked);
 }

@@ -7,7 +7,7 @@ use crate::app::exit::{Exit, Failure};
 use crate::app::interrupt;
 use crate::app::summarise::endpoint::{self, EndpointError};
 use crate::app::summarise::model::variable;
-use crate::app::summarise::{OWN_NAME, chosen, keep_event, recent, usage};
+use crate::app::summarise::{chosen, keep_cost, recent};
 use crate::app::writer::{Syncing, Writer};
 use crate::app::{Context, load, status};
 use crate::base::clock::Timestamp;
@@ -35,28 +35,39 @@ pub fn run(context: &Context, arguments: &Summary) -> anyhow::Result<Exit> {
     let now = context.now();
     let (tasks, _) = load::tasks(context, None, arguments.task.is_some())?;
     let mut asker = if arguments.model { Some(Asker::new(context)?) } else { None };
-    let mut found = Vec::new();
-    if let Some(wanted) = &arguments.task {
-        let task = status::find(&tasks, wanted)?;
-        let activity = recent::activity(&context.project.logs, &task.task)?;
-        found.push(summarise(context, task, &activity, asker.as_mut(), now)?);
-    } else {
-        let activities = recent::activities(&context.project.logs)?;
-        let nothing = Activity::default();
-        for task in tasks.iter().filter(|task| is_agent(task) && task.verdict.health.is_live()) {
-            let activity = activities.of(&task.task).unwrap_or(&nothing);
-            found.push(summarise(context, task, activity, asker.as_mut(), now)?);
-        }
-    }
-    if let Some(asker) = asker {
-        asker.finish(context)?;
-    }
+    let found = summaries(context, arguments, &tasks, asker.as_mut(), now);
+    // Whatever ended it, what was spent until then is recorded.
+    let finished = asker.map_or(Ok(()), |asker| asker.finish(context));
+    let mut found = found?;
+    finished?;
     let rank = |summary: &AgentSummary| Alignment::of_word(&summary.on_track_status);
     found.sort_by(|a, b| {
         let sure = b.confidence_score.total_cmp(&a.confidence_score);
         rank(a).cmp(&rank(b)).then(sure).then_with(|| a.instance_id.cmp(&b.instance_id))
     });
     print(context, arguments, found, now)
+}
+
+fn summaries(
+    context: &Context,
+    arguments: &Summary,
+    tasks: &[TaskStatus],
+    mut asker: Option<&mut Asker>,
+    now: Timestamp,
+) -> anyhow::Result<Vec<AgentSummary>> {
+    if let Some(wanted) = &arguments.task {
+        let task = status::find(tasks, wanted)?;
+        let activity = recent::activity(&context.project.logs, &task.task)?;
+        return Ok(vec![summarise(context, task, &activity, asker, now)?]);
+    }
+    let activities = recent::activities(&context.project.logs)?;
+    let nothing = Activity::default();
+    let agents = tasks.iter().filter(|task| is_agent(task) && task.verdict.health.is_live());
+    let summary = |task: &TaskStatus| {
+        let activity = activities.of(&task.task).unwrap_or(&nothing);
+        summarise(context, task, activity, asker.as_deref_mut(), now)
+    };
+    agents.map(summary).collect()
 }
 
 fn print(
@@ -143,17 +154,20 @@ impl Asker {
         let pace = context.config.summary.model.pace();
         let rest = self.asked_at.map_or(Duration::ZERO, |asked| pace.saturating_sub(asked.elapsed()));
         interrupt::pause(rest, &self.stop);
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(Failure::new(Exit::Interrupted, "interrupted").into());
-        }
+        self.go_on()?;
         self.asked_at = Some(Instant::now());
-        let answer = match self.reply(context, &prompt(task, activity, rules, now)) {
-            Ok(reply) => {
-                keep_event(&mut self.writer, now, usage(&reply.spent), OWN_NAME, Some(OWN_NAME))?;
-                answer::parse(&redact_knowing(&reply.text, known_secrets()))
-                    .map_err(|error| error.to_string())
+        let reply = self.reply(context, &prompt(task, activity, rules, now));
+        if let Some(spent) = endpoint::spent_on(&reply) {
+            keep_cost(&mut self.writer, now, spent)?;
+        }
+        let answer = match reply {
+            Ok(reply) => answer::parse(&redact_knowing(&reply.text, known_secrets()))
+                .map_err(|error| error.to_string()),
+            Err(error) => {
+                // The pause between two attempts may have been interrupted.
+                self.go_on()?;
+                Err(error.to_string())
             }
-            Err(error) => Err(error.to_string()),
         };
         answer.map(Some).or_else(|error| {
             self.has_failed = true;
@@ -161,6 +175,13 @@ impl Asker {
                 .warn(&format!("these are the summaries of the rules, as the model cannot be used: {error}"));
             Ok(None)
         })
+    }
+
+    fn go_on(&self) -> anyhow::Result<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Failure::new(Exit::Interrupted, "interrupted").into());
+        }
+        Ok(())
     }
 
     fn reply(&self, context: &Context, prompt: &Prompt) -> Result<endpoint::Reply, EndpointError> {

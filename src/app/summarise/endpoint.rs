@@ -62,6 +62,8 @@ pub enum EndpointError {
         url: String,
         /// What is wrong.
         problem: &'static str,
+        /// What it cost all the same.
+        spent: Option<Box<Spent>>,
     },
     /// The variable that should hold the key is not set.
     #[error("the variable {0} holds no key")]
@@ -76,6 +78,16 @@ impl EndpointError {
             Self::Http(HttpError::Busy { pause, .. }) => Some(*pause),
             _ => None,
         }
+    }
+}
+
+/// What a question cost, whether or not the answer is of any use.
+#[must_use]
+pub fn spent_on(reply: &Result<Reply, EndpointError>) -> Option<&Spent> {
+    match reply {
+        Ok(reply) => Some(&reply.spent),
+        Err(EndpointError::Answer { spent, .. }) => spent.as_deref(),
+        Err(_) => None,
     }
 }
 
@@ -108,11 +120,18 @@ pub fn ask(
         answer_bytes: ANSWER_BYTES_MAX,
     };
     let answer = http::post(Post { url: &url, headers: &headers, body: &body }, limits, now, pause)?;
-    let problem = |problem| EndpointError::Answer { url: url.clone(), problem };
-    let answer: Value = serde_json::from_str(&answer).map_err(|_| problem("with what is not JSON"))?;
-    let text = text(config.api, &answer).ok_or_else(|| problem("without a text"))?;
-    let spent = spent(config, &answer, body.len(), text.len());
-    Ok(Reply { text, spent })
+    let failure = |problem, spent| EndpointError::Answer { url: url.clone(), problem, spent };
+    let answer: Value = serde_json::from_str(&answer).map_err(|_| failure("with what is not JSON", None))?;
+    let text = text(config.api, &answer);
+    let spent = spent(config, &answer, body.len(), text.as_ref().map_or(0, String::len));
+    match text {
+        Some(text) => Ok(Reply { text, spent }),
+        // A guess is made only of what was answered.
+        None => {
+            let is_paid = answer.get("usage").is_some_and(Value::is_object);
+            Err(failure("without a text", is_paid.then(|| Box::new(spent))))
+        }
+    }
 }
 
 /// The key, from the variable that is named for it.

@@ -10,6 +10,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+/// The folder beside the state that has one for each task.
+pub const FOLDER: &str = "summaries";
 /// The name that readers of such summaries look for.
 pub const LATEST: &str = "latest_summary.json";
 /// All that were different from the one before, one per line.

@@ -35,9 +35,10 @@ use crate::summary::record::AgentSummary;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Who spends what a model costs.
-pub(in crate::app::summarise) const OWN_NAME: &str = "agentlog";
+pub(in crate::app) const OWN_NAME: &str = "agentlog";
 
 /// The summaries of all agents.
 #[derive(Debug)]
@@ -68,14 +69,11 @@ impl Summaries {
     #[must_use]
     pub fn start(context: &Context, with_model: bool) -> Self {
         let config = context.config.summary.clone();
-        let mut summaries = Self::new(config, context.project.state.with_file_name("summaries"));
+        let mut summaries = Self::new(config, context.project.state.with_file_name(files::FOLDER));
         if !summaries.config.enabled {
             return summaries;
         }
-        match recent::activities(&context.project.logs) {
-            Ok(activities) => summaries.activities = activities,
-            Err(error) => summaries.problems.push(format!("summaries begin without the past: {error}")),
-        }
+        summaries.remember(&context.project.logs);
         if with_model && summaries.config.model.enabled {
             match Model::start(&summaries.config.model) {
                 Ok(model) => summaries.model = Some(model),
@@ -105,6 +103,26 @@ impl Summaries {
         }
     }
 
+    /// Forgets what was taken from events, and asks the log again, of which something may have been taken out. What stands
+    /// in the files is then written anew.
+    pub fn forget(&mut self, logs: &Path) {
+        if !self.config.enabled {
+            return;
+        }
+        self.remember(logs);
+        for agent in self.agents.values_mut() {
+            (agent.summary, agent.answer) = (None, None);
+        }
+    }
+
+    /// Takes what the end of the log says, and nothing else.
+    fn remember(&mut self, logs: &Path) {
+        self.activities = recent::activities(logs).unwrap_or_else(|error| {
+            self.problems.push(format!("summaries begin without the past: {error}"));
+            Activities::default()
+        });
+    }
+
     /// Writes what is due, and takes what a model has answered; gives what went wrong. Events go to `writer`, which keeps
     /// them until it can write them.
     ///
@@ -125,9 +143,9 @@ impl Summaries {
         now: Timestamp,
         writer: &mut Writer,
     ) -> anyhow::Result<Vec<String>> {
-        let told = self.model.as_mut().and_then(|model| model.told(now));
+        let told = self.model.as_mut().and_then(|model| model.told(Instant::now()));
         let is_due = self.config.enabled && self.is_due(now);
-        let may_ask = self.model.as_ref().is_some_and(|model| model.is_free(now));
+        let may_ask = self.model.as_ref().is_some_and(|model| model.is_free(Instant::now()));
         if told.is_none() && !is_due && !may_ask {
             return Ok(std::mem::take(&mut self.problems));
         }
@@ -195,9 +213,11 @@ impl Summaries {
         now: Timestamp,
         writer: &mut Writer,
     ) -> anyhow::Result<()> {
+        if let Some(spent) = endpoint::spent_on(&told.reply) {
+            keep_cost(writer, now, spent)?;
+        }
         let answer = match told.reply {
             Ok(reply) => {
-                keep_event(writer, now, usage(&reply.spent), OWN_NAME, Some(OWN_NAME))?;
                 let text = redact_knowing(&reply.text, known_secrets());
                 answer::parse(&text).map_err(|error| error.to_string())
             }
@@ -225,7 +245,7 @@ impl Summaries {
 
     /// Asks the model about the agent that did something and was asked about longest ago, at least an interval.
     fn ask(&mut self, tasks: &[TaskStatus], now: Timestamp) {
-        let Some(model) = self.model.as_mut().filter(|model| model.is_free(now)) else { return };
+        let Some(model) = self.model.as_mut().filter(|model| model.is_free(Instant::now())) else { return };
         let (agents, interval_ms) = (&self.agents, self.config.interval_ms);
         let open = tasks.iter().filter_map(|task| {
             let asked_at = agents.get(&task.task)?.asked_at;
@@ -241,7 +261,7 @@ impl Summaries {
         let rules = alignment::assess(task, activity, now);
         // What is blocked is so whatever anybody thinks of it.
         if rules.alignment != Alignment::Blocked {
-            model.ask(&task.task, prompt(task, activity, &rules, now), now);
+            model.ask(&task.task, prompt(task, activity, &rules, now), Instant::now());
         }
         if let Some(agent) = self.agents.get_mut(&task.task) {
             agent.asked_at = Some(now);
@@ -296,8 +316,18 @@ fn record_change(
     Ok(())
 }
 
-/// What the model cost.
-pub(in crate::app::summarise) fn usage(spent: &Spent) -> Body<'_> {
+/// Hands the writer what an answer cost, and that nothing more is done: between two questions nobody is at work.
+pub(in crate::app::summarise) fn keep_cost(
+    writer: &mut Writer,
+    now: Timestamp,
+    spent: &Spent,
+) -> anyhow::Result<()> {
+    let end = Body::TaskCompleted { attempt: None, exit_code: None, reason: None, duration_ms: None };
+    keep_event(writer, now, usage(spent), OWN_NAME, Some(OWN_NAME))?;
+    keep_event(writer, now, end, OWN_NAME, Some(OWN_NAME))
+}
+
+fn usage(spent: &Spent) -> Body<'_> {
     Body::UsageRecorded {
         model: spent.model.as_deref().map(Cow::Borrowed),
         message: None,

@@ -3,11 +3,14 @@
 use crate::app::environment;
 use crate::app::summarise::config::ModelConfig;
 use crate::app::summarise::endpoint::{self, EndpointError, Reply};
-use crate::base::clock::{Clock as _, SystemClock, Timestamp};
+use crate::base::clock::{Clock as _, SystemClock};
 use crate::summary::prompt::Prompt;
 use std::io;
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// An endpoint is never left alone for longer, whatever it asks for.
+const REST_MAX: Duration = Duration::from_hours(1);
 
 /// A model that may be asked.
 #[derive(Debug)]
@@ -16,7 +19,8 @@ pub struct Model {
     questions: SyncSender<(String, Prompt)>,
     told: Receiver<Told>,
     is_busy: bool,
-    not_before: Option<Timestamp>,
+    /// Not by the clock on the wall: one that is set back would silence the model for as long.
+    not_before: Option<Instant>,
 }
 
 /// What came of a question.
@@ -55,12 +59,12 @@ impl Model {
 
     /// Whether a question may be asked now.
     #[must_use]
-    pub fn is_free(&self, now: Timestamp) -> bool {
+    pub fn is_free(&self, now: Instant) -> bool {
         !self.is_busy && self.not_before.is_none_or(|not_before| now >= not_before)
     }
 
     /// Asks about a task.
-    pub fn ask(&mut self, task: &str, prompt: Prompt, now: Timestamp) {
+    pub fn ask(&mut self, task: &str, prompt: Prompt, now: Instant) {
         if self.questions.try_send((task.to_owned(), prompt)).is_ok() {
             self.is_busy = true;
             self.rest(now, self.pace);
@@ -68,7 +72,7 @@ impl Model {
     }
 
     /// What has been answered since.
-    pub fn told(&mut self, now: Timestamp) -> Option<Told> {
+    pub fn told(&mut self, now: Instant) -> Option<Told> {
         let told = self.told.try_recv().ok()?;
         self.is_busy = false;
         if let Some(pause) = told.reply.as_ref().err().and_then(EndpointError::pause) {
@@ -77,8 +81,8 @@ impl Model {
         Some(told)
     }
 
-    fn rest(&mut self, now: Timestamp, time: Duration) {
-        self.not_before = Some(now.plus_millis(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)));
+    fn rest(&mut self, now: Instant, time: Duration) {
+        self.not_before = Some(now + time.min(REST_MAX));
     }
 }
 

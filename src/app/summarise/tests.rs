@@ -11,7 +11,6 @@ use crate::projection::health::Health;
 use crate::summary::activity::tests::{event, start};
 use crate::summary::alignment::tests::{Case, task};
 use serde_json::Value;
-use std::time::Instant;
 
 /// A project whose watcher is only its summaries.
 struct Bench {
@@ -209,6 +208,26 @@ fn a_model_is_believed_where_nothing_is_blocked_and_its_cost_is_recorded() {
 }
 
 #[test]
+fn what_a_model_cost_leaves_nobody_at_work() {
+    let mut bench = Bench::new(None);
+    let mut projection = crate::projection::state::Projection::default();
+    for _ in 0..2 {
+        bench.now = bench.now.plus_millis(60_000);
+        keep_cost(&mut bench.writer, bench.now, &Spent::default()).unwrap();
+    }
+    bench.writer.flush(bench.now, Instant::now());
+    Reader::new(&bench.folder.path().join(".agents/logs"))
+        .advance(&mut |_, decoded, _| {
+            let Decoded::Known(known) = decoded else { panic!("no event") };
+            projection.apply(&known.event);
+        })
+        .unwrap();
+    let policy = crate::projection::policy::Policy::default();
+    let task = projection.task(OWN_NAME, bench.now, &policy).unwrap();
+    assert_eq!((task.verdict.health, task.attempt), (Health::Completed, 1));
+}
+
+#[test]
 fn a_model_that_fails_leaves_the_rules_and_is_mentioned_once() {
     let prose = |status| openai(&format!("Well: {}", said(status)));
     let broken = Deed::Answer("401 No", "", String::new());
@@ -222,7 +241,7 @@ fn a_model_that_fails_leaves_the_rules_and_is_mentioned_once() {
         let asked = bench.summaries.agents["t"].asked_at;
         problems.extend(await_value(|| {
             let problems = bench.look_again();
-            bench.summaries.model.as_ref().unwrap().is_free(bench.now.plus_millis(1000)).then_some(problems)
+            bench.summaries.model.as_ref().unwrap().is_free(Instant::now()).then_some(problems)
         }));
         seen.push(bench.latest().on_track_status);
         assert_eq!(seen.last().unwrap(), status);
@@ -240,6 +259,19 @@ fn a_model_that_fails_leaves_the_rules_and_is_mentioned_once() {
         2,
         "a useless answer costs too"
     );
+}
+
+#[test]
+fn what_was_taken_out_of_the_log_is_forgotten_and_the_latest_summary_is_written_anew() {
+    let mut bench = Bench::new(None);
+    bench.steps("hunter2", 5);
+    bench.look();
+    let latest = bench.folder.path().join(".agents/summaries/t").join(files::LATEST);
+    std::fs::remove_file(&latest).unwrap();
+    bench.summaries.forget(&bench.folder.path().join(".agents/logs"));
+    assert_eq!(bench.summaries.activities, Activities::default());
+    bench.look();
+    assert!(latest.is_file() && !bench.file(files::LATEST).contains("hunter2"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::summary::answer;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 /// What a server does with one request.
 #[derive(Clone, Debug)]
@@ -292,12 +293,29 @@ fn the_key_is_that_of_the_variable_and_must_be_there_where_one_is_named() {
 }
 
 #[test]
-fn a_model_that_asks_to_be_left_alone_is_left_alone() {
-    let hour = Deed::Answer("429 Too Many Requests", "retry-after: 3600\r\n", String::new());
+fn an_answer_without_a_text_is_paid_for_all_the_same() {
+    let mute = json!({"content": [], "usage": {"input_tokens": 600, "output_tokens": 100}}).to_string();
+    for (body, cost) in [(mute, Some(0.0022)), ("{}".to_owned(), None)] {
+        let server = Server::new(vec![Deed::Answer("200 OK", "", body)]);
+        let prompt = Prompt { system: "", user: String::new() };
+        let now = || Timestamp::parse("2026-11-16T09:00:00Z").unwrap();
+        let reply = ask(&config(Api::Anthropic, &server.url), None, &prompt, &now, &mut |_| true);
+        assert_eq!(
+            reply.as_ref().unwrap_err().to_string(),
+            format!("{}/v1/messages answered without a text", server.url)
+        );
+        assert_eq!(spent_on(&reply).and_then(|spent| spent.cost_usd), cost);
+        server.requests();
+    }
+}
+
+#[test]
+fn a_model_that_asks_to_be_left_alone_is_left_alone_but_not_for_longer_than_an_hour() {
+    let hour = Deed::Answer("429 Too Many Requests", "retry-after: 7200\r\n", String::new());
     let server = Server::new(vec![hour]);
     let mut model = Model::start(&config(Api::Openai, &server.url)).unwrap();
-    let now = Timestamp::parse("2026-11-16T09:00:00Z").unwrap();
-    let later = |seconds: i64| now.plus_millis(seconds * 1000);
+    let now = Instant::now();
+    let later = |seconds| now + Duration::from_secs(seconds);
     assert!(model.is_free(now));
     model.ask("t", Prompt { system: "", user: String::new() }, now);
     assert!(!model.is_free(later(60)), "one question at a time");
@@ -309,7 +327,7 @@ fn a_model_that_asks_to_be_left_alone_is_left_alone() {
 
 /// Asks until there is something, for ten seconds.
 pub(in crate::app::summarise) fn await_value<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     loop {
         if let Some(value) = look() {
             return value;

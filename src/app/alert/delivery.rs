@@ -96,6 +96,7 @@ fn desktop(line: &str) -> Result<Delivered, String> {
             "display notification (item 1 of texts) with title \"agentlog\"",
             "-e",
             "end run",
+            "--",
             line,
         ]
     } else {

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// So many deliveries are handed over at a time.
 const QUEUE_MAX: usize = 64;
+/// How long the end of what is broken off is waited for.
+const STOP_WAIT: Duration = Duration::from_millis(500);
 /// So many wait behind them.
 const WAITING_MAX: usize = 10_000;
 
@@ -110,8 +112,13 @@ impl Courier {
             while !thread.is_finished() && Instant::now() < end {
                 crate::app::interrupt::pause(Duration::from_millis(10), &never);
             }
+            // A program that carries an alert is ended: else it would be left behind, and run again at the next start.
             self.stop.store(true, Ordering::Relaxed);
-            // A program that carries an alert may take longer than is waited here: then the thread ends with us.
+            let end = Instant::now() + STOP_WAIT;
+            while !thread.is_finished() && Instant::now() < end {
+                crate::app::interrupt::pause(Duration::from_millis(10), &never);
+            }
+            // A post that waits for its answer cannot be broken off: then the thread ends with us.
             if thread.is_finished() {
                 // It ends with nothing to say; a panic in it has been printed.
                 let _ended = thread.join();

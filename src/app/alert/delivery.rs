@@ -149,7 +149,8 @@ fn webhook(notification: &Notification, rule: &Rule, stop: &AtomicBool) -> Resul
         !stop.load(Ordering::Relaxed)
     };
     match http::post(post, POST, &|| SystemClock.now(), &mut pause) {
-        Ok(_) => Ok(Delivered::Done),
+        // What was answered does not matter.
+        Ok(_) | Err(http::HttpError::Unreadable { .. }) => Ok(Delivered::Done),
         Err(http::HttpError::Stopped { .. }) => Ok(Delivered::Interrupted),
         // The path of such an address is often the only secret there is.
         Err(error) => Err(error.to_string().replace(url.as_str(), &host_of(url))),

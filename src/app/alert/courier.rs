@@ -10,7 +10,7 @@ use crate::view::alert as view;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -45,8 +45,11 @@ impl Delivery {
 pub struct Courier {
     outbox: Arc<Outbox>,
     sender: Option<SyncSender<Delivery>>,
+    complain: Sender<String>,
     complaints: Receiver<String>,
     waiting: VecDeque<Delivery>,
+    /// More came than may wait, which was said.
+    has_overflowed: bool,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -61,6 +64,7 @@ impl Courier {
         let (complain, complaints) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let (of_thread, stopped) = (Arc::clone(outbox), Arc::clone(&stop));
+        let of_work = complain.clone();
         let work = move || {
             for delivery in deliveries {
                 if stopped.load(Ordering::Relaxed) {
@@ -68,7 +72,7 @@ impl Courier {
                 }
                 if let Some(complaint) = carry(&delivery, &of_thread, &stopped) {
                     // Nobody listens any more when the watcher ends.
-                    let _unheard = complain.send(complaint);
+                    let _unheard = of_work.send(complaint);
                 }
             }
         };
@@ -76,8 +80,10 @@ impl Courier {
         Ok(Self {
             outbox: Arc::clone(outbox),
             sender: Some(sender),
+            complain,
             complaints,
             waiting: VecDeque::new(),
+            has_overflowed: false,
             stop,
             thread: Some(thread),
         })
@@ -85,9 +91,15 @@ impl Courier {
 
     /// Takes a delivery over.
     pub fn send(&mut self, delivery: Delivery) {
+        // Also what does not fit is on its way, as long as it lies in the outbox.
+        self.outbox.begin(&delivery.notification.event_ids());
         if self.waiting.len() < WAITING_MAX {
-            self.outbox.begin(&delivery.notification.event_ids());
             self.waiting.push_back(delivery);
+        } else if !self.has_overflowed {
+            self.has_overflowed = true;
+            let complaint = "too many alerts wait: what comes on top of them is told at the next start";
+            // It is heard by this same courier.
+            let _heard = self.complain.send(complaint.to_owned());
         }
         self.hand_over();
     }

@@ -110,18 +110,19 @@ impl Courier {
         self.complaints.try_iter().collect()
     }
 
-    /// Ends when all is delivered, or after `time`; what is left stays in the outbox. Gives what went wrong.
-    pub fn finish(&mut self, time: Duration) -> Vec<String> {
-        let end = Instant::now() + time;
+    /// Ends when all is delivered, or when `goes_on` says no, which is told how long it was waited; what is left stays in the
+    /// outbox. Gives what went wrong.
+    pub fn finish(&mut self, goes_on: &dyn Fn(Duration) -> bool) -> Vec<String> {
+        let start = Instant::now();
         let never = AtomicBool::new(false);
         let mut complaints = self.complaints();
-        while !self.waiting.is_empty() && Instant::now() < end {
+        while !self.waiting.is_empty() && goes_on(start.elapsed()) {
             crate::app::interrupt::pause(Duration::from_millis(10), &never);
             complaints.extend(self.complaints());
         }
         self.sender = None;
         if let Some(thread) = self.thread.take() {
-            while !thread.is_finished() && Instant::now() < end {
+            while !thread.is_finished() && goes_on(start.elapsed()) {
                 crate::app::interrupt::pause(Duration::from_millis(10), &never);
             }
             // A program that carries an alert is ended: else it would be left behind, and run again at the next start.

@@ -103,9 +103,9 @@ impl Dispatch {
         self.courier.complaints()
     }
 
-    /// Waits until all is delivered, but not longer than `time`; gives what went wrong.
-    pub fn finish(&mut self, time: Duration) -> Vec<String> {
-        self.courier.finish(time)
+    /// Waits until all is delivered, or `goes_on` says no, which is told how long it was waited; gives what went wrong.
+    pub fn finish(&mut self, goes_on: &dyn Fn(Duration) -> bool) -> Vec<String> {
+        self.courier.finish(goes_on)
     }
 
     fn send(&mut self, told: Vec<Notification>) {

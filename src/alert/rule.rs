@@ -30,7 +30,8 @@ pub struct Rule {
     /// How it is told; none: by `command` and `webhook`, where they are set, else by the bell and OSC 9.
     pub via: Vec<Via>,
     /// A program with its arguments, or a line for `sh`. It gets the alert as JSON on standard input and as `AGENTLOG_TASK`,
-    /// `AGENTLOG_HEALTH`, `AGENTLOG_REASON`, `AGENTLOG_TEXT` and `AGENTLOG_ALERT_ID`, and is ended after 10 seconds.
+    /// `AGENTLOG_HEALTH`, `AGENTLOG_REASON`, `AGENTLOG_TEXT`, `AGENTLOG_ALERT_ID` and `AGENTLOG_ALERT_KIND` (`fired`, `resolved` or
+    /// `summary`), and is ended after 10 seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Command>,
     /// An address that the alert is posted to as JSON.

@@ -65,6 +65,14 @@ pub enum HttpError {
         /// Why.
         cause: Box<ureq::Error>,
     },
+    /// It was taken, but what was answered cannot be read. Sent again it would be taken twice.
+    #[error("{url} gave no answer: {cause}")]
+    Unreadable {
+        /// Whom was asked.
+        url: String,
+        /// Why.
+        cause: Box<ureq::Error>,
+    },
     /// Whoever waits has been told to stop.
     #[error("stopped before {url} answered")]
     Stopped {
@@ -135,7 +143,7 @@ fn once(
 ) -> Result<String, Miss> {
     let no_answer = |cause: ureq::Error| Miss {
         again: match cause {
-            ureq::Error::BadUri(_) | ureq::Error::BodyExceedsLimit(_) | ureq::Error::Http(_) => Again::Never,
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => Again::Never,
             _ => Again::After(None),
         },
         error: HttpError::NoAnswer { url: post.url.to_owned(), cause: Box::new(cause) },
@@ -149,7 +157,10 @@ fn once(
     let asked = asked_pause(response.headers(), now);
     let answer = response.body_mut().with_config().limit(answer_bytes).lossy_utf8(true).read_to_string();
     if status.is_success() {
-        return answer.map_err(no_answer);
+        return answer.map_err(|cause| Miss {
+            error: HttpError::Unreadable { url: post.url.to_owned(), cause: Box::new(cause) },
+            again: Again::Never,
+        });
     }
     let text = answer.unwrap_or_default();
     let text = first_line(&text).chars().take(200).collect();
@@ -277,6 +288,10 @@ mod tests {
         assert_eq!(told, Err("URL answered 302".to_owned()));
         let (told, ..) = outcome(vec![answer("200 OK", "", &"x".repeat(101))]);
         assert!(told.unwrap_err().starts_with("URL gave no answer"));
+        let half = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\nhalf";
+        let (told, pauses, sent) = outcome(vec![half.to_owned()]);
+        assert!(told.unwrap_err().starts_with("URL gave no answer"));
+        assert_eq!((pauses.len(), sent.len()), (0, 1), "it was taken");
         let unavailable = || answer("503 Unavailable", "", "later");
         let (told, ..) = outcome(vec![unavailable(), unavailable(), unavailable()]);
         assert_eq!(told, Err("URL answered 503: later".to_owned()));

@@ -52,7 +52,7 @@ const LOCK_FILE: &str = "watch.lock";
 const LOOKED_INTERVAL: Duration = Duration::from_secs(30);
 /// How long the end waits for alerts to be delivered: after Ctrl-C somebody waits, and what is left is told at the next start.
 const FINISH_WAIT: Duration = Duration::from_secs(2);
-/// The same of `--once`, whose next start may be far away.
+/// The same of `--once` until Ctrl-C, for its next start may be far away.
 const FINISH_WAIT_ONCE: Duration = Duration::from_mins(1);
 
 /// Watches until Ctrl-C, or once.
@@ -86,6 +86,8 @@ pub fn run(context: &Context, arguments: &Watch) -> anyhow::Result<Exit> {
         let wanted = context.config.alert.iter().flat_map(|rule| rule.on.iter().map(|state| state.0));
         Edges::new(context.now(), looked_at, wanted)
     });
+    // Who asks while the log is read must not end the watcher, as this signal does by itself.
+    let asked = asked_to_print()?;
     let mut session = Session::start(context, edges, arguments.once)?;
     if arguments.once {
         session.round()?;
@@ -96,12 +98,13 @@ pub fn run(context: &Context, arguments: &Watch) -> anyhow::Result<Exit> {
         let tasks = session.announced_tasks()?;
         session.console.print_all(context, &tasks, context.now(), false)?;
         session.seal();
-        session.finish("once", FINISH_WAIT_ONCE)?;
-        return Ok(Exit::Done);
+        let is_asked_to_end = || stop.load(Ordering::Relaxed);
+        let wait = || if is_asked_to_end() { FINISH_WAIT } else { FINISH_WAIT_ONCE };
+        session.finish("once", &|waited| waited < wait())?;
+        return Ok(if is_asked_to_end() { Exit::Interrupted } else { Exit::Done });
     }
-    let asked = asked_to_print()?;
     session.watch(arguments.interval, &stop, &asked);
-    session.finish("stopped", FINISH_WAIT)?;
+    session.finish("stopped", &|waited| waited < FINISH_WAIT)?;
     context.note(&format!("{} recorded", text::plural(session.recorded_count, "event")));
     Ok(Exit::Interrupted)
 }
@@ -386,8 +389,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn finish(&mut self, reason: &'static str, wait: Duration) -> anyhow::Result<()> {
-        let complaints = self.alerts.as_mut().map(|alerts| alerts.finish(wait)).unwrap_or_default();
+    fn finish(&mut self, reason: &'static str, goes_on: &dyn Fn(Duration) -> bool) -> anyhow::Result<()> {
+        let complaints = self.alerts.as_mut().map(|alerts| alerts.finish(goes_on)).unwrap_or_default();
         for complaint in &complaints {
             self.complain(complaint);
         }

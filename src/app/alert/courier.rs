@@ -10,12 +10,14 @@ use crate::view::alert as view;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// So many deliveries are handed over at a time.
 const QUEUE_MAX: usize = 64;
+/// How long the end of what is broken off is waited for.
+const STOP_WAIT: Duration = Duration::from_millis(500);
 /// So many wait behind them.
 const WAITING_MAX: usize = 10_000;
 
@@ -43,8 +45,11 @@ impl Delivery {
 pub struct Courier {
     outbox: Arc<Outbox>,
     sender: Option<SyncSender<Delivery>>,
+    complain: Sender<String>,
     complaints: Receiver<String>,
     waiting: VecDeque<Delivery>,
+    /// More came than may wait, which was said.
+    has_overflowed: bool,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -59,6 +64,7 @@ impl Courier {
         let (complain, complaints) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let (of_thread, stopped) = (Arc::clone(outbox), Arc::clone(&stop));
+        let of_work = complain.clone();
         let work = move || {
             for delivery in deliveries {
                 if stopped.load(Ordering::Relaxed) {
@@ -66,7 +72,7 @@ impl Courier {
                 }
                 if let Some(complaint) = carry(&delivery, &of_thread, &stopped) {
                     // Nobody listens any more when the watcher ends.
-                    let _unheard = complain.send(complaint);
+                    let _unheard = of_work.send(complaint);
                 }
             }
         };
@@ -74,8 +80,10 @@ impl Courier {
         Ok(Self {
             outbox: Arc::clone(outbox),
             sender: Some(sender),
+            complain,
             complaints,
             waiting: VecDeque::new(),
+            has_overflowed: false,
             stop,
             thread: Some(thread),
         })
@@ -83,9 +91,15 @@ impl Courier {
 
     /// Takes a delivery over.
     pub fn send(&mut self, delivery: Delivery) {
+        // Also what does not fit is on its way, as long as it lies in the outbox.
+        self.outbox.begin(&delivery.notification.event_ids());
         if self.waiting.len() < WAITING_MAX {
-            self.outbox.begin(&delivery.notification.event_ids());
             self.waiting.push_back(delivery);
+        } else if !self.has_overflowed {
+            self.has_overflowed = true;
+            let complaint = "too many alerts wait: what comes on top of them is told at the next start";
+            // It is heard by this same courier.
+            let _heard = self.complain.send(complaint.to_owned());
         }
         self.hand_over();
     }
@@ -96,22 +110,28 @@ impl Courier {
         self.complaints.try_iter().collect()
     }
 
-    /// Ends when all is delivered, or after `time`; what is left stays in the outbox. Gives what went wrong.
-    pub fn finish(&mut self, time: Duration) -> Vec<String> {
-        let end = Instant::now() + time;
+    /// Ends when all is delivered, or when `goes_on` says no, which is told how long it was waited; what is left stays in the
+    /// outbox. Gives what went wrong.
+    pub fn finish(&mut self, goes_on: &dyn Fn(Duration) -> bool) -> Vec<String> {
+        let start = Instant::now();
         let never = AtomicBool::new(false);
         let mut complaints = self.complaints();
-        while !self.waiting.is_empty() && Instant::now() < end {
+        while !self.waiting.is_empty() && goes_on(start.elapsed()) {
             crate::app::interrupt::pause(Duration::from_millis(10), &never);
             complaints.extend(self.complaints());
         }
         self.sender = None;
         if let Some(thread) = self.thread.take() {
+            while !thread.is_finished() && goes_on(start.elapsed()) {
+                crate::app::interrupt::pause(Duration::from_millis(10), &never);
+            }
+            // A program that carries an alert is ended: else it would be left behind, and run again at the next start.
+            self.stop.store(true, Ordering::Relaxed);
+            let end = Instant::now() + STOP_WAIT;
             while !thread.is_finished() && Instant::now() < end {
                 crate::app::interrupt::pause(Duration::from_millis(10), &never);
             }
-            self.stop.store(true, Ordering::Relaxed);
-            // A program that carries an alert may take longer than is waited here: then the thread ends with us.
+            // A post that waits for its answer cannot be broken off: then the thread ends with us.
             if thread.is_finished() {
                 // It ends with nothing to say; a panic in it has been printed.
                 let _ended = thread.join();

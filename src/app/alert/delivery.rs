@@ -2,7 +2,8 @@
 
 use crate::alert::router::Notification;
 use crate::alert::rule::{Rule, Via};
-use crate::app::alert::{program, terminal};
+use crate::app::alert::program::{self, Ended};
+use crate::app::alert::terminal;
 use crate::app::http::{self, Limits, Post};
 use crate::app::interrupt;
 use crate::base::clock::{Clock as _, SystemClock};
@@ -32,7 +33,7 @@ pub enum Delivered {
     Interrupted,
 }
 
-/// Delivers it; a post is broken off when `stop` is set.
+/// Delivers it; a program is ended and a post broken off when `stop` is set.
 ///
 /// # Errors
 /// Why it could not be delivered, as a fragment of a sentence.
@@ -48,9 +49,9 @@ pub fn deliver(
             let variable = |name: &str| std::env::var(name).ok();
             on_terminal(terminal::notification(&variable, &view::line(notification)))
         }
-        Via::Tmux => tmux(&view::line(notification)),
-        Via::Desktop => desktop(&view::line(notification)),
-        Via::Command => command(notification, rule),
+        Via::Tmux => tmux(&view::line(notification), stop),
+        Via::Desktop => desktop(&view::line(notification), stop),
+        Via::Command => command(notification, rule, stop),
         Via::Webhook => webhook(notification, rule, stop),
     }
 }
@@ -66,7 +67,7 @@ fn on_terminal(sequence: Option<String>) -> Result<Delivered, String> {
     Ok(Delivered::Done)
 }
 
-fn tmux(line: &str) -> Result<Delivered, String> {
+fn tmux(line: &str, stop: &AtomicBool) -> Result<Delivered, String> {
     let nobody = |why: &str| Ok(Delivered::Nobody(why.to_owned()));
     let Some(clients) = program::output(&["tmux", "list-clients", "-F", "#{client_name}"]) else {
         return nobody("no tmux server runs");
@@ -76,17 +77,19 @@ fn tmux(line: &str) -> Result<Delivered, String> {
     let mut told = nobody("nobody is attached to tmux");
     for client in clients.lines().filter(|client| !client.is_empty()) {
         let arguments = ["tmux", "display-message", "-d", TMUX_MS, "-c", client, "--", &text];
-        program::run(&arguments, &[], "", program::TIME_MAX)?;
-        told = Ok(Delivered::Done);
+        match run(&arguments, stop)? {
+            Delivered::Interrupted => return Ok(Delivered::Interrupted),
+            outcome => told = Ok(outcome),
+        }
     }
     told
 }
 
-fn desktop(line: &str) -> Result<Delivered, String> {
+fn desktop(line: &str, stop: &AtomicBool) -> Result<Delivered, String> {
     let arguments: &[&str] = if program::find("notify-send").is_some() {
         // The body may be markup.
         let body = line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        return run(&["notify-send", "--app-name=agentlog", "--", "agentlog", &body]);
+        return run(&["notify-send", "--app-name=agentlog", "--", "agentlog", &body], stop);
     } else if cfg!(target_os = "macos") && program::find("osascript").is_some() {
         &[
             "osascript",
@@ -96,19 +99,27 @@ fn desktop(line: &str) -> Result<Delivered, String> {
             "display notification (item 1 of texts) with title \"agentlog\"",
             "-e",
             "end run",
+            "--",
             line,
         ]
     } else {
         return Ok(Delivered::Nobody("neither notify-send nor osascript is there".to_owned()));
     };
-    run(arguments)
+    run(arguments, stop)
 }
 
-fn run(arguments: &[&str]) -> Result<Delivered, String> {
-    program::run(arguments, &[], "", program::TIME_MAX).map(|()| Delivered::Done)
+fn run(arguments: &[&str], stop: &AtomicBool) -> Result<Delivered, String> {
+    program::run(arguments, &[], "", program::TIME_MAX, stop).map(delivered)
 }
 
-fn command(notification: &Notification, rule: &Rule) -> Result<Delivered, String> {
+const fn delivered(ended: Ended) -> Delivered {
+    match ended {
+        Ended::Well => Delivered::Done,
+        Ended::Interrupted => Delivered::Interrupted,
+    }
+}
+
+fn command(notification: &Notification, rule: &Rule, stop: &AtomicBool) -> Result<Delivered, String> {
     let Some(command) = &rule.command else { return Err("no program is named".to_owned()) };
     let change = &notification.change;
     let line = view::line(notification);
@@ -123,8 +134,7 @@ fn command(notification: &Notification, rule: &Rule) -> Result<Delivered, String
         ("AGENTLOG_ALERT_KIND", notification.word()),
     ];
     let document = format!("{}\n", view::document(notification));
-    program::run(&command.arguments(), &variables, &document, program::TIME_MAX)?;
-    Ok(Delivered::Done)
+    program::run(&command.arguments(), &variables, &document, program::TIME_MAX, stop).map(delivered)
 }
 
 fn webhook(notification: &Notification, rule: &Rule, stop: &AtomicBool) -> Result<Delivered, String> {
@@ -139,7 +149,8 @@ fn webhook(notification: &Notification, rule: &Rule, stop: &AtomicBool) -> Resul
         !stop.load(Ordering::Relaxed)
     };
     match http::post(post, POST, &|| SystemClock.now(), &mut pause) {
-        Ok(_) => Ok(Delivered::Done),
+        // What was answered does not matter.
+        Ok(_) | Err(http::HttpError::Unreadable { .. }) => Ok(Delivered::Done),
         Err(http::HttpError::Stopped { .. }) => Ok(Delivered::Interrupted),
         // The path of such an address is often the only secret there is.
         Err(error) => Err(error.to_string().replace(url.as_str(), &host_of(url))),

@@ -53,9 +53,11 @@ impl Dispatch {
 
     fn replay(&mut self, context: &Context, tasks: &[TaskStatus], now: Timestamp) -> anyhow::Result<()> {
         let waiting = self.outbox.changes();
-        let memory = now.plus_millis(-i64::try_from(self.router.memory_ms()).unwrap_or(i64::MAX));
+        let memory_ms = i64::try_from(self.router.memory_ms()).unwrap_or(i64::MAX).min(OUTBOX_MS_MAX);
         let oldest = waiting.iter().map(|change| change.ts.plus_millis(-LEEWAY_MS)).min();
-        let since = oldest.map_or(memory, |oldest| oldest.min(memory)).max(now.plus_millis(-OUTBOX_MS_MAX));
+        let matters = oldest.map_or(now, |oldest| oldest.min(now)).plus_millis(-memory_ms);
+        // Twice the memory: what is still to be told depends on what was told of the same task before.
+        let since = matters.plus_millis(-memory_ms).max(now.plus_millis(-OUTBOX_MS_MAX));
         let announced = if self.rules.is_empty() && waiting.is_empty() {
             Vec::new()
         } else {
@@ -69,7 +71,7 @@ impl Dispatch {
                 self.outbox.remove(&change.id);
             }
         }
-        for change in changes(tasks, announced, since) {
+        for change in changes(tasks, announced, since, memory_ms) {
             let told = self.router.take(&change);
             self.send_undelivered(told);
         }
@@ -101,9 +103,9 @@ impl Dispatch {
         self.courier.complaints()
     }
 
-    /// Waits until all is delivered, but not longer than `time`; gives what went wrong.
-    pub fn finish(&mut self, time: Duration) -> Vec<String> {
-        self.courier.finish(time)
+    /// Waits until all is delivered, or `goes_on` says no, which is told how long it was waited; gives what went wrong.
+    pub fn finish(&mut self, goes_on: &dyn Fn(Duration) -> bool) -> Vec<String> {
+        self.courier.finish(goes_on)
     }
 
     fn send(&mut self, told: Vec<Notification>) {
@@ -159,8 +161,14 @@ pub fn change(
     }
 }
 
-/// What was announced since an instant, and of each task of which nothing was, what was announced before; by time.
-fn changes(tasks: &[TaskStatus], announced: Vec<Announcement>, since: Timestamp) -> Vec<Change> {
+/// What was announced since an instant, and of each task what was announced before; by time. Where the log is not read far
+/// enough to find that, it is what the first announcement since says it was, for as long as the router remembers.
+fn changes(
+    tasks: &[TaskStatus],
+    announced: Vec<Announcement>,
+    since: Timestamp,
+    memory_ms: i64,
+) -> Vec<Change> {
     let known: HashMap<&str, &TaskStatus> = tasks.iter().map(|task| (task.task.as_str(), task)).collect();
     let before = tasks.iter().filter_map(|task| {
         let announced = task.announced.filter(|announced| announced.at < since)?;
@@ -174,7 +182,24 @@ fn changes(tasks: &[TaskStatus], announced: Vec<Announcement>, since: Timestamp)
             text: String::new(),
         })
     });
+    let mut seen = HashSet::new();
+    let superseded: Vec<Announcement> = announced
+        .iter()
+        .filter(|first| seen.insert(first.task.as_str()))
+        .filter_map(|first| {
+            Some(Announcement {
+                id: String::new(),
+                ts: first.ts.plus_millis(-memory_ms),
+                task: first.task.clone(),
+                from_health: None,
+                health: first.from_health?,
+                reason: None,
+                text: String::new(),
+            })
+        })
+        .collect();
     let mut all: Vec<Change> = before
+        .chain(superseded)
         .chain(announced)
         .map(|announced| {
             let task = known.get(announced.task.as_str()).copied();
@@ -194,4 +219,35 @@ fn changes(tasks: &[TaskStatus], announced: Vec<Announcement>, since: Timestamp)
         .collect();
     all.sort_by_key(|change| change.ts);
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::projection::health::Health;
+
+    #[test]
+    fn what_was_told_before_the_log_is_read_is_over_when_the_time_comes() {
+        let minute = |minute: i64| Timestamp::from_millis(minute * 60_000);
+        let rule: Rule = toml::from_str("keep_ms = 600000").unwrap();
+        let mut router = Router::new(&[rule], crate::base::zone::Zone::parse("utc").unwrap());
+        let healthy = Announcement {
+            id: "a60".to_owned(),
+            ts: minute(60),
+            task: "a".to_owned(),
+            from_health: Some(Health::Struggling),
+            health: Health::Healthy,
+            reason: None,
+            text: String::new(),
+        };
+        let memory_ms = i64::try_from(router.memory_ms()).unwrap();
+        let changes = changes(&[], vec![healthy], minute(55), memory_ms);
+        let told: Vec<Notification> = changes.iter().flat_map(|change| router.take(change)).collect();
+        let told: Vec<(&str, &str)> = told.iter().map(|told| (told.id(), told.word())).collect();
+        assert_eq!(told, [("", "fired")], "which nobody is sent: it has no id");
+        assert_eq!(router.advance(minute(65)), []);
+        assert_eq!(router.open(), ["a60"].into());
+        let told = router.advance(minute(70));
+        assert_eq!(told.iter().map(Notification::word).collect::<Vec<_>>(), ["resolved"]);
+    }
 }

@@ -8,6 +8,7 @@ use crate::base::zone::Zone;
 use crate::projection::health::Health;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// A change of health as it was announced in the log, and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -24,6 +25,9 @@ pub struct Change {
     pub agent: Option<String>,
     /// The project.
     pub project: Option<String>,
+    /// The directory it works in.
+    #[serde(default)]
+    pub folder: Option<String>,
     /// How it was.
     pub from_health: Option<State>,
     /// How it is from then on.
@@ -317,7 +321,13 @@ fn matches(rule: &Rule, change: &Change) -> bool {
         && (rule.reasons.is_empty() || change.reason.is_some_and(|reason| rule.reasons.contains(&reason)))
         && fits(&rule.task, Some(&change.task))
         && fits(&rule.agent, change.agent.as_deref())
-        && fits(&rule.project, change.project.as_deref())
+        && (fits(&rule.project, change.project.as_deref())
+            || folders(change).any(|folder| fits(&rule.project, folder.to_str())))
+}
+
+/// Where a task works, and what lies above: one of them is the root of its project.
+fn folders(change: &Change) -> impl Iterator<Item = &Path> {
+    change.folder.iter().flat_map(|folder| Path::new(folder).ancestors())
 }
 
 /// Whether who knows of one knows of the other. How a task waits or is stuck asks for different help; how it struggles does

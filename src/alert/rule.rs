@@ -24,7 +24,7 @@ pub struct Rule {
     /// Only tasks of such agents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<Glob>,
-    /// Only tasks of such projects.
+    /// Only tasks of such projects, by their names or their root directories.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<Glob>,
     /// How it is told; none: by `command` and `webhook`, where they are set, else by the bell and OSC 9.

@@ -107,6 +107,7 @@ mod tests {
             name: "Fix the build\nand the rest".to_owned(),
             agent: Some("claude-code".to_owned()),
             project: None,
+            folder: None,
             from_health: Some(State(Health::Healthy)),
             health: State(health),
             reason: (health == Health::Struggling).then_some(Cause(Reason::ConsecutiveFailures)),

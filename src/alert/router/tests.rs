@@ -22,6 +22,7 @@ fn change(written: &str) -> Change {
         name: format!("Task {}", words[1]),
         agent: Some("explore".to_owned()),
         project: None,
+        folder: None,
         from_health: None,
         health: State(Health::of_word(words[2]).unwrap()),
         reason: words.get(3).map(|word| Cause(Reason::of_word(word).unwrap())),
@@ -209,4 +210,18 @@ fn what_is_open_is_what_may_still_be_told() {
     assert_eq!(router.advance(minute(9)).len(), 1);
     assert!(router.open().is_empty() && !router.concerns(&change("10 a idle")));
     assert_eq!(router.memory_ms(), 300_000);
+}
+
+#[test]
+fn a_project_is_known_by_its_name_and_by_its_folder() {
+    let change = Change {
+        project: Some("shop".to_owned()),
+        folder: Some("/home/dev/shop/web".to_owned()),
+        ..change("09:00", "t", Health::Stuck)
+    };
+    let fits = |pattern: &str| {
+        let rule = Rule { project: Some(pattern.to_owned().try_into().unwrap()), ..Rule::default() };
+        matches(&rule, &change)
+    };
+    assert_eq!(["shop", "*/shop", "/home/dev/shop", "*/bank"].map(fits), [true, true, true, false]);
 }

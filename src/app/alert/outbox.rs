@@ -239,6 +239,7 @@ mod tests {
             name: "Task".to_owned(),
             agent: None,
             project: None,
+            folder: None,
             from_health: None,
             health: State(Health::Stuck),
             reason: None,

@@ -124,14 +124,12 @@ pub fn ask(
     let answer: Value = serde_json::from_str(&answer).map_err(|_| failure("with what is not JSON", None))?;
     let text = text(config.api, &answer);
     let spent = spent(config, &answer, body.len(), text.as_ref().map_or(0, String::len));
-    match text {
-        Some(text) => Ok(Reply { text, spent }),
+    let Some(text) = text else {
         // A guess is made only of what was answered.
-        None => {
-            let is_paid = answer.get("usage").is_some_and(Value::is_object);
-            Err(failure("without a text", is_paid.then(|| Box::new(spent))))
-        }
-    }
+        let is_paid = answer.get("usage").is_some_and(Value::is_object);
+        return Err(failure("without a text", is_paid.then(|| Box::new(spent))));
+    };
+    Ok(Reply { text, spent })
 }
 
 /// The key, from the variable that is named for it.

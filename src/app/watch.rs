@@ -127,6 +127,9 @@ struct Session<'a> {
     places: (Vec<PathBuf>, Vec<PathBuf>),
     recorded_count: u64,
     input_count: usize,
+    /// When the sources and the log were last read to their ends. Later than that nothing is known: a task of which nothing
+    /// can be recorded is not silent.
+    known_at: Timestamp,
     /// The last turn did not come to its end.
     failed: bool,
     back_off: BackOff,
@@ -162,6 +165,7 @@ impl<'a> Session<'a> {
             places: (Vec::new(), Vec::new()),
             recorded_count: 0,
             input_count: 0,
+            known_at: started_at,
             failed: false,
             back_off: BackOff::default(),
             episode: Episode::default(),
@@ -244,8 +248,30 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Reads what is new and prints what follows from it.
+    /// Reads what is new and prints what follows from it; if that fails, what follows from what is known.
     fn turn(&mut self, is_due: bool, is_asked: bool) -> anyhow::Result<()> {
+        let recorded = self.record_news();
+        match self.show(is_due, is_asked) {
+            // Nobody reads what is printed.
+            Err(error) if exit::of_error(&error).is_none() => return Err(error),
+            shown => recorded.and(shown)?,
+        }
+        self.failed = false;
+        let flushed = self.ingest.writer().flush(self.context.now(), Instant::now());
+        self.observe(flushed.failure.map(anyhow::Error::from).as_ref());
+        Ok(())
+    }
+
+    fn show(&mut self, is_due: bool, is_asked: bool) -> anyhow::Result<()> {
+        let (context, tasks) = (self.context, self.announced_tasks()?);
+        self.console.print_changes(context, &tasks, context.now())?;
+        if is_due || is_asked {
+            self.console.print_all(context, &tasks, context.now(), is_asked)?;
+        }
+        Ok(())
+    }
+
+    fn record_news(&mut self) -> anyhow::Result<()> {
         if self.failed {
             // Beginning again reads the whole log, which is worth its while only when something can be written to it.
             fs::create_private_dir(&self.context.project.logs)?;
@@ -259,16 +285,7 @@ impl<'a> Session<'a> {
         for (task, body) in self.completions.look(|| self.live.tasks(self.context.now())) {
             self.record(body, Some(Cow::Owned(task)))?;
         }
-        self.round()?;
-        let (context, tasks) = (self.context, self.announced_tasks()?);
-        self.console.print_changes(context, &tasks, context.now())?;
-        if is_due || is_asked {
-            self.console.print_all(context, &tasks, context.now(), is_asked)?;
-        }
-        self.failed = false;
-        let flushed = self.ingest.writer().flush(self.context.now(), Instant::now());
-        self.observe(flushed.failure.map(anyhow::Error::from).as_ref());
-        Ok(())
+        self.round()
     }
 
     /// Says once that the log cannot be written, and once that it can be written again.
@@ -317,6 +334,7 @@ impl<'a> Session<'a> {
         for problem in self.summaries.follow(&self.live, self.context.now(), self.ingest.writer())? {
             self.complain(&problem);
         }
+        self.known_at = self.context.now();
         Ok(())
     }
 
@@ -328,7 +346,7 @@ impl<'a> Session<'a> {
 
     /// All tasks, their changes of health announced.
     fn announced_tasks(&mut self) -> anyhow::Result<Vec<TaskStatus>> {
-        let tasks = self.live.tasks(self.context.now());
+        let tasks = self.live.tasks(self.known_at);
         let Some(edges) = &mut self.edges else { return Ok(tasks) };
         if self.alerts.is_none() {
             self.alerts = Some(Dispatch::start(self.context, &tasks, self.context.now())?);
@@ -378,7 +396,7 @@ impl<'a> Session<'a> {
     fn remember_look(&mut self) {
         self.looked_at = Some(Instant::now());
         let path = self.context.project.state.join(LOCK_FILE);
-        let set = || std::fs::File::open(&path)?.set_modified(self.context.now().to_chrono().into());
+        let set = || std::fs::File::open(&path)?.set_modified(self.known_at.to_chrono().into());
         // The next watcher then takes a little more for news; what was announced it knows from the log.
         let _unwritten: std::io::Result<()> = set();
     }

@@ -217,7 +217,7 @@ fn a_project_is_known_by_its_name_and_by_its_folder() {
     let change = Change {
         project: Some("shop".to_owned()),
         folder: Some("/home/dev/shop/web".to_owned()),
-        ..change("09:00", "t", Health::Stuck)
+        ..change("5 a stuck")
     };
     let fits = |pattern: &str| {
         let rule = Rule { project: Some(pattern.to_owned().try_into().unwrap()), ..Rule::default() };

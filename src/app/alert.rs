@@ -86,7 +86,13 @@ fn sample(context: &Context, id: String) -> Change {
         task: "alert-test".to_owned(),
         name: "A sample of an alert".to_owned(),
         agent: Some("agentlog".to_owned()),
-        project: context.project.root.as_ref().map(|root| root.display().to_string()),
+        project: context
+            .project
+            .root
+            .as_deref()
+            .and_then(std::path::Path::file_name)
+            .map(|name| name.display().to_string()),
+        folder: context.project.root.as_ref().map(|root| root.display().to_string()),
         from_health: Some(State(Health::Healthy)),
         health: State(Health::Struggling),
         reason: Some(Cause(Reason::ConsecutiveFailures)),
